@@ -1,0 +1,1 @@
+"""The marshmallow schema of every event's `data`; the words are those of the design."""

@@ -1,0 +1,146 @@
+"""Pieces that several events share, and the closed lists of words."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
+
+KINDS: Final = ("problem", "information", "consultation", "appointment", "dispute", "wish", "praise")
+CHANNELS: Final = (
+    "mini_program",
+    "hotline",
+    "grid_worker",
+    "liaison",
+    "rider",
+    "suggestion_box",
+    "contact_point",
+    "meeting",
+    "cadre",
+    "open311",
+    "government_system",
+    "file_import",
+)
+COLOURS: Final = ("red", "orange", "yellow", "blue", "green")
+LEVELS: Final = ("grid", "community", "street", "department")
+CASE_STATES: Final = ("open", "assigned", "accepted", "answered", "resolved", "closed", "voided", "merged")
+LEG_STATES: Final = (
+    "offered",
+    "accepted",
+    "answered",
+    "done",
+    "returned",
+    "refused",
+    "reassigned",
+    "released",
+)
+LEG_KINDS: Final = ("handle", "lead", "assist", "supervise")
+ASSIGNEE_TYPES: Final = ("person", "unit", "desk")
+CLOCK_KINDS: Final = ("response", "finish", "citizen", "confirmation")
+CLOCK_STATES: Final = ("armed", "warned", "breached", "met", "cancelled")
+ENTRY_STATES: Final = ("open", "written_off", "reversed", "carried_forward")
+POSTING_KINDS: Final = (
+    "opening",
+    "progress",
+    "hand_over",
+    "extension",
+    "evidence",
+    "write_off",
+    "reopening",
+    "reversal",
+    "carry_forward",
+)
+NOTICE_STATES: Final = (
+    "queued",
+    "claimed",
+    "submitted",
+    "accepted",
+    "delivered",
+    "undelivered",
+    "expired",
+    "unknown",
+    "deferred",
+    "suppressed",
+)
+NOTICE_ROLES: Final = ("citizen", "assignee", "supervisor")
+
+ID: Final = validate.Length(min=1, max=128)
+SHORT: Final = validate.Length(min=1, max=200)
+CODE: Final = validate.Regexp(r"^[0-9A-Za-z][0-9A-Za-z._:\-]{0,63}$")
+
+
+class Fact(Schema):
+    """Base of events between our services: unknown fields are left alone, so that v1 can grow."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class Demand(Schema):
+    """Base of what outside systems send: an unknown field is an error, since it is most often a typo."""
+
+    class Meta:
+        unknown = RAISE
+
+
+def a_text(limit: int, *, required: bool = False, least: int = 0) -> fields.String:
+    """A string of at most `limit` characters; None is allowed when it isn't required."""
+    return fields.String(
+        required=required, allow_none=not required, validate=validate.Length(min=least or None, max=limit)
+    )
+
+
+def a_word(words: tuple[str, ...], *, required: bool = True) -> fields.String:
+    """One of a closed list of words."""
+    return fields.String(required=required, allow_none=not required, validate=validate.OneOf(words))
+
+
+def an_id(*, required: bool = True) -> fields.String:
+    """An identifier of ours or of a partner, at most 128 characters."""
+    return fields.String(required=required, allow_none=not required, validate=ID)
+
+
+def a_code(*, required: bool = False) -> fields.String:
+    """A code: letters, digits and `._:-`, at most 64."""
+    return fields.String(required=required, allow_none=not required, validate=CODE)
+
+
+def a_time(*, required: bool = False) -> fields.AwareDateTime:
+    """An RFC 3339 date-time with an offset."""
+    return fields.AwareDateTime(required=required, allow_none=not required, format="iso")
+
+
+def a_number(least: int = 0, most: int | None = None, *, required: bool = False) -> fields.Integer:
+    """A whole number; strict, so that "3" and 3.5 are errors."""
+    return fields.Integer(
+        required=required, allow_none=not required, strict=True, validate=validate.Range(min=least, max=most)
+    )
+
+
+def a_fraction(*, required: bool = False) -> fields.Float:
+    """A number between 0 and 1."""
+    return fields.Float(required=required, allow_none=not required, validate=validate.Range(min=0, max=1))
+
+
+def a_list(inner: Any, most: int) -> fields.List:
+    """A list of at most `most` items; absent means empty."""
+    return fields.List(inner, validate=validate.Length(max=most))
+
+
+class Category(Fact):
+    """A code of the catalogue and how sure the classifier is (0 to 1)."""
+
+    code = a_code(required=True)
+    name = a_text(60)
+    confidence = a_fraction()
+    method = a_text(40)
+
+
+class Place(Fact):
+    """Where: codes of street, community and grid as far as they are known, and on what evidence."""
+
+    street = a_code()
+    community = a_code()
+    grid = a_code()
+    evidence = a_text(200)
+    confidence = a_fraction()

@@ -1,0 +1,87 @@
+"""entry.*, list.*, service.*, meeting.*: the annual livelihood account and the quarterly lists."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from .common import (
+    ENTRY_STATES,
+    POSTING_KINDS,
+    SHORT,
+    Fact,
+    a_code,
+    a_list,
+    a_number,
+    a_text,
+    a_time,
+    a_word,
+    an_id,
+)
+
+
+class Entry(Fact):
+    """A line of the account as of the event's sequence."""
+
+    id = an_id()
+    item = an_id()
+    year = a_number(2000, 2999, required=True)
+    case = an_id(required=False)
+    street = a_code(required=True)
+    unit = an_id(required=False)
+    category = a_code(required=True)
+    title = fields.String(required=True, validate=SHORT)
+    state = a_word(ENTRY_STATES)
+    opened_at = a_time(required=True)
+    written_off_at = a_time()
+
+
+class Posting(Fact):
+    """One line under an entry."""
+
+    id = an_id()
+    number = a_number(1, required=True)
+    kind = a_word(POSTING_KINDS)
+    case_sequence = a_number(1)
+    actor = an_id(required=False)
+    at = a_time(required=True)
+    note = a_text(500)
+
+
+class EntryPosted(Fact):
+    """The data of entry.opened, entry.posted and entry.written_off."""
+
+    entry = fields.Nested(Entry, required=True)
+    posting = fields.Nested(Posting, required=True)
+
+
+class ListPublished(Fact):
+    """A demand, problem or service list of a quarter was published."""
+
+    id = an_id()
+    kind = a_word(("demand", "problem", "service"))
+    quarter = fields.String(required=True, validate=validate.Regexp(r"^\d{4}Q[1-4]$"))
+    street = a_code(required=True)
+    community = a_code()
+    lines = a_number(0, required=True)
+    at = a_time(required=True)
+
+
+class ServiceClaimed(Fact):
+    """A unit took a line of the service list."""
+
+    line = an_id()
+    unit = an_id()
+    quarter = fields.String(required=True, validate=validate.Regexp(r"^\d{4}Q[1-4]$"))
+    street = a_code(required=True)
+    person = an_id(required=False)
+    due_at = a_time()
+    at = a_time(required=True)
+
+
+class MeetingHeld(Fact):
+    """A joint meeting took place."""
+
+    id = an_id()
+    street = a_code(required=True)
+    held_at = a_time(required=True)
+    decisions = a_list(a_text(500, required=True), 100)

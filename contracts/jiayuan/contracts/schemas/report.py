@@ -1,0 +1,83 @@
+"""report.*: what one person or system sent, as intake made it clean. Texts are masked."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from .common import (
+    CHANNELS,
+    KINDS,
+    SHORT,
+    Category,
+    Fact,
+    Place,
+    a_code,
+    a_list,
+    a_number,
+    a_text,
+    a_time,
+    a_word,
+    an_id,
+)
+
+
+class Sign(Fact):
+    """A sign of danger that a rule found in the text."""
+
+    code = a_code(required=True)
+    call = a_text(10)
+
+
+class Report(Fact):
+    """A report; `reporter` is a pseudonym, `contact` is sealed (chassis.seal) and means nothing without a key."""
+
+    id = an_id()
+    tracking_code = a_code(required=True)
+    kind = a_word(KINDS)
+    channel = a_word(CHANNELS)
+    source_system = a_code()
+    external_id = an_id(required=False)
+    title = fields.String(required=True, validate=SHORT)
+    text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
+    category = fields.Nested(Category, required=True)
+    livelihood = fields.Boolean(required=True, truthy={True}, falsy={False})
+    importance = a_number(1, 3, required=True)
+    urgency = a_number(1, 3, required=True)
+    place = fields.Nested(Place, required=True)
+    signs = a_list(fields.Nested(Sign), 10)
+    reporter = an_id(required=False)
+    contact = a_text(2000)
+    occurred_at = a_time()
+    received_at = a_time(required=True)
+
+
+class ReportReceived(Fact):
+    """A new report; sent once."""
+
+    report = fields.Nested(Report, required=True)
+
+
+class ReportSupplemented(Fact):
+    """The reporter added something."""
+
+    report = an_id()
+    text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
+    at = a_time(required=True)
+
+
+class ReportWithdrawn(Fact):
+    """The reporter took it back."""
+
+    report = an_id()
+    reason = a_text(500)
+    at = a_time(required=True)
+
+
+class ReportRated(Fact):
+    """The reporter's answer: solved or not, satisfaction 1 to 5."""
+
+    report = an_id()
+    solved = fields.Boolean(required=True, truthy={True}, falsy={False})
+    satisfaction = a_number(1, 5)
+    words = a_text(1000)
+    at = a_time(required=True)
