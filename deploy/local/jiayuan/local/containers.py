@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import docker
 import psycopg2
@@ -73,6 +73,10 @@ class ContainerSet:
         """The set that `dump` described."""
         return cls(**state)
 
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called whenever what `dump` returns has changed."""
+        self.changed = callback
+
     def dump(self) -> dict[str, Any]:
         """The state as JSON types."""
         return {name: value for name, value in vars(self).items() if name != "changed"}
@@ -97,7 +101,7 @@ class ContainerSet:
         ports = {5672: self.amqp_port, 15672: self.management_port}
         self._make("broker", BROKER_IMAGE, broker, ports, [])
         database = {"POSTGRES_PASSWORD": self.password, "TZ": "UTC"}
-        options = ["-c", "max_connections=300", "-c", "timezone=UTC"]
+        options = ["postgres", "-c", "max_connections=300", "-c", "timezone=UTC"]
         self._make("database", DATABASE_IMAGE, database, {5432: self.database_port}, options)
         with ThreadPoolExecutor(2) as pool:
             for done in [pool.submit(self._await_broker), pool.submit(self._await_database)]:
@@ -113,14 +117,17 @@ class ContainerSet:
         container = DockerContainer(image, hostname=f"jiayuan-{name}")
         container.env.update(environment)
         published = {f"{inside}/tcp": ("127.0.0.1", outside) for inside, outside in ports.items()}
-        container.with_kwargs(ports=published)
+        cast("dict[str, Any]", container.ports).update(published)
         if command:
             container.with_command(command)
         try:
             container.start()
         except APIError as error:
-            raise ServersUnavailable(f"the container of {image} did not start ({error.explanation})") from error
-        self.containers[name] = container.get_wrapped_container().id
+            container.stop()  # made, but not started
+            raise ServersUnavailable(
+                f"the container of {image} did not start: {error.explanation}"
+            ) from error
+        self.containers[name] = str(container.get_wrapped_container().id)
         self.changed()
 
     def _container(self, name: str) -> Container:
@@ -140,7 +147,9 @@ class ContainerSet:
         self._await("broker", self._broker_serves)
 
     def _broker_serves(self) -> bool:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.management_port}/api/health/checks/port-listener/5672")
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.management_port}/api/health/checks/port-listener/5672"
+        )
         token = base64.b64encode(f"jiayuan-admin:{self.password}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
         try:
@@ -172,9 +181,10 @@ class ContainerSet:
     def alive(self) -> bool:
         """True while both containers run."""
         try:
-            return len(self.containers) == 2 and all(self._container(n).status == "running" for n in self.containers)
+            running = [self._container(name).status == "running" for name in self.containers]
         except DockerException:
             return False
+        return len(running) == 2 and all(running)
 
     def kill_broker(self) -> None:
         """SIGKILL to the container's first process."""

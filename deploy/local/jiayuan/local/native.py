@@ -53,14 +53,16 @@ class Binaries:
 
 def find_binaries() -> Binaries:
     """Find both servers' programs. Raises ServersUnavailable naming what is missing."""
-    broker, postgres_bin = _find_rabbitmq(), _find_postgres()
-    missing = [name for name, found in (("RabbitMQ", broker), ("PostgreSQL", postgres_bin)) if not found]
-    if broker is None or postgres_bin is None:
-        raise ServersUnavailable(f"{' and '.join(missing)} not found: install with `{INSTALL_HINT}` as root.")
-    epmd = shutil.which("epmd") or next((str(p) for p in Path("/usr/lib/erlang").glob("erts-*/bin/epmd")), None)
-    if epmd is None:
-        raise ServersUnavailable(f"Erlang's epmd not found: install with `{INSTALL_HINT}` as root.")
+    broker, epmd, postgres_bin = _find_rabbitmq(), shutil.which("epmd"), _find_postgres()
+    if broker is None or epmd is None or postgres_bin is None:
+        missing = ["RabbitMQ"] if broker is None or epmd is None else []
+        missing += ["PostgreSQL"] if postgres_bin is None else []
+        raise ServersUnavailable(_not_found(missing))
     return Binaries(broker, Path(epmd), postgres_bin)
+
+
+def _not_found(missing: list[str]) -> str:
+    return f"{' and '.join(missing)} not found: install with `{INSTALL_HINT}` as root."
 
 
 def _find_rabbitmq() -> Path | None:
@@ -75,7 +77,8 @@ def _find_rabbitmq() -> Path | None:
 
 
 def _find_postgres() -> Path | None:
-    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
+    debian = Path("/usr/lib/postgresql").glob("*/bin")
+    candidates = sorted(debian, key=lambda p: int(p.parent.name), reverse=True)
     if on_path := shutil.which("initdb"):
         candidates.append(Path(on_path).resolve().parent)
     for folder in candidates:
@@ -98,7 +101,7 @@ def ensure_installed() -> None:
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise ServersUnavailable(f"{' and '.join(missing)} not found: install with `{INSTALL_HINT}` as root.")
+        raise ServersUnavailable(_not_found(missing))
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
     with _no_daemons_started():
@@ -108,7 +111,8 @@ def ensure_installed() -> None:
             done = subprocess.run(install, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
-        raise ServersUnavailable(f"`apt-get install {' '.join(missing)}` failed ({reason}): install them by hand.")
+        failed = f"`apt-get install {' '.join(missing)}` failed"
+        raise ServersUnavailable(f"{failed} ({reason}): install them by hand.")
     if Path("/run/systemd/system").exists():
         units = [unit for name in missing for unit in (name, *(["epmd.socket"] if "rabbit" in name else []))]
         subprocess.run(["systemctl", "disable", "--quiet", *units], check=False)
@@ -135,7 +139,10 @@ def _no_daemons_started() -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Free loopback ports outside the range of outgoing connections, so that a killed server gets its own back."""
+    """Free loopback ports.
+
+    Outside the range of outgoing connections, so that a killed server gets its own port back.
+    """
     low = 15_000
     high = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]) - 1
     if high - low < 2_000:  # an unusual range: let the kernel choose
@@ -156,7 +163,10 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass
 class NativeSet:
-    """A private broker and database in one folder. The fields are the whole state: it can be saved and taken up."""
+    """A private broker and database in one folder.
+
+    The fields are the whole state, so that another process can take the set up, or down.
+    """
 
     folder: Path
     amqp_port: int
@@ -192,9 +202,14 @@ class NativeSet:
         processes = {name: Process(*pair) for name, pair in state["processes"].items()}
         return cls(**state | {"folder": Path(state["folder"]), "processes": processes})
 
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called whenever what `dump` returns has changed."""
+        self.changed = callback
+
     def dump(self) -> dict[str, Any]:
         """The state as JSON types."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("changed", "processes", "folder")}
+        special = ("changed", "processes", "folder")
+        plain = {name: value for name, value in vars(self).items() if name not in special}
         pairs = {name: [process.pid, process.started] for name, process in dict(self.processes).items()}
         return plain | {"folder": str(self.folder), "processes": pairs}
 
@@ -213,7 +228,7 @@ class NativeSet:
     # --- both -------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start both at once and wait until both serve. Raises ServersUnavailable with the reason and the log."""
+        """Start both at once and wait until both serve. Raises ServersUnavailable with the end of the log."""
         find_binaries()
         with ThreadPoolExecutor(2) as pool:
             for done in [pool.submit(self.start_broker), pool.submit(self.start_database)]:
@@ -255,7 +270,9 @@ class NativeSet:
             if not self.processes[name].alive():
                 raise ServersUnavailable(f"the private {name} ended while it started: {_tail(log)}")
             if time.monotonic() > deadline:
-                raise ServersUnavailable(f"the private {name} was not ready in {START_SECONDS} s: {_tail(log)}")
+                raise ServersUnavailable(
+                    f"the private {name} is not ready in {START_SECONDS} s: {_tail(log)}"
+                )
             time.sleep(0.05)
 
     def _kill(self, name: str) -> None:
@@ -333,7 +350,8 @@ class NativeSet:
         return True
 
     def _management(self, method: str, path: str, body: bytes | None = None) -> Any:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.management_port}{path}", method=method, data=body)
+        url = f"http://127.0.0.1:{self.management_port}{path}"
+        request = urllib.request.Request(url, method=method, data=body)
         token = base64.b64encode(f"jiayuan-admin:{self.password}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
         request.add_header("Content-Type", "application/json")
@@ -347,7 +365,7 @@ class NativeSet:
             if flag["state"] == "disabled" and flag.get("stability") in ("stable", "required"):
                 self._management("PUT", f"/api/feature-flags/{name}/enable", b"{}")
         if lacking := [name for name in REQUIRED_FLAGS if name not in flags]:
-            raise ServersUnavailable(f"this RabbitMQ has no {', '.join(lacking)}: install RabbitMQ 3.10 or newer.")
+            raise ServersUnavailable(f"this RabbitMQ has no {', '.join(lacking)}: install 3.10 or newer.")
 
     def stop_broker(self) -> None:
         """Stop the broker as an operator would (SIGTERM) and wait; SIGKILL when it takes over 30 seconds."""
@@ -398,9 +416,9 @@ class NativeSet:
         password_file.chmod(0o600)
         _give_to("postgres", home)
         # --no-sync skips flushing the empty cluster only; the server itself runs with fsync on.
+        options = "-U postgres -A scram-sha-256 --pwfile=password -E UTF8 --locale=C.UTF-8 --no-sync"
         made = subprocess.run(
-            [str(bin_folder / "initdb"), "-D", str(home / "data"), "-U", "postgres", "-A", "scram-sha-256"]
-            + [f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+            [str(bin_folder / "initdb"), "-D", str(home / "data"), *options.split(" ")],
             capture_output=True,
             text=True,
             cwd=home,

@@ -56,7 +56,7 @@ class Servers:
     _stop: Callable[[], object] = field(default=lambda: None, repr=False, compare=False)
 
     def stop(self) -> None:
-        """Leave nothing running and nothing on the disk. Servers that were given are left alone. Repeatable."""
+        """Leave nothing running and nothing on the disk; servers that were given are left alone."""
         self._stop()
 
     def kill_broker(self) -> None:
@@ -98,7 +98,7 @@ class Servers:
 
     def _own(self) -> ServerSet:
         if self._set is None:
-            raise ServersUnavailable("servers that were given (AMQP_URI, DATABASE_URL) are not ours to stop or start.")
+            raise ServersUnavailable("given servers (AMQP_URI, DATABASE_URL) are not ours to start or stop.")
         return self._set
 
     def __enter__(self) -> Servers:
@@ -142,9 +142,9 @@ def provide(*, prefer: str | None = None, folder: Path | None = None) -> Servers
 
 
 def start_detached(folder: Path, *, prefer: str | None = None) -> Servers:
-    """Servers that outlive this process, recorded in `folder`/servers.json; those that run there already are used.
+    """Servers that outlive this process, recorded in `folder`/servers.json.
 
-    Raises ServersUnavailable as `provide` does. `take_down(folder)` ends them.
+    Those that run there already are used. Raises ServersUnavailable as `provide` does. `take_down(folder)` ends them.
     """
     forced = _forced(prefer)
     if given := _given(forced):
@@ -215,7 +215,7 @@ def _start(forced: str | None, state_file: Path, *, temporary: bool) -> Servers:
     reason = containers.engine_trouble()
     if forced == "containers":
         if reason:
-            raise ServersUnavailable(f"containers were asked for, but {reason}: start Docker, or ask for native.")
+            raise ServersUnavailable(f"containers were asked for, but {reason}: start Docker.")
         return _start_containers("asked for", state_file, temporary)
     if reason is None:
         try:
@@ -262,7 +262,7 @@ def _servers(state: State, state_file: Path) -> Servers:
         with lock:
             save_state(state_file, state)
 
-    state.servers.changed = save
+    state.servers.on_change(save)
     own = state.servers
     return Servers(state.chosen, state.why, own.amqp_uri, own.management_url, own.database_url, own)
 
@@ -273,9 +273,9 @@ def _said(servers: Servers) -> Servers:
 
 
 def _start_watch(state_file: Path) -> subprocess.Popen[bytes]:
-    """The process that clears away when this one ends without having done so (SIGKILL, SIGTERM, a crash)."""
-    source = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))}
+    """The process that clears away when this one ends without having done so: SIGKILL, SIGTERM, a crash."""
+    path = [str(Path(__file__).resolve().parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
     return subprocess.Popen(
         [sys.executable, "-m", "jiayuan.local.watch", str(state_file), str(os.getpid())],
         stdin=subprocess.PIPE,
@@ -289,23 +289,26 @@ def _run(command: list[str]) -> int:
     with provide() as servers:
         child = subprocess.Popen(command, env=os.environ | servers.environment())
 
-        def pass_on(number: int, frame: FrameType | None) -> None:
+        def pass_on(number: int, _frame: FrameType | None) -> None:
             child.send_signal(number)
 
         signal.signal(signal.SIGTERM, pass_on)
-        signal.signal(signal.SIGINT, lambda number, frame: None)  # the terminal sends it to the child itself
+        signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends it to the child itself
         return child.wait()
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code; 1 with one sentence when no servers can be had."""
-    parser = argparse.ArgumentParser(prog="python -m jiayuan.local.servers", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m jiayuan.local.servers", description="Servers for Jiayuan."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="run a command with servers, stop them after it")
     run.add_argument("command", nargs="+", metavar="COMMAND")
     for verb, text in (("up", "start servers that stay"), ("down", "end those that `up` started")):
-        verbs.add_parser(verb, help=text).add_argument("--folder", type=Path, default=Path(".local/servers"))
-    verbs.add_parser("install", help="install the native servers where they are missing and no engine answers")
+        verb_parser = verbs.add_parser(verb, help=text)
+        verb_parser.add_argument("--folder", type=Path, default=Path(".local/servers"))
+    verbs.add_parser("install", help="install native servers where they are missing and no engine answers")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.verb == "run":

@@ -17,8 +17,7 @@ from jiayuan.local.native import NativeSet
 class ServerSet(Protocol):
     """What a native set and a set of containers have in common."""
 
-    changed: Callable[[], None]
-
+    def on_change(self, callback: Callable[[], None]) -> None: ...
     def dump(self) -> dict[str, Any]: ...
     def stop(self) -> None: ...
     def alive(self) -> bool: ...
@@ -71,7 +70,7 @@ def load_state(path: Path) -> State | None:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    kind = ContainerSet if content["chosen"] == "containers" else NativeSet
+    kind: type[ContainerSet | NativeSet] = ContainerSet if content["chosen"] == "containers" else NativeSet
     return State(content["chosen"], content["why"], kind.load(content["set"]), content["temporary"])
 
 
