@@ -67,6 +67,8 @@ install_members() {
     set --
     for folder in $(members); do set -- "$@" --editable "./$folder"; done
     pip install --no-deps --no-build-isolation "$@"
+    # The build copies each service's migrations there; here the checkout's own are the ones that count.
+    rm -rf .venv/lib/python3*/site-packages/jiayuan
 }
 
 .venv/bin/python -c '' 2>/dev/null || make_venv

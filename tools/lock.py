@@ -38,7 +38,16 @@ def compile_lock(requirements: list[str], target: Path, *, constraint: Path | No
         output = Path(folder, "requirements.txt")
         if target.exists() and not upgrade:
             output.write_bytes(target.read_bytes())
-        command = [sys.executable, "-m", "uv", "pip", "compile", *options, f"--output-file={output}", str(wanted)]
+        command = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            *options,
+            f"--output-file={output}",
+            str(wanted),
+        ]
         subprocess.run(command, check=True, env=os.environ | {"UV_NATIVE_TLS": "1"})
         text = output.read_text(encoding="utf-8")
     if "://" in text or text.startswith(("-i", "--")):

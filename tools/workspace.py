@@ -28,7 +28,12 @@ class Member:
 
 def members() -> dict[str, Member]:
     """Every member that there is, by distribution name."""
-    folders = [ROOT / "contracts", ROOT / "chassis", *sorted((ROOT / SERVICES).glob("*")), ROOT / "deploy/local"]
+    folders = [
+        ROOT / "contracts",
+        ROOT / "chassis",
+        *sorted((ROOT / SERVICES).glob("*")),
+        ROOT / "deploy/local",
+    ]
     found = {}
     for folder in folders:
         if (folder / "pyproject.toml").exists():

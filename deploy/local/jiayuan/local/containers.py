@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -35,6 +36,17 @@ def engine_trouble() -> str | None:
     return None
 
 
+def trouble() -> str | None:
+    """None when containers can be started, images included (pulled if need be); else why not."""
+    if reason := engine_trouble():
+        return reason
+    try:
+        _have_images()
+    except ServersUnavailable as error:
+        return str(error)
+    return None
+
+
 def _have_images() -> None:
     client = docker.from_env()
     try:
@@ -42,12 +54,17 @@ def _have_images() -> None:
             try:
                 client.images.get(image)
             except ImageNotFound:
-                try:
-                    client.images.pull(image)
-                except DockerException:
-                    raise ServersUnavailable(f"the image {image} is not here and cannot be pulled") from None
+                _pull(client, image)
     finally:
         client.close()
+
+
+def _pull(client: docker.DockerClient, image: str) -> None:
+    print(f"jiayuan: pulling the image {image}", file=sys.stderr, flush=True)
+    try:
+        client.images.pull(image)
+    except DockerException:
+        raise ServersUnavailable(f"the image {image} is not here and cannot be pulled") from None
 
 
 @dataclass

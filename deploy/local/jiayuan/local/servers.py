@@ -297,6 +297,13 @@ def _run(command: list[str]) -> int:
         return child.wait()
 
 
+def _install() -> None:
+    """Make sure that `provide` will find servers: given ones, images to run, or installed programs."""
+    forced = _forced(None)
+    if _given(forced) is None and (forced == "native" or containers.trouble()):
+        native.ensure_installed()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code; 1 with one sentence when no servers can be had."""
     parser = argparse.ArgumentParser(
@@ -308,7 +315,9 @@ def main(arguments: list[str] | None = None) -> int:
     for verb, text in (("up", "start servers that stay"), ("down", "end those that `up` started")):
         verb_parser = verbs.add_parser(verb, help=text)
         verb_parser.add_argument("--folder", type=Path, default=Path(".local/servers"))
-    verbs.add_parser("install", help="install native servers where they are missing and no engine answers")
+    verbs.add_parser(
+        "install", help="install native servers where they are missing and containers cannot be had"
+    )
     chosen = parser.parse_args(arguments)
     try:
         if chosen.verb == "run":
@@ -318,8 +327,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"export {name}='{value}'")
         elif chosen.verb == "down":
             take_down(chosen.folder)
-        elif containers.engine_trouble() and _given(_forced(None)) is None:
-            native.ensure_installed()
+        else:
+            _install()
     except ServersUnavailable as error:
         print(f"jiayuan: {error}", file=sys.stderr)
         return 1
