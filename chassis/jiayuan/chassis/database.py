@@ -1,0 +1,47 @@
+"""The database of a service: one engine, transactions, and what a broken connection means."""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+
+from .config import Settings
+
+
+def driver_url(url: str) -> URL:
+    """The URL for psycopg2, the one driver that is cooperative under eventlet."""
+    return make_url(url).set(drivername="postgresql+psycopg2")
+
+
+def create(settings: Settings) -> Engine:
+    """The engine: a small pool, UTC, and limits so that nothing waits for ever."""
+    options = "-c timezone=UTC -c statement_timeout=60000 -c lock_timeout=15000"
+    options += " -c idle_in_transaction_session_timeout=60000"
+    return create_engine(
+        driver_url(settings.database_url),
+        pool_size=settings.database_pool,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_use_lifo=True,
+        pool_reset_on_return="rollback",
+        json_deserializer=_loads,
+        json_serializer=_dumps,
+        connect_args={
+            "application_name": f"jiayuan-{settings.service}",
+            "options": options,
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15000,
+        },
+    )
+
+
+def _loads(value: str) -> object:
+    return orjson.loads(value)
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()

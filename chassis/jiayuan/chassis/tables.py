@@ -1,0 +1,79 @@
+"""The tables that delivery needs in every service's database: inbox, outbox, dead letters."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.schema import Index
+
+_NOW = text("clock_timestamp()")
+
+# Rows that live for milliseconds: clean up early and often, or the table grows with its dead.
+_SHORT_LIVED = {
+    "autovacuum_vacuum_scale_factor": "0.0",
+    "autovacuum_vacuum_threshold": "10000",
+    "autovacuum_vacuum_cost_delay": "0",
+}
+
+
+def add(metadata: MetaData) -> None:
+    """Adds inbox, outbox and dead_letter to a service's metadata."""
+    Table(
+        "inbox",
+        metadata,
+        Column("source", Text, nullable=False),
+        Column("id", Text, nullable=False),
+        Column("seen_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+        PrimaryKeyConstraint("source", "id", name="inbox_pkey"),
+        Index("inbox_seen_at", "seen_at", postgresql_using="brin"),
+        comment="Every message that this service has taken: once",
+    )
+    Table(
+        "outbox",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("exchange", Text, nullable=False),
+        Column("routing_key", Text, nullable=False),
+        Column("body", JSON, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+        Column("not_before", DateTime(timezone=True), nullable=False),
+        Column("attempts", Integer, nullable=False, server_default=text("0")),
+        Column("last_error", Text),
+        Index("outbox_not_before", "not_before"),
+        comment="Events that were decided and not yet confirmed by the broker",
+        postgresql_with=_SHORT_LIVED,
+    )
+    Table(
+        "dead_letter",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+        Column("state", Text, nullable=False, server_default=text("'dead'")),
+        Column("reason", Text, nullable=False),
+        Column("error", Text, nullable=False),
+        Column("problems", JSONB, nullable=False, server_default=text("'[]'")),
+        Column("trace", Text, nullable=False, server_default=text("''")),
+        Column("exchange", Text, nullable=False),
+        Column("routing_key", Text, nullable=False),
+        Column("content_type", Text),
+        Column("user_id", Text),
+        Column("event_id", Text),
+        Column("event_name", Text),
+        Column("source", Text),
+        Column("subject", Text),
+        Column("body", LargeBinary, nullable=False),
+        Column("history", JSONB, nullable=False, server_default=text("'[]'")),
+        Index("dead_letter_state_at", "state", "at"),
+        comment="Messages that could not be handled, why, and what was done about them",
+    )

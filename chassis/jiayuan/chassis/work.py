@@ -1,0 +1,227 @@
+"""The unit of work: one transaction with its reading, its writing and the events that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import Connection, CursorResult, Executable, MetaData, Row, Table, TextClause, text
+
+from jiayuan.contracts import envelope, names
+from jiayuan.contracts.check import FieldProblem
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.registry import OUTCOME
+from jiayuan.contracts.times import iso
+
+from . import bulk
+
+
+class BusinessClock(Protocol):
+    """What tells the business time."""
+
+    def now(self) -> datetime:
+        """The business time, aware."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class Outgoing:
+    """An event on its way to the broker; its row is in the outbox until the broker has confirmed it."""
+
+    id: str
+    exchange: str
+    routing_key: str
+    mandatory: bool
+    body: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class Handler:
+    """What a service does with the events that match `pattern`, a batch at a time."""
+
+    pattern: str
+    run: Callable[[Work, Sequence[Event]], None]
+    wants: Callable[[Event], bool] | None = None
+
+
+def on(
+    pattern: str,
+    run: Callable[[Work, Sequence[Event]], None],
+    *,
+    wants: Callable[[Event], bool] | None = None,
+) -> Handler:
+    """A handler of events; those that `wants` refuses are acked without touching the database."""
+    return Handler(pattern, run, wants)
+
+
+@lru_cache(maxsize=1024)
+def _statement(sql: str) -> TextClause:
+    return text(sql)
+
+
+_OUTBOX = text(
+    "INSERT INTO outbox (id, exchange, routing_key, body, not_before) "
+    "SELECT id, exchange, routing_key, body, clock_timestamp() + make_interval(secs => :grace) "
+    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, exchange text, routing_key text, body json)"
+)
+
+
+class Work:
+    """One open transaction. Made by `Delivery`; handlers use it and never commit."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        service: str,
+        clock: BusinessClock,
+        metadata: MetaData,
+        *,
+        lane: names.Lane = "live",
+        grace: float = 3.0,
+    ) -> None:
+        self.conn = conn
+        self.now = clock.now()
+        self.lane: names.Lane = lane
+        self.emitted: list[Event] = []
+        self.refused: list[tuple[Event, list[FieldProblem]]] = []
+        self._service, self._source = service, names.source(service)
+        self._metadata, self._grace = metadata, grace
+        self._outgoing: list[Outgoing] = []
+
+    # -- the database ------------------------------------------------------------------------------
+
+    def execute(self, sql: str | Executable, **parameters: Any) -> CursorResult[Any]:
+        """Runs one statement; text is compiled once."""
+        return self.conn.execute(_statement(sql) if isinstance(sql, str) else sql, parameters or None)
+
+    def insert(
+        self, table: Table, rows: bulk.Rows, *, conflict: str = "", returning: str = ""
+    ) -> list[Row[Any]]:
+        """`bulk.insert` in this transaction."""
+        return bulk.insert(self.conn, table, rows, conflict=conflict, returning=returning)
+
+    def update(
+        self,
+        table: Table,
+        rows: bulk.Rows,
+        *,
+        key: Sequence[str] = ("id",),
+        where: str = "",
+        returning: str = "",
+    ) -> list[Row[Any]]:
+        """`bulk.update` in this transaction."""
+        return bulk.update(self.conn, table, rows, key=key, where=where, returning=returning)
+
+    # -- the bus -----------------------------------------------------------------------------------
+
+    def emit(
+        self,
+        name: str,
+        data: dict[str, Any],
+        *,
+        subject: str,
+        sequence: int = 0,
+        street: str | None = "",
+        cause: Event | None = None,
+        at: datetime | None = None,
+        traceparent: str = "",
+    ) -> Event:
+        """Decides an event: it is published after the commit, and not at all without it."""
+        event = envelope.make(
+            name,
+            self._source,
+            data,
+            at=at or self.now,
+            subject=subject,
+            sequence=sequence,
+            street=street or "",
+            lane=self.lane,
+            traceparent=traceparent,
+            cause=cause,
+        )
+        # Mandatory exactly where the contract names a listener: there, "nobody is bound" is a fault.
+        self._send(event, names.EVENTS_EXCHANGE, event.routing_key, bool(names.subscribers(name)))
+        self.emitted.append(event)
+        return event
+
+    def accepted(self, event: Event, result: str | None = None) -> None:
+        """Tells the outside system that its message was taken; `result` is what was made of it."""
+        self._outcome(event, "accepted", result, ())
+
+    def duplicate(self, event: Event, result: str | None = None) -> None:
+        """Tells the outside system that its message was known already."""
+        self._outcome(event, "duplicate", result, ())
+
+    def refuse(self, event: Event, problems: Iterable[FieldProblem]) -> None:
+        """Refuses one event for good: it becomes a dead letter, and an outside system is told why."""
+        found = list(problems)
+        self.refused.append((event, found))
+        self.rejected(event, found)
+
+    def rejected(self, event: Event, problems: Iterable[FieldProblem]) -> None:
+        """Tells the outside system that its message was rejected, and why."""
+        self._outcome(event, "rejected", None, problems)
+
+    def _outcome(
+        self, event: Event, outcome: str, result: str | None, problems: Iterable[FieldProblem]
+    ) -> None:
+        partner = event.source.removeprefix("/partners/")
+        if partner == event.source:
+            return  # from one of our own services: there is nobody to tell
+        self.outcome(partner, event.id, names.event_type(event.name), outcome, result, problems, event)
+
+    def outcome(
+        self,
+        partner: str,
+        message: str,
+        type_: str,
+        outcome: str,
+        result: str | None = None,
+        problems: Iterable[FieldProblem] = (),
+        cause: Event | None = None,
+    ) -> None:
+        """Sends an outcome to a partner's queue; the dead-letter path uses it when there is no event."""
+        data = {
+            "message": message[:128],
+            "type": type_[:128],
+            "outcome": outcome,
+            "result": result,
+            "problems": [
+                {"field": p.field[:200], "problem": p.problem[:500], "allowed": p.allowed[:500]}
+                for p in list(problems)[:50]
+            ],
+            "at": iso(self.now),
+        }
+        event = envelope.make(
+            OUTCOME.name, self._source, data, at=self.now, subject=message[:128], cause=cause
+        )
+        # A partner that has left has no queue; that mustn't hold up anything, and the row tells anyway.
+        self._send(event, names.OUTCOMES_EXCHANGE, partner, False)
+
+    def _send(self, event: Event, exchange: str, key: str, mandatory: bool) -> None:
+        self._outgoing.append(Outgoing(event.id, exchange, key, mandatory, envelope.encode(event)))
+
+    def flush(self) -> list[Outgoing]:
+        """Writes what was decided to the outbox, as the last statement before the commit."""
+        outgoing, self._outgoing = self._outgoing, []
+        if outgoing:
+            rows = [
+                {
+                    "id": o.id,
+                    "exchange": o.exchange,
+                    "routing_key": o.routing_key,
+                    "body": orjson.Fragment(o.body),
+                }
+                for o in outgoing
+            ]
+            self.conn.execute(_OUTBOX, {"rows": bulk.dumps(rows), "grace": self._grace})
+        return outgoing
+
+    @property
+    def table(self) -> dict[str, Table]:
+        """The service's tables by name."""
+        return dict(self._metadata.tables)
