@@ -22,6 +22,7 @@ from .common import (
     a_text,
     a_time,
     a_word,
+    a_yes_no,
     an_id,
 )
 
@@ -105,7 +106,7 @@ class Case(Fact):
     kind = a_word(KINDS)
     title = fields.String(required=True, validate=SHORT)
     category = fields.Nested(Category, required=True)
-    livelihood = fields.Boolean(required=True, truthy={True}, falsy={False})
+    livelihood = a_yes_no()
     colour = a_word(COLOURS)
     level = a_word(LEVELS)
     street = a_code(required=True)
@@ -173,7 +174,7 @@ class Contactable(Fact):
     street = a_code()
     grid = a_code()
     contact = a_text(2000)
-    active = fields.Boolean(required=True, truthy={True}, falsy={False})
+    active = a_yes_no()
 
 
 class DirectoryChanged(Fact):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Any, Final
 
 from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
+
+from ..times import EARLIEST, LATEST, parse
 
 KINDS: Final = ("problem", "information", "consultation", "appointment", "dispute", "wish", "praise")
 CHANNELS: Final = (
@@ -64,9 +68,61 @@ NOTICE_STATES: Final = (
 )
 NOTICE_ROLES: Final = ("citizen", "assignee", "supervisor")
 
+
+class Pattern(validate.Regexp):
+    """The whole text has this form. `Regexp` would let a line break through at the end."""
+
+    default_message = "Has not the form that is asked for."
+
+    def __init__(self, form: str) -> None:
+        super().__init__(re.compile(rf"^(?:{form})\Z"))
+        self.form = form
+
+
 ID: Final = validate.Length(min=1, max=128)
 SHORT: Final = validate.Length(min=1, max=200)
-CODE: Final = validate.Regexp(r"^[0-9A-Za-z][0-9A-Za-z._:\-]{0,63}$")
+CODE: Final = Pattern(r"[0-9A-Za-z][0-9A-Za-z._:\-]{0,63}")
+QUARTER: Final = Pattern(r"[0-9]{4}Q[1-4]")
+PHONE: Final = Pattern(r"[+0-9][0-9 \-]{4,24}")
+
+# Numbers fit a PostgreSQL integer: 68 years in seconds.
+MOST: Final = 2**31 - 1
+
+
+class YesNo(fields.Boolean):
+    """`true` or `false`; Boolean itself takes 1, "yes" and the like too."""
+
+    def _validated(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        return self._validated(value)
+
+
+class Real(fields.Float):
+    """A JSON number; Float itself takes the text "3.5" too."""
+
+    def _validated(self, value: Any) -> float:
+        if isinstance(value, str | bytes):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class Time(fields.AwareDateTime):
+    """An RFC 3339 date-time with an offset; AwareDateTime itself takes other ISO 8601 forms too."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(error_messages={"invalid": "Not an RFC 3339 date-time with an offset."}, **options)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        if not isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        try:
+            return parse(value)
+        except ValueError:
+            raise self.make_error("invalid", input=value) from None
 
 
 class Fact(Schema):
@@ -77,7 +133,10 @@ class Fact(Schema):
 
 
 class Demand(Schema):
-    """Base of what outside systems send: an unknown field is an error, since it is most often a typo."""
+    """Base of what outside systems send: an unknown field is an error, since it is most often a typo.
+
+    Demands are checked by marshmallow always: they come from people whom we don't know.
+    """
 
     class Meta:
         unknown = RAISE
@@ -105,21 +164,36 @@ def a_code(*, required: bool = False) -> fields.String:
     return fields.String(required=required, allow_none=not required, validate=CODE)
 
 
-def a_time(*, required: bool = False) -> fields.AwareDateTime:
+def a_time(*, required: bool = False) -> Time:
     """An RFC 3339 date-time with an offset."""
-    return fields.AwareDateTime(required=required, allow_none=not required, format="iso")
+    return Time(required=required, allow_none=not required)
 
 
-def a_number(least: int = 0, most: int | None = None, *, required: bool = False) -> fields.Integer:
-    """A whole number; strict, so that "3" and 3.5 are errors."""
+def a_date(*, required: bool = False) -> Time:
+    """A time that an outside system names: between 1900 and 2999."""
+    return Time(required=required, allow_none=not required, validate=validate.Range(min=EARLIEST, max=LATEST))
+
+
+def a_number(least: int = 0, most: int = MOST, *, required: bool = False) -> fields.Integer:
+    """A whole number; strict, so that "3", 3.0 and true are errors."""
     return fields.Integer(
         required=required, allow_none=not required, strict=True, validate=validate.Range(min=least, max=most)
     )
 
 
-def a_fraction(*, required: bool = False) -> fields.Float:
+def a_fraction(*, required: bool = False) -> Real:
     """A number between 0 and 1."""
-    return fields.Float(required=required, allow_none=not required, validate=validate.Range(min=0, max=1))
+    return a_real(0, 1, required=required)
+
+
+def a_real(least: float, most: float, *, required: bool = False) -> Real:
+    """A number between two bounds."""
+    return Real(required=required, allow_none=not required, validate=validate.Range(min=least, max=most))
+
+
+def a_yes_no() -> YesNo:
+    """`true` or `false`, required."""
+    return YesNo(required=True)
 
 
 def a_list(inner: Any, most: int) -> fields.List:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from .common import (
     CHANNELS,
     KINDS,
+    PHONE,
     Demand,
     Fact,
     a_code,
+    a_date,
     a_list,
+    a_real,
     a_text,
     a_time,
     a_word,
@@ -24,7 +27,7 @@ class Contact(Demand):
     """The reporter; intake encrypts it on arrival."""
 
     name = a_text(60)
-    phone = fields.String(allow_none=True, validate=validate.Regexp(r"^[+0-9][0-9 \-]{4,24}$"))
+    phone = fields.String(allow_none=True, validate=PHONE)
     openid = an_id(required=False)
 
 
@@ -33,8 +36,19 @@ class Where(Demand):
 
     code = a_code()
     text = a_text(300)
-    lat = fields.Float(allow_none=True, validate=validate.Range(min=-90, max=90))
-    long = fields.Float(allow_none=True, validate=validate.Range(min=-180, max=180))
+    lat = a_real(-90, 90)
+    long = a_real(-180, 180)
+
+    # The same rule for the generated JSON Schema.
+    json_schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"properties": {"lat": {"type": "null"}, "long": {"type": "null"}}},
+            {
+                "properties": {"lat": {"type": "number"}, "long": {"type": "number"}},
+                "required": ["lat", "long"],
+            },
+        ]
+    }
 
     @validates_schema
     def both_or_none(self, data: dict[str, Any], **_: Any) -> None:
@@ -54,8 +68,8 @@ class ReportSubmitted(Demand):
     category = a_code()
     place = fields.Nested(Where, allow_none=True)
     contact = fields.Nested(Contact, allow_none=True)
-    occurred_at = a_time()
-    received_at = a_time()
+    occurred_at = a_date()
+    received_at = a_date()
 
 
 class HandlingReported(Demand):
@@ -68,7 +82,7 @@ class HandlingReported(Demand):
     case = an_id()
     unit = an_id()
     action = a_word(("accept", "answer", "return", "resolve"))
-    at = a_time(required=True)
+    at = a_date(required=True)
     note = a_text(1000)
     evidence = a_list(a_text(300, required=True), 20)
 
@@ -80,8 +94,8 @@ class AlertRaised(Demand):
     event = a_text(60, required=True, least=1)
     severity = a_word(("blue", "yellow", "orange", "red"))
     area = a_list(a_code(required=True), 200)
-    starts_at = a_time(required=True)
-    ends_at = a_time()
+    starts_at = a_date(required=True)
+    ends_at = a_date()
     text = a_text(2000)
 
 
@@ -96,8 +110,8 @@ class Problem(Fact):
 class Outcome(Fact):
     """What became of a message; `message` is its CloudEvents id, `result` what was made of it (report, case)."""
 
-    message = a_text(128)
-    type = a_text(128)
+    message = a_text(256)
+    type = a_text(256)
     outcome = a_word(("accepted", "duplicate", "rejected"))
     result = an_id(required=False)
     problems = a_list(fields.Nested(Problem), 50)

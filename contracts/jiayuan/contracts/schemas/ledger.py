@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from .common import (
     ENTRY_STATES,
     POSTING_KINDS,
+    QUARTER,
     SHORT,
     Fact,
     a_code,
@@ -59,7 +60,7 @@ class ListPublished(Fact):
 
     id = an_id()
     kind = a_word(("demand", "problem", "service"))
-    quarter = fields.String(required=True, validate=validate.Regexp(r"^\d{4}Q[1-4]$"))
+    quarter = fields.String(required=True, validate=QUARTER)
     street = a_code(required=True)
     community = a_code()
     lines = a_number(0, required=True)
@@ -71,7 +72,7 @@ class ServiceClaimed(Fact):
 
     line = an_id()
     unit = an_id()
-    quarter = fields.String(required=True, validate=validate.Regexp(r"^\d{4}Q[1-4]$"))
+    quarter = fields.String(required=True, validate=QUARTER)
     street = a_code(required=True)
     person = an_id(required=False)
     due_at = a_time()

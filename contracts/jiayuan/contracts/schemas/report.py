@@ -17,6 +17,7 @@ from .common import (
     a_text,
     a_time,
     a_word,
+    a_yes_no,
     an_id,
 )
 
@@ -40,7 +41,7 @@ class Report(Fact):
     title = fields.String(required=True, validate=SHORT)
     text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
     category = fields.Nested(Category, required=True)
-    livelihood = fields.Boolean(required=True, truthy={True}, falsy={False})
+    livelihood = a_yes_no()
     importance = a_number(1, 3, required=True)
     urgency = a_number(1, 3, required=True)
     place = fields.Nested(Place, required=True)
@@ -77,7 +78,7 @@ class ReportRated(Fact):
     """The reporter's answer: solved or not, satisfaction 1 to 5."""
 
     report = an_id()
-    solved = fields.Boolean(required=True, truthy={True}, falsy={False})
+    solved = a_yes_no()
     satisfaction = a_number(1, 5)
     words = a_text(1000)
     at = a_time(required=True)
