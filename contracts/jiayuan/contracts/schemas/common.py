@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 
@@ -67,6 +67,8 @@ NOTICE_STATES: Final = (
     "suppressed",
 )
 NOTICE_ROLES: Final = ("citizen", "assignee", "supervisor")
+
+F = TypeVar("F", bound=fields.Field)
 
 
 class Pattern(validate.Regexp):
@@ -140,6 +142,12 @@ class Demand(Schema):
 
     class Meta:
         unknown = RAISE
+
+
+def said(field: F, words: str) -> F:
+    """The field with what it means, for the documents of integrators."""
+    field.metadata = {**field.metadata, "description": words}
+    return field
 
 
 def a_text(limit: int, *, required: bool = False, least: int = 0) -> fields.String:

@@ -20,24 +20,25 @@ from .common import (
     a_time,
     a_word,
     an_id,
+    said,
 )
 
 
 class Contact(Demand):
-    """The reporter; intake encrypts it on arrival."""
+    """The reporter, if he wants to be told; encrypted on arrival."""
 
-    name = a_text(60)
-    phone = fields.String(allow_none=True, validate=PHONE)
-    openid = an_id(required=False)
+    name = said(a_text(60), "The reporter's name.")
+    phone = said(fields.String(allow_none=True, validate=PHONE), "A number that gets the answers by SMS.")
+    openid = said(an_id(required=False), "The reporter's identity in the mini-program.")
 
 
 class Where(Demand):
     """Where it is: any of a division or grid code, words, or WGS-84 coordinates (both or none)."""
 
-    code = a_code()
-    text = a_text(300)
-    lat = a_real(-90, 90)
-    long = a_real(-180, 180)
+    code = said(a_code(), "The 12-digit statistical code of a street or community, or a grid's code.")
+    text = said(a_text(300), "The place in words, as the reporter gave it.")
+    lat = said(a_real(-90, 90), "Latitude, WGS-84; only together with `long`.")
+    long = said(a_real(-180, 180), "Longitude, WGS-84; only together with `lat`.")
 
     # The same rule for the generated JSON Schema.
     json_schema: ClassVar[dict[str, Any]] = {
@@ -60,16 +61,23 @@ class Where(Demand):
 class ReportSubmitted(Demand):
     """A report of another system. `external_id` is unique per sender: sent again, it is the same report."""
 
-    external_id = an_id()
-    kind = a_word(KINDS, required=False)
-    channel = a_word(CHANNELS, required=False)
-    title = a_text(200)
-    text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
-    category = a_code()
-    place = fields.Nested(Where, allow_none=True)
-    contact = fields.Nested(Contact, allow_none=True)
-    occurred_at = a_date()
-    received_at = a_date()
+    external_id = said(an_id(), "Your own number of the report. Sent again, it is the same report.")
+    kind = said(a_word(KINDS, required=False), "What sort of report; found from the text when absent.")
+    channel = said(
+        a_word(CHANNELS, required=False), "How the citizen came to you; government_system when absent."
+    )
+    title = said(a_text(200), "A short title; made from the text when absent.")
+    text = said(
+        fields.String(required=True, validate=validate.Length(min=1, max=8000)),
+        "What the citizen said. Phone and identity numbers in it are masked before anybody reads it.",
+    )
+    category = said(a_code(), "A code of the catalogue of matters; found from the text when absent.")
+    place = said(fields.Nested(Where, allow_none=True), "Where it is; found from the text when absent.")
+    contact = said(
+        fields.Nested(Contact, allow_none=True), "Who reported it; absent for an anonymous report."
+    )
+    occurred_at = said(a_date(), "When it happened.")
+    received_at = said(a_date(), "When you took the report. The citizen's clock counts from our receipt.")
 
 
 class HandlingReported(Demand):
@@ -78,41 +86,47 @@ class HandlingReported(Demand):
     `external_id` makes a resend harmless. `case` is the case's id or number, `unit` the unit's code.
     """
 
-    external_id = an_id()
-    case = an_id()
-    unit = an_id()
-    action = a_word(("accept", "answer", "return", "resolve"))
-    at = a_date(required=True)
-    note = a_text(1000)
-    evidence = a_list(a_text(300, required=True), 20)
+    external_id = said(an_id(), "Your own number of this step. Sent again, it is the same step.")
+    case = said(an_id(), "The case's id or number, as you got it.")
+    unit = said(an_id(), "The code of the unit that acts; it must hold a leg of the case.")
+    action = said(
+        a_word(("accept", "answer", "return", "resolve")),
+        "accept 签收, answer 应答, return 退单 (say why in `note`), resolve 办结.",
+    )
+    at = said(a_date(required=True), "When it was done at your end.")
+    note = said(a_text(1000), "The answer, the reason of a return, or what was done.")
+    evidence = said(a_list(a_text(300, required=True), 20), "Addresses of photos or papers.")
 
 
 class AlertRaised(Demand):
     """A warning of the weather or emergency bureau."""
 
-    external_id = an_id()
-    event = a_text(60, required=True, least=1)
-    severity = a_word(("blue", "yellow", "orange", "red"))
-    area = a_list(a_code(required=True), 200)
-    starts_at = a_date(required=True)
-    ends_at = a_date()
-    text = a_text(2000)
+    external_id = said(an_id(), "Your own number of the warning. Sent again, it is the same warning.")
+    event = said(a_text(60, required=True, least=1), "What is warned of, in words.")
+    severity = said(a_word(("blue", "yellow", "orange", "red")), "The warning's colour; red is the worst.")
+    area = said(a_list(a_code(required=True), 200), "Codes of the streets or communities it is for.")
+    starts_at = said(a_date(required=True), "From when it holds.")
+    ends_at = said(a_date(), "Until when; absent while it isn't known.")
+    text = said(a_text(2000), "The warning in full.")
 
 
 class Problem(Fact):
     """One thing that was wrong: the field, what was wrong, what is allowed."""
 
-    field = a_text(200, required=True)
-    problem = a_text(500, required=True)
-    allowed = a_text(500)
+    field = said(a_text(200, required=True), "The field's dotted path, e.g. `data.contact.phone`.")
+    problem = said(a_text(500, required=True), "What was wrong with it.")
+    allowed = said(a_text(500), "What it may hold.")
 
 
 class Outcome(Fact):
-    """What became of a message; `message` is its CloudEvents id, `result` what was made of it (report, case)."""
+    """What became of a message of an outside system."""
 
-    message = a_text(256)
-    type = a_text(256)
-    outcome = a_word(("accepted", "duplicate", "rejected"))
-    result = an_id(required=False)
-    problems = a_list(fields.Nested(Problem), 50)
-    at = a_time(required=True)
+    message = said(a_text(256), "The CloudEvents id of your message; null when it could not be read.")
+    type = said(a_text(256), "The CloudEvents type of your message; null when it could not be read.")
+    outcome = said(
+        a_word(("accepted", "duplicate", "rejected")),
+        "accepted, duplicate (you had sent it before, nothing was done), or rejected.",
+    )
+    result = said(an_id(required=False), "What was made of it: the id of the report or of the case.")
+    problems = said(a_list(fields.Nested(Problem), 50), "Why it was rejected.")
+    at = said(a_time(required=True), "When that was decided.")
