@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import Connection, Row, Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_DIALECT = postgresql.dialect()
 Rows = Sequence[dict[str, Any]]
 
 

@@ -47,5 +47,7 @@ def configure(service: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("amqp", "nameko", "kombu", "urllib3", "werkzeug"):
+    for chatty in ("amqp", "kombu", "urllib3", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Nameko logs every failed worker with its arguments, which may be somebody's words: the chassis logs instead.
+    logging.getLogger("nameko").setLevel(logging.CRITICAL)

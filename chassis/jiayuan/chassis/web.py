@@ -1,0 +1,258 @@
+"""HTTP: JSON in, JSON out, bearer tokens, problem documents (RFC 9457), W3C trace context."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import eventlet
+import eventlet.wsgi
+import orjson
+from eventlet.event import Event as Signal
+from marshmallow import Schema
+from nameko.extensions import Entrypoint
+from nameko.web.server import WebServer
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Request, Response
+
+from jiayuan.contracts.check import FieldProblem, explain
+
+from . import metrics, tokens, trace
+from .errors import Problem, Transient, is_transient
+
+log = logging.getLogger("jiayuan.web")
+
+MAX_BODY = 1024 * 1024
+
+
+class Call(Request):
+    """A request with what a handler needs of it."""
+
+    max_content_length = MAX_BODY
+    who: tokens.Principal | None = None
+    traceparent: str = ""
+
+    def json_body(self, schema: type[Schema]) -> dict[str, Any]:
+        """The body, checked; Problem 400 or 422 naming each field, what is wrong and what is allowed.
+
+        Times stay RFC 3339 text. Fields that the schema doesn't name are refused where it says RAISE.
+        """
+        raw = self.get_data()
+        if b"\\u0000" in raw:
+            raise Problem(400, "The body is not usable", "it holds U+0000, which cannot be stored")
+        try:
+            document = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise Problem(400, "The body is not JSON", f"{error}") from None
+        found = explain(schema, document)
+        if found:
+            raise Problem(
+                422,
+                "The body breaks the schema",
+                problems=[FieldProblem(p.field.removeprefix("data."), p.problem, p.allowed) for p in found],
+            )
+        assert isinstance(document, dict)
+        return document
+
+    def need(self, *roles: str) -> tokens.Principal:
+        """The caller, who must have one of the roles."""
+        if self.who is None:
+            raise Problem(401, "Sign in", "this needs a bearer token")
+        if roles and not set(roles) & set(self.who.roles):
+            raise Problem(403, "Not allowed", f"this needs one of the roles {', '.join(roles)}")
+        return self.who
+
+
+def answer(result: Any) -> Response:
+    """A handler's result as a response: a document, (status, document), or a Response."""
+    if isinstance(result, Response):
+        return result
+    status, document = 200, result
+    headers: dict[str, str] = {}
+    if isinstance(result, tuple):
+        status, document = result[0], result[1]
+        headers = result[2] if len(result) > 2 else {}
+    body = orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS, default=str)
+    return Response(body, status=status, headers=headers, content_type="application/json; charset=utf-8")
+
+
+def problem(error: Problem) -> Response:
+    """A problem document."""
+    document: dict[str, Any] = {"type": "about:blank", "title": error.title, "status": error.status}
+    if error.detail:
+        document["detail"] = error.detail
+    if error.problems:
+        document["errors"] = [
+            {"field": p.field, "problem": p.problem, "allowed": p.allowed} for p in error.problems
+        ]
+    document |= error.extra
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    if error.status == 503:
+        headers["Retry-After"] = "2"
+    return Response(
+        orjson.dumps(document, default=str),
+        status=error.status,
+        headers=headers,
+        content_type="application/problem+json",
+    )
+
+
+def problem_of(error: Exception) -> Response:
+    """What a caller is told of any failure; details of ours stay in the log."""
+    if isinstance(error, Problem):
+        return problem(error)
+    if isinstance(error, RequestEntityTooLarge):
+        return problem(Problem(413, "The body is too large", f"at most {MAX_BODY} bytes"))
+    if isinstance(error, HTTPException):
+        return problem(Problem(error.code or 500, error.name, error.description or ""))
+    if isinstance(error, Transient) or is_transient(error):
+        log.warning("request put off", extra={"why": str(error)[:300]})
+        return problem(Problem(503, "Not available right now", "nothing was changed; send it again shortly"))
+    log.error("request failed", exc_info=error)
+    return problem(
+        Problem(500, "Something went wrong here", "nothing was changed; the operators can see why")
+    )
+
+
+def dispatch(
+    rules: Mapping[str, Any],
+    call: Call,
+    run: Any,
+    settings: Any,
+    roles: tuple[str, ...],
+    route: str,
+    service: str,
+) -> Response:
+    """Signs in, runs `run(call, **rules)`, answers, measures."""
+    started = time.monotonic()
+    call.traceparent = trace.traceparent(call.headers.get("traceparent"))
+    context = trace.current.set({"trace": trace.trace_id(call.traceparent)})
+    try:
+        header = call.headers.get("Authorization", "")
+        if header[:7].lower() == "bearer ":
+            call.who = tokens.read(settings.token_secret, header[7:].strip(), settings.token_issuer)
+        if roles:
+            call.need(*roles)
+        response = answer(run(call, **rules))
+    except Exception as error:  # noqa: BLE001  every failure becomes an answer
+        response = problem_of(error)
+    finally:
+        trace.current.reset(context)
+    response.headers["traceparent"] = call.traceparent
+    metrics.HTTP_SECONDS.labels(service, call.method, route, str(response.status_code)).observe(
+        time.monotonic() - started
+    )
+    return response
+
+
+class _App:
+    """Finds the entrypoint of a request and lets it answer."""
+
+    def __init__(self, server: Server) -> None:
+        self.url_map = server.make_url_map()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        try:
+            endpoint, values = self.url_map.bind_to_environ(environ).match()
+            response = endpoint.handle(Call(environ), values)
+        except Exception as error:  # noqa: BLE001  a server answers
+            response = problem_of(error)
+        return response(environ, start_response)
+
+
+class Server(WebServer):
+    """Nameko's web server, bound to the settings' address; a client that goes away costs nothing."""
+
+    @property
+    def bind_addr(self) -> tuple[str, int]:
+        """Host and port of the settings; port 0 takes a free one."""
+        settings = self.container.config["settings"]
+        return settings.http_host, settings.http_port
+
+    @property
+    def address(self) -> str:
+        """Where it listens, once started."""
+        host, port = self._sock.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    def get_wsgi_app(self) -> Any:
+        """The application."""
+        return _App(self)
+
+    def get_wsgi_server(self, sock: Any, wsgi_app: Any, **_: Any) -> Any:
+        """A server that writes no access log (ours is metrics) and drops idle connections."""
+        return eventlet.wsgi.Server(
+            sock,
+            sock.getsockname(),
+            wsgi_app,
+            log=log,
+            log_output=False,
+            socket_timeout=60,
+            keepalive=30,
+            url_length_limit=8192,
+            debug=False,
+        )
+
+    def process_request(self, sock: Any, address: Any) -> None:
+        """Serves one connection."""
+        try:
+            super().process_request(sock, address)
+        except OSError as error:
+            log.debug("client went away: %s", error)
+
+
+class Http(Entrypoint):
+    """`@http("POST", "/reports", roles=("desk",))`: calls the method with (call, **path values)."""
+
+    server = Server()
+
+    def __init__(
+        self, method: str, url: str, *, roles: tuple[str, ...] = (), role: str = "serve", **kwargs: Any
+    ) -> None:
+        self.method, self.url, self.roles, self.role = method, url, roles, role
+        super().__init__(**kwargs)
+
+    def get_url_rule(self) -> Rule:
+        """The rule of the URL map."""
+        return Rule(self.url, methods=self.method.split(","))
+
+    def setup(self) -> None:
+        """Registers with the server."""
+        self.server.register_provider(self)
+
+    def stop(self) -> None:
+        """Unregisters; the server stops accepting when the last one has."""
+        self.server.unregister_provider(self)
+        super().stop()
+
+    def handle(self, call: Call, values: Mapping[str, Any]) -> Response:
+        """Runs the method as a worker and gives its answer."""
+        return dispatch(
+            values,
+            call,
+            self._run,
+            self.container.config["settings"],
+            self.roles,
+            self.url,
+            self.container.service_name,
+        )
+
+    def _run(self, call: Call, **values: Any) -> Any:
+        done: Signal = Signal()
+
+        def settle(_context: Any, result: Any, failure: Any) -> tuple[None, None]:
+            # The pair is sent as a value: an exception sent as one would be raised with this greenlet's frames.
+            done.send((result, failure[1] if failure else None))
+            return None, None
+
+        self.container.spawn_worker(self, (call,), values, handle_result=settle)
+        result, failure = done.wait()
+        if failure is not None:
+            raise failure
+        return result
+
+
+http = Http.decorator
