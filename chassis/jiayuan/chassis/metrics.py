@@ -30,7 +30,7 @@ BATCH_SECONDS: Final = Histogram(
 DUPLICATES: Final = Counter("jiayuan_duplicates_total", "Messages met again", ["service"])
 DEAD_LETTERS: Final = Counter("jiayuan_dead_letters_total", "Messages dead-lettered", ["service", "reason"])
 DEAD_LETTERS_WAITING: Final = Gauge(
-    "jiayuan_dead_letters", "Dead letters nobody has decided about", ["service"]
+    "jiayuan_dead_letters_waiting", "Dead letters nobody has decided about", ["service"]
 )
 PUBLISHED: Final = Counter("jiayuan_published_total", "Events that the broker confirmed", ["service"])
 PUBLISH_FAILED: Final = Counter(

@@ -48,7 +48,8 @@ class Subscribe(Entrypoint):
         self.role = role
         self._queue_kind = queue
         self.consuming = False
-        self._stopping = False
+        self._stopping = self._closing = False
+        self._reader: Any = None
         self._buffer: deque[Any] = deque()
         self._arrived = Signal()
         self._done = Signal()
@@ -70,36 +71,45 @@ class Subscribe(Entrypoint):
             else names.queue(service, self.lane or "live")
         )
         self.label = self.lane or self._queue_kind
+        self._tag = f"{service}.{self.label}"
 
     def start(self) -> None:
         """Starts reading; returns at once."""
-        self.container.spawn_managed_thread(self._read, identifier=f"{self.queue} reader")
+        self._reader = self.container.spawn_managed_thread(self._read, identifier=f"{self.queue} reader")
         self.container.spawn_managed_thread(self._work, identifier=f"{self.queue} worker")
 
     def stop(self) -> None:
         """Takes no more messages, finishes those it holds, and returns when that is done."""
         self._stopping = True
+        try:
+            with self._write:
+                if self._channel is not None:
+                    self._channel.basic_cancel(self._tag, nowait=True)
+        except LOST as error:
+            log.debug("cancelling on a lost connection: %s", error)
         self._wake()
         with eventlet.Timeout(self.settings.stop_timeout, False):
             self._done.wait()
-        self._disconnect()
+        self._closing = True
+        with eventlet.Timeout(2.0, False):
+            self._reader.wait()
 
     def kill(self) -> None:
         """Drops everything; the broker delivers it again."""
-        self._stopping = True
-        self._disconnect()
+        self._stopping = self._closing = True
 
     # -- reading ---------------------------------------------------------------------------------------
 
     def _read(self) -> None:
         pause = 0.2
-        while not self._stopping:
+        while not (self._closing or self._stopping):
             try:
                 self._connect()
                 pause = 0.2
-                while not self._stopping:
+                # Only this greenlet reads from the connection, and only it closes it.
+                while not self._closing:
                     with contextlib.suppress(TimeoutError):
-                        self._connection.drain_events(timeout=1.0)
+                        self._connection.drain_events(timeout=0.5)
                     with self._write:
                         self._connection.heartbeat_check()
             except LOST as error:
@@ -116,6 +126,7 @@ class Subscribe(Entrypoint):
                 )
                 eventlet.sleep(pause * random.uniform(0.7, 1.3))
                 pause = min(5.0, pause * 2)
+        self._disconnect()
 
     def _connect(self) -> None:
         connection = connect(self.settings.amqp_uri, self.settings.heartbeat)
@@ -127,7 +138,7 @@ class Subscribe(Entrypoint):
         generation = self._generation
         channel.basic_consume(
             self.queue,
-            consumer_tag=f"{self.container.service_name}.{self.label}",
+            consumer_tag=self._tag,
             callback=lambda message: self._arrive(generation, message),
             on_cancel=self._cancelled,
         )
