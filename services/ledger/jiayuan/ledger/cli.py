@@ -1,0 +1,79 @@
+"""`jiayuan ledger …`: the account at the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from jiayuan.chassis import database
+from jiayuan.chassis.clock import Clock
+from jiayuan.chassis.config import Settings, load
+from jiayuan.chassis.work import Work
+
+from . import store
+from .account import FAULTS, ON_THE_WAY, Account, account
+
+_YEAR = click.argument("year", type=click.IntRange(2000, 2999))
+
+
+@contextmanager
+def _reading() -> Iterator[Work]:
+    # No broker is needed to look at the books.
+    settings = load(Settings, "ledger", {"JIAYUAN_AMQP_URI": "", **os.environ})
+    engine = database.create(settings)
+    try:
+        with engine.connect() as conn:
+            yield Work(conn, "ledger", Clock(), store.metadata)
+    finally:
+        engine.dispose()
+
+
+@click.group()
+def ledger() -> None:
+    """The annual livelihood account 民生实事账本."""
+
+
+@ledger.command()
+@_YEAR
+@click.option("--street", default=None, help="Only this street (its code).")
+@click.option("--by", type=click.Choice(["street", "unit"]), default="street", show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def show(year: int, street: str | None, by: str, as_json: bool) -> None:
+    """Show the account of a year; exit code 1 when it doesn't balance."""
+    found = _account(year, by, street)
+    click.echo(json.dumps(found.document(), ensure_ascii=False) if as_json else found.table())
+    sys.exit(0 if found.balances else 1)
+
+
+def _account(year: int, by: str, street: str | None) -> Account:
+    with _reading() as work:
+        return account(year, by, street, store.figures(work, year, by, street))
+
+
+@ledger.command()
+@_YEAR
+def check(year: int) -> None:
+    """Prove the account of a year, entry by entry; exit code 1 and the entries at fault when it is wrong."""
+    with _reading() as work:
+        whole = [account(year, by, None, store.figures(work, year, by, None)) for by in ("street", "unit")]
+        faults = store.faults(work, year)
+    wrong = [f for f in faults if f.kind != ON_THE_WAY]
+    for fault in faults:
+        click.echo(f"{FAULTS[fault.kind]}：共 {fault.entries} 笔")
+        for id_, number in fault.shown:
+            click.echo(f"  {id_}  {number or ''}")
+    good = not wrong and all(a.balances for a in whole)
+    total = whole[0].total
+    click.echo(
+        f"{year}年：期初 {total.opening} + 本年入账 {total.entered} − 销账 {total.written_off}，"
+        f"结存 {total.open}：{'账目相符' if good else '账目不符'}"
+    )
+    sys.exit(0 if good else 1)
+
+
+COMMANDS: list[click.Command] = [ledger]

@@ -1,0 +1,416 @@
+"""Entry 賬目 and posting 記賬: how the steps of a case become lines of the account. Pure.
+
+A posting is never changed, so everything about it is decided when it is written. Steps may come late, twice
+or in any order; three rules make the account the same in the end:
+
+* the key of a posting follows from the step alone: (case sequence, kind);
+* only a step that settles the matter (closed, reopened, voided, merged away) moves the balance, and only
+  when no later such step is known: what comes late is posted, and moves nothing;
+* what an entry says (title, street, unit …) is that of the highest case sequence seen.
+
+So at every moment the sum of an entry's movements equals what its state says, whatever is still on its way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta, timezone
+from typing import Any, Final
+
+from jiayuan.chassis.redact import mask
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.times import parse
+
+# China has had one time and no summer time since 1991, so that no time zone database is needed for the year.
+SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
+
+# A case closed as one of these is written off. Closed as unsatisfied it stays open in the account.
+CONFIRMED: Final = frozenset(("satisfied", "lapsed", "withdrawn"))
+
+OPENING_SEQUENCE: Final = 1
+NOTE_LIMIT: Final = 500
+TITLE_LIMIT: Final = 200
+
+KINDS: Final[Mapping[str, str]] = {
+    "case.opened": "opening",
+    "case.merged": "progress",
+    "case.assigned": "hand_over",
+    "case.whistled": "hand_over",
+    "case.accepted": "progress",
+    "case.answered": "progress",
+    "case.returned": "hand_over",
+    "case.extended": "extension",
+    "case.paused": "progress",
+    "case.resumed": "progress",
+    "case.resolved": "progress",
+    "case.inspected": "evidence",
+    "case.closed": "progress",
+    "case.reopened": "reopening",
+    "case.voided": "reversal",
+}
+
+_WORDS: Final[Mapping[str, str]] = {
+    "case.opened": "立案入账",
+    "case.merged": "并案",
+    "case.assigned": "派单",
+    "case.whistled": "吹哨",
+    "case.accepted": "签收",
+    "case.answered": "应答",
+    "case.returned": "退单",
+    "case.extended": "延期",
+    "case.paused": "暂停计时",
+    "case.resumed": "恢复计时",
+    "case.resolved": "办结",
+    "case.inspected": "核查",
+    "case.reopened": "重新办理",
+    "case.voided": "立案有误，冲正",
+}
+_CLOSED: Final[Mapping[str | None, str]] = {
+    "satisfied": "诉求人确认，销账",
+    "lapsed": "逾期未确认，视同确认，销账",
+    "withdrawn": "诉求人撤回，销账",
+    "unsatisfied": "结案但诉求人不满意，不予销账",
+    None: "结案未经确认，不予销账",
+}
+_CLOCKS: Final[Mapping[str, str]] = {
+    "response": "响应超时",
+    "finish": "办理超时",
+    "citizen": "总时限超时",
+    "confirmation": "确认期满",
+}
+# A leg in one of these states is no longer with its assignee.
+_GONE: Final = frozenset(("returned", "refused", "reassigned", "released"))
+_IN_CHARGE: Final = frozenset(("handle", "lead"))
+
+
+@dataclass(slots=True)
+class Entry:
+    """An entry as of its last posting. Times are RFC 3339 text; `postings` is the last posting's number.
+
+    `case_sequence` is the highest step seen, `state_sequence` the step that settled the state.
+    """
+
+    id: str
+    item: str
+    year: int
+    case_id: str
+    case_number: str
+    street: str
+    unit: str | None
+    category: str
+    title: str
+    state: str
+    opened_at: str
+    written_off_at: str | None
+    case_state: str
+    confirmed: str | None
+    case_sequence: int
+    state_sequence: int
+    postings: int
+
+    def data(self) -> dict[str, Any]:
+        """The entry as the events of the ledger tell it."""
+        return {
+            "id": self.id,
+            "item": self.item,
+            "year": self.year,
+            "case": self.case_id,
+            "street": self.street,
+            "unit": self.unit,
+            "category": self.category,
+            "title": self.title,
+            "state": self.state,
+            "opened_at": self.opened_at,
+            "written_off_at": self.written_off_at,
+        }
+
+
+@dataclass(slots=True, frozen=True)
+class Posted:
+    """A new posting (its row), the entry right after it, and the event that tells of it."""
+
+    row: dict[str, Any]
+    entry: dict[str, Any]
+    name: str
+    cause: Event
+
+    def data(self) -> dict[str, Any]:
+        """The data of entry.opened, entry.posted and entry.written_off."""
+        return {"entry": self.entry, "posting": posting_data(self.row)}
+
+
+def entry_id(case_id: str, opened_at: str) -> str:
+    """The id of the entry that a case opens: UUIDv8 of the opening's milliseconds and a digest of the case's id.
+
+    Replicas that meet the same new cases insert them in the same order, so they can't deadlock; ids grow with
+    time, so indexes stay compact; and an account built again from its events has the same ids.
+    """
+    millis = int(parse(opened_at).timestamp() * 1000) & 0xFFFF_FFFF_FFFF
+    digest = int.from_bytes(hashlib.sha256(case_id.encode()).digest()[:10], "big")
+    value = millis << 80 | 0x8 << 76 | (digest >> 68 & 0xFFF) << 64
+    value |= 0b10 << 62 | (digest & 0x3FFF_FFFF_FFFF_FFFF)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def posting_id(entry: str, number: int) -> str:
+    """A posting's id: its entry and its number within the entry."""
+    return f"{entry}.{number}"
+
+
+def posting_data(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A posting as the events tell it; `at` is left as the row has it."""
+    return {
+        "id": posting_id(row["entry_id"], row["number"]),
+        "number": row["number"],
+        "kind": row["kind"],
+        "case_sequence": row["case_sequence"],
+        "actor": row["actor"],
+        "at": row["at"],
+        "note": row["note"],
+    }
+
+
+def year_of(opened_at: str) -> int:
+    """The year of the account an instant (RFC 3339) falls into, by Chinese time."""
+    return parse(opened_at).astimezone(SHANGHAI).year
+
+
+def unit_of(case: Mapping[str, Any]) -> str | None:
+    """The unit in charge: of the newest leg that handles or leads and is still with a unit; None in the grid."""
+    for leg in reversed(case["legs"]):
+        if leg["kind"] in _IN_CHARGE and leg["state"] not in _GONE:
+            assignee = leg["assignee"]
+            return assignee["id"] if assignee["type"] == "unit" else None
+    return None
+
+
+def kind_of(event: Event) -> str:
+    """The kind of posting a step becomes; it follows from the step alone."""
+    case = event.data["case"]
+    if case["state"] == "merged":
+        return "reversal"
+    if event.name == "case.closed" and case.get("confirmed") in CONFIRMED:
+        return "write_off"
+    return KINDS[event.name]
+
+
+def settles(event: Event) -> str | None:
+    """The state of the entry that a step settles, or None when it settles nothing."""
+    case = event.data["case"]
+    if event.name == "case.voided" or case["state"] == "merged":
+        return "reversed"
+    if event.name == "case.closed":
+        return "written_off" if case.get("confirmed") in CONFIRMED else "open"
+    return "open" if event.name == "case.reopened" else None
+
+
+def key_of(event: Event) -> tuple[int, str]:
+    """What makes a step's posting unique within its entry: (case sequence, kind)."""
+    kind = kind_of(event)
+    return (OPENING_SEQUENCE if kind == "opening" else event.sequence), kind
+
+
+def enter(steps: Sequence[Event]) -> tuple[Entry, list[Posted]]:
+    """Opens the entry of a case from whichever of its steps are known, lowest sequence first, and posts them."""
+    first = steps[0]
+    case = first.data["case"]
+    id_ = entry_id(case["id"], case["opened_at"])
+    entry = Entry(
+        id=id_,
+        item=id_,
+        year=year_of(case["opened_at"]),
+        case_id=case["id"],
+        case_number=case["number"],
+        street=case["street"],
+        unit=None,
+        category=case["category"]["code"],
+        title=_title(case),
+        state="open",
+        opened_at=case["opened_at"],
+        written_off_at=None,
+        case_state=case["state"],
+        confirmed=None,
+        case_sequence=0,
+        state_sequence=OPENING_SEQUENCE,
+        postings=0,
+    )
+    change = first.data["change"]
+    actor = change["actor"] if first.name == "case.opened" else None
+    opening = _append(
+        entry,
+        first,
+        kind="opening",
+        case_sequence=OPENING_SEQUENCE,
+        actor=actor,
+        at=case["opened_at"],
+        note=_WORDS["case.opened"],
+        facts=_opening_facts(case),
+        entered=1,
+    )
+    return entry, [opening, *post(entry, steps, {(OPENING_SEQUENCE, "opening")})]
+
+
+def post(entry: Entry, steps: Iterable[Event], seen: set[tuple[int, str]]) -> list[Posted]:
+    """Posts the steps (lowest sequence first) that aren't in `seen`; changes the entry and `seen`."""
+    out = []
+    for event in steps:
+        key = key_of(event)
+        if event.sequence > entry.case_sequence:
+            _refresh(entry, event)
+        if key not in seen:
+            seen.add(key)
+            out.append(_post_step(entry, event, *key))
+    return out
+
+
+def breach(entry: Entry, event: Event) -> Posted:
+    """Posts that a deadline of the case has passed. The caller knows that it isn't posted yet."""
+    clock = event.data["clock"]
+    return _append(
+        entry,
+        event,
+        kind="progress",
+        case_sequence=None,
+        actor=None,
+        at=clock["at"],
+        note=_CLOCKS.get(clock["kind"], "超时"),
+        facts={
+            "clock": {k: clock.get(k) for k in ("kind", "leg", "limit", "started_at", "due_at", "policy")},
+            "assignee": clock.get("assignee"),
+        },
+        clock_id=clock["id"],
+        clock_sequence=event.sequence,
+    )
+
+
+def _refresh(entry: Entry, event: Event) -> None:
+    case = event.data["case"]
+    entry.case_sequence = event.sequence
+    entry.street = case["street"]
+    entry.unit = unit_of(case)
+    entry.category = case["category"]["code"]
+    entry.title = _title(case)
+    entry.case_state = case["state"]
+    entry.confirmed = case.get("confirmed")
+
+
+def _post_step(entry: Entry, event: Event, sequence: int, kind: str) -> Posted:
+    change = event.data["change"]
+    entered = written_off = 0
+    settled = settles(event)
+    if settled is not None and sequence > entry.state_sequence:
+        entered = _counted(settled) - _counted(entry.state)
+        written_off = (settled == "written_off") - (entry.state == "written_off")
+        entry.state = settled
+        entry.state_sequence = sequence
+        entry.written_off_at = change["at"] if settled == "written_off" else None
+    return _append(
+        entry,
+        event,
+        kind=kind,
+        case_sequence=sequence,
+        actor=change["actor"],
+        at=change["at"],
+        note=_note(event),
+        facts=_facts(event),
+        entered=entered,
+        written_off=written_off,
+    )
+
+
+def _counted(state: str) -> int:
+    return 0 if state == "reversed" else 1
+
+
+def _append(
+    entry: Entry,
+    cause: Event,
+    *,
+    kind: str,
+    case_sequence: int | None,
+    actor: str | None,
+    at: str,
+    note: str,
+    facts: dict[str, Any],
+    entered: int = 0,
+    written_off: int = 0,
+    clock_id: str | None = None,
+    clock_sequence: int | None = None,
+) -> Posted:
+    entry.postings += 1
+    row = {
+        "entry_id": entry.id,
+        "number": entry.postings,
+        "kind": kind,
+        "case_sequence": case_sequence,
+        "clock_id": clock_id,
+        "clock_sequence": clock_sequence,
+        "opening": 0,
+        "entered": entered,
+        "written_off": written_off,
+        "unit": entry.unit,
+        "actor": actor,
+        "at": at,
+        "note": note,
+        "facts": facts,
+        "cause": cause.id,
+    }
+    name = "entry.posted"
+    if kind == "opening":
+        name = "entry.opened"
+    elif written_off > 0:
+        name = "entry.written_off"
+    return Posted(row, entry.data(), name, cause)
+
+
+def _title(case: Mapping[str, Any]) -> str:
+    # The account is published and its postings cannot be erased: a phone number must never get in.
+    return mask(case["title"])[:TITLE_LIMIT]
+
+
+def _note(event: Event) -> str:
+    word = _CLOSED[event.data["case"].get("confirmed")] if event.name == "case.closed" else _WORDS[event.name]
+    reason = event.data["change"].get("reason")
+    return f"{word}：{mask(reason)}"[:NOTE_LIMIT] if reason else word
+
+
+def _opening_facts(case: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "number": case["number"],
+        "title": _title(case),
+        "kind": case["kind"],
+        "category": case["category"]["code"],
+        "colour": case["colour"],
+        "street": case["street"],
+        "community": case.get("community"),
+        "grid": case.get("grid"),
+        "first_received_at": case["first_received_at"],
+        "reports": [report["id"] for report in case["reports"]],
+    }
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    """What an auditor wants to know of the step beyond who and when; the keys depend on the step."""
+    case, change = event.data["case"], event.data["change"]
+    facts: dict[str, Any] = {"step": event.name, "action": change["action"], "state": case["state"]}
+    leg_id = change.get("leg")
+    if leg_id:
+        facts["leg"] = leg_id
+        facts["assignee"] = next((leg["assignee"] for leg in case["legs"] if leg["id"] == leg_id), None)
+    match event.name:
+        case "case.closed":
+            facts |= {"confirmed": case.get("confirmed"), "satisfaction": case.get("satisfaction")}
+        case "case.extended":
+            extension = next((e for e in reversed(case.get("extensions", ())) if e["leg"] == leg_id), None)
+            facts |= (
+                {"seconds": extension["seconds"], "approver": extension.get("approver")} if extension else {}
+            )
+        case "case.whistled":
+            whistle = case.get("whistle") or {}
+            facts |= {"lead": whistle.get("lead"), "assistants": whistle.get("assistants", [])}
+        case "case.merged":
+            facts["reports"] = [report["id"] for report in case["reports"]]
+    return facts
