@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import amqp
 import kombu
+import kombu.exceptions
 
 from jiayuan.contracts import names, topology
 
