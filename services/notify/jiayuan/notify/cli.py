@@ -1,0 +1,86 @@
+"""`jiayuan notify …`: what became of notices, at the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from jiayuan.chassis import database
+from jiayuan.chassis.clock import Clock
+from jiayuan.chassis.config import load
+from jiayuan.chassis.work import Work
+
+from . import api, store
+from .settings import NotifySettings
+
+
+@contextmanager
+def _reading() -> Iterator[Work]:
+    # No broker is needed to look.
+    settings = load(NotifySettings, "notify", {"JIAYUAN_AMQP_URI": "", **os.environ})
+    engine = database.create(settings)
+    try:
+        with engine.connect() as conn:
+            yield Work(conn, "notify", Clock(), store.metadata)
+    finally:
+        engine.dispose()
+
+
+@click.group()
+def notify() -> None:
+    """Notices 通知."""
+
+
+@notify.command()
+@click.option("--case", "case", default="", help="The notices on this case.")
+@click.option("--report", "report", default="", help="The notices on this report.")
+@click.option("--json", "as_json", is_flag=True)
+def status(case: str, report: str, as_json: bool) -> None:
+    """What happened to each notice on a case or a report; without either, counts by role and state."""
+    if case and report:
+        raise click.UsageError("give --case or --report, not both")
+    with _reading() as work:
+        if not case and not report:
+            _counts(store.counts(work), as_json)
+            return
+        found = [api.shown(row) for row in store.find(work, case=case, report_=report)]
+    if as_json:
+        click.echo(json.dumps({"notices": found}, ensure_ascii=False))
+        return
+    if not found:
+        click.echo("none")
+    for one in found:
+        _line(one)
+
+
+def _counts(counts: list[tuple[str, str, int]], as_json: bool) -> None:
+    if as_json:
+        rows = [{"role": role, "state": state, "count": count} for role, state, count in counts]
+        click.echo(json.dumps({"counts": rows}))
+        return
+    for role, state, count in counts:
+        click.echo(f"{role:11} {state:12} {count:8}")
+    if not counts:
+        click.echo("none")
+
+
+def _line(one: dict[str, Any]) -> None:
+    reason = f"  {one['reason']}" if one["reason"] else ""
+    click.echo(
+        f"{one['at'][:19]}  {one['role']:10} {one['recipient']:9} {one['template']:16} "
+        f"{one['step'][:40]:40} {one['state']}{reason}"
+    )
+    for call in one["attempts"]:
+        error = f"  {call['error']}" if call["error"] else ""
+        click.echo(
+            f"    {call['ended_at'][:19]}  {call['kind']} {call['number']} by {call['provider']}: "
+            f"{call['outcome']}{error}"
+        )
+
+
+COMMANDS: list[click.Command] = [notify]

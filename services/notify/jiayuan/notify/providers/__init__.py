@@ -1,0 +1,1 @@
+"""Who carries notices to people: an interface and its providers."""

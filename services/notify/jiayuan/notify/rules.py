@@ -1,0 +1,340 @@
+"""Rules: which event gives whom which notice. Data, checked when it is loaded; pure.
+
+`plan` turns one event into drafts. It looks at nothing but the event, so the same event always gives the same
+drafts, whatever came before or comes later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from importlib.resources import files
+from string import Formatter
+from typing import Any, Final
+
+import yaml
+
+from jiayuan.contracts import names
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.schemas.common import CLOCK_KINDS, LEG_KINDS, NOTICE_ROLES
+from jiayuan.contracts.times import iso, parse
+
+from .templates import BadData, Templates
+from .templates import bundled as bundled_templates
+
+URGENCIES: Final = {"now": 0, "soon": 1, "later": 2}
+CHANNELS: Final = {"sms": "phone", "mini_program": "openid"}
+"""A channel and the part of a contact that it goes to."""
+
+_STEP_LIMIT: Final = 80
+_CASE, _CLOCK, _REPORT = "case", "clock", "report"
+# What each selector can work on, and which placeholders its notices can fill.
+_SELECTORS: Final[dict[str, dict[str, frozenset[str]]]] = {
+    "reporter": {_REPORT: frozenset({"tracking_code", "link", "call"})},
+    "reporters": {_CASE: frozenset({"tracking_code", "link"})},
+    "offered": {_CASE: frozenset({"number", "link", "due"})},
+    "assignee": {_CLOCK: frozenset({"number", "link", "due"})},
+    "desk": {_CASE: frozenset({"number", "link"}), _CLOCK: frozenset({"number", "link", "due"})},
+}
+_STEP_WORDS: Final = {
+    _REPORT: frozenset[str](),
+    _CASE: frozenset({"sequence"}),
+    _CLOCK: frozenset({"clock"}),
+}
+_FACTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    _REPORT: {"danger": ("yes", "no")},
+    _CASE: {
+        "raised": ("yes", "no"),
+        "leg_kind": LEG_KINDS,
+        "confirmed": ("satisfied", "unsatisfied", "lapsed", "withdrawn", "none"),
+    },
+    _CLOCK: {"clock": CLOCK_KINDS},
+}
+_KEYS: Final = {
+    "name",
+    "event",
+    "when",
+    "to",
+    "role",
+    "matter",
+    "step",
+    "template",
+    "urgency",
+    "channels",
+    "anonymous",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of rules.yaml. `when`: fact → wanted values; `template_version`: the newest at loading."""
+
+    name: str
+    event: str
+    to: str
+    role: str
+    matter: str
+    step: str
+    template: str
+    template_version: int
+    priority: int
+    channels: tuple[str, ...]
+    record_anonymous: bool
+    when: tuple[tuple[str, frozenset[str]], ...]
+    by_leg_kind: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A notice to be: to whom (type and ref), about what, and what it says beyond what is found when sending.
+
+    `ref` is "" for a report without a reporter. `parameters` hold no personal data.
+    """
+
+    rule: Rule
+    type: str
+    ref: str
+    matter: str
+    step: str
+    case: str | None
+    report: str | None
+    street: str
+    parameters: dict[str, str]
+
+
+class Rules:
+    """All rules by event and by name. `version` names the state of the file."""
+
+    def __init__(self, document: Mapping[str, Any], templates: Templates) -> None:
+        self.version = str(document.get("version") or "")
+        if not self.version:
+            raise BadData("rules.yaml: version is missing")
+        self._by_event: dict[str, list[Rule]] = {}
+        self._by_name: dict[str, Rule] = {}
+        for entry in document.get("rules") or ():
+            rule = _rule(entry, templates)
+            if rule.name in self._by_name:
+                raise BadData(f"rule {rule.name}: is there twice")
+            self._by_name[rule.name] = rule
+            self._by_event.setdefault(rule.event, []).append(rule)
+
+    def of(self, event: str) -> Sequence[Rule]:
+        """The rules of an event's name."""
+        return self._by_event.get(event, ())
+
+    def get(self, name: str) -> Rule | None:
+        """The rule of that name, or None when this build doesn't hold it any more."""
+        return self._by_name.get(name)
+
+    @property
+    def all(self) -> Sequence[Rule]:
+        """Every rule."""
+        return list(self._by_name.values())
+
+
+def _rule(entry: Any, templates: Templates) -> Rule:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+        raise BadData(f"rules.yaml: {entry!r:.60} is not a rule with a name")
+    where = f"rule {entry['name']}"
+    if unknown := set(entry) - _KEYS:
+        raise BadData(f"{where}: unknown {', '.join(sorted(unknown))}")
+    event = _one_of(entry, "event", names.SUBSCRIPTIONS["notify"], where)
+    aggregate = event.partition(".")[0]
+    to = _one_of(entry, "to", [s for s, works_on in _SELECTORS.items() if aggregate in works_on], where)
+    template = _one_of(entry, "template", templates.codes, where)
+    newest = templates.newest(template)
+    if missing := newest.placeholders - _SELECTORS[to][aggregate]:
+        raise BadData(f"{where}: {event} can't fill {', '.join(sorted(missing))} of template {template}")
+    channels = tuple(entry.get("channels") or ())
+    if not channels or set(channels) - set(CHANNELS):
+        raise BadData(f"{where}: channels must be some of {', '.join(CHANNELS)}")
+    when = _when(entry.get("when") or {}, aggregate, where)
+    matters = (_REPORT,) if aggregate == _REPORT else (_CASE,)
+    return Rule(
+        entry["name"],
+        event,
+        to,
+        _one_of(entry, "role", NOTICE_ROLES, where),
+        _one_of(entry, "matter", matters, where),
+        _step(entry.get("step"), aggregate, to, where),
+        template,
+        newest.version,
+        URGENCIES[_one_of(entry, "urgency", URGENCIES, where)],
+        channels,
+        _one_of({"anonymous": "skip", **entry}, "anonymous", ("record", "skip"), where) == "record",
+        tuple((fact, values) for fact, values in when.items() if fact != "leg_kind"),
+        when.get("leg_kind", frozenset()),
+    )
+
+
+def _one_of(entry: Mapping[str, Any], key: str, words: Any, where: str) -> str:
+    value = entry.get(key)
+    if value not in words:
+        raise BadData(f"{where}: {key} is {value!r}, it must be one of {', '.join(sorted(words))}")
+    return str(value)
+
+
+def _when(entry: Any, aggregate: str, where: str) -> dict[str, frozenset[str]]:
+    if not isinstance(entry, Mapping):
+        raise BadData(f"{where}: when must be facts with lists of values")
+    facts, out = _FACTS[aggregate], {}
+    for fact, values in entry.items():
+        if fact not in facts:
+            raise BadData(f"{where}: there is no fact {fact}; there are {', '.join(facts)}")
+        if not isinstance(values, list) or not values or not all(isinstance(v, str) for v in values):
+            raise BadData(f"{where}: when.{fact} must be a list of words")
+        if unknown := set(values) - set(facts[fact]):
+            raise BadData(f"{where}: when.{fact} has no {', '.join(sorted(unknown))}")
+        out[fact] = frozenset(values)
+    return out
+
+
+def _step(step: Any, aggregate: str, to: str, where: str) -> str:
+    if not isinstance(step, str) or not step:
+        raise BadData(f"{where}: step is missing")
+    words = _STEP_WORDS[aggregate] | ({"leg"} if to == "offered" else set())
+    used = {name for _, name, _, _ in Formatter().parse(step) if name is not None}
+    if used - words:
+        raise BadData(f"{where}: step can't hold {', '.join(sorted(used - words))}")
+    return step
+
+
+def desk_ref(street: str) -> str:
+    """The ref of a street's desk, as routing names it."""
+    return f"desk-{street}"
+
+
+# -- planning ----------------------------------------------------------------------------------------
+
+
+def plan(rules: Rules, event: Event) -> list[Draft]:
+    """The drafts that an event gives; none when no rule is about it."""
+    found = rules.of(event.name)
+    if not found:
+        return []
+    aggregate = event.name.partition(".")[0]
+    facts = _event_facts(aggregate, event.data)
+    drafts: list[Draft] = []
+    for rule in found:
+        if all(facts.get(fact) in values for fact, values in rule.when):
+            drafts += _drafts(rule, event)
+    return drafts
+
+
+def _event_facts(aggregate: str, data: Mapping[str, Any]) -> dict[str, str]:
+    if aggregate == _REPORT:
+        return {"danger": "yes" if _calls(data["report"]) else "no"}
+    if aggregate == _CLOCK:
+        return {"clock": data["clock"]["kind"]}
+    raised = "yes" if data["change"]["action"] == "raise" else "no"
+    return {"raised": raised, "confirmed": data["case"].get("confirmed") or "none"}
+
+
+def _calls(report: Mapping[str, Any]) -> str:
+    """The emergency numbers of the danger signs, each once, as a text: `110、119`."""
+    return "、".join(dict.fromkeys(s["call"] for s in report.get("signs") or () if s.get("call")))
+
+
+def _drafts(rule: Rule, event: Event) -> Iterator[Draft]:
+    data = event.data
+    if rule.to == "reporter":
+        yield from _to_reporter(rule, data["report"])
+    elif rule.to == "reporters":
+        yield from _to_reporters(rule, event)
+    elif rule.to == "offered":
+        yield from _to_offered(rule, event)
+    elif "clock" in data:
+        yield from _by_clock(rule, data["clock"])
+    else:
+        case = data["case"]
+        yield Draft(
+            rule,
+            "desk",
+            desk_ref(case["street"]),
+            case["id"],
+            _fill(rule.step, sequence=event.sequence),
+            case["id"],
+            None,
+            case["street"],
+            {"number": case["number"]},
+        )
+
+
+def _to_reporter(rule: Rule, report: Mapping[str, Any]) -> Iterator[Draft]:
+    ref = report.get("reporter") or ""
+    if ref or rule.record_anonymous:
+        parameters = {"tracking_code": report["tracking_code"]}
+        if calls := _calls(report):
+            parameters["call"] = calls
+        street = report["place"].get("street") or ""
+        yield Draft(rule, "citizen", ref, report["id"], rule.step, None, report["id"], street, parameters)
+
+
+def _to_reporters(rule: Rule, event: Event) -> Iterator[Draft]:
+    case = event.data["case"]
+    step = _fill(rule.step, sequence=event.sequence)
+    seen: set[str] = set()
+    for report in case["reports"]:
+        # Somebody who reported the same thing twice is told once, with the code of the first report.
+        ref = report.get("reporter") or ""
+        if (ref and ref not in seen) or (not ref and rule.record_anonymous):
+            seen.add(ref)
+            yield Draft(rule, "citizen", ref, case["id"], step, case["id"], report["id"], case["street"], {})
+
+
+def _to_offered(rule: Rule, event: Event) -> Iterator[Draft]:
+    case, change = event.data["case"], event.data["change"]
+    for leg in case["legs"]:
+        # Offered by this change: what an earlier one offered has been told with that one.
+        if leg["state"] != "offered" or (
+            leg["offered_at"] != change["at"] and leg["id"] != change.get("leg")
+        ):
+            continue
+        if rule.by_leg_kind and leg["kind"] not in rule.by_leg_kind:
+            continue
+        parameters = {"number": case["number"]}
+        limit = leg.get("response_limit") or leg.get("finish_limit")
+        if limit:
+            parameters["due"] = iso(parse(leg["offered_at"]) + timedelta(seconds=limit))
+        assignee = leg["assignee"]
+        step = _fill(rule.step, leg=leg["id"], sequence=event.sequence)
+        yield Draft(
+            rule,
+            assignee["type"],
+            assignee["id"],
+            case["id"],
+            step,
+            case["id"],
+            None,
+            case["street"],
+            parameters,
+        )
+
+
+def _by_clock(rule: Rule, clock: Mapping[str, Any]) -> Iterator[Draft]:
+    due = clock["due_at"]
+    which = f"{clock['kind']}:{clock.get('leg') or ''}:{int(parse(due).timestamp())}"
+    assignee = clock.get("assignee") if rule.to == "assignee" else None
+    if rule.to == "assignee" and assignee is None:
+        return
+    type_, ref = (assignee["type"], assignee["id"]) if assignee else ("desk", desk_ref(clock["street"]))
+    step = _fill(rule.step, clock=which)
+    yield Draft(rule, type_, ref, clock["case"], step, clock["case"], None, clock["street"], {"due": due})
+
+
+def _fill(step: str, **words: Any) -> str:
+    """The step of a notice, at most 80 characters: a longer one keeps its head and a digest of the whole."""
+    text = step.format(**words) if "{" in step else step
+    if len(text) <= _STEP_LIMIT:
+        return text
+    return text[:47] + "~" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@cache
+def bundled() -> Rules:
+    """The rules of this build, with its templates."""
+    text = files("jiayuan.notify").joinpath("data/rules.yaml").read_text(encoding="utf-8")
+    return Rules(yaml.safe_load(text), bundled_templates())

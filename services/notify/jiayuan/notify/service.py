@@ -1,0 +1,34 @@
+"""The notify service: tells people what became of their matter, and staff what is theirs to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jiayuan.chassis.service import Delivery, Service, every, http
+from jiayuan.chassis.web import Call
+
+from . import api, handlers, sender, store
+from .settings import NotifySettings
+
+
+class NotifyService(Service):
+    """Entrypoints only."""
+
+    name = "notify"
+    settings_class = NotifySettings
+    delivery = Delivery(store.metadata, handlers.HANDLERS)
+
+    @every(seconds=0.1, role="send")
+    def send(self) -> bool:
+        """Sends a batch of what is queued."""
+        return sender.of(self.delivery).turn()
+
+    @every(seconds=1.0, role="send")
+    def sweep(self) -> bool:
+        """Finds what is stuck, and asks the provider about it."""
+        return sender.of(self.delivery).sweep()
+
+    @http("GET", "/notices", roles=api.STAFF)
+    def notices(self, call: Call) -> Any:
+        """The notices on a case or a report."""
+        return api.notices(self.delivery, call)

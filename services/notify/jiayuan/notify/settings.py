@@ -1,0 +1,40 @@
+"""Notify's own settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jiayuan.chassis.config import Settings
+
+from .states import Pace
+
+
+@dataclass(frozen=True)
+class NotifySettings(Settings):
+    """Durations are seconds of the wall clock, except `give_up_hours`, which is business time."""
+
+    provider: str = "sink"
+    """sink | http"""
+    provider_url: str = ""
+    provider_secret: str = field(default="", repr=False)
+    provider_timeout: float = 5.0
+    provider_concurrency: int = 8
+    citizen_url: str = "https://jiayuan.example/t/"
+    """A tracking code is put behind it."""
+    staff_url: str = "https://jiayuan.example/c/"
+    """A case number is put behind it."""
+    send_batch: int = 200
+    give_up_hours: float = 72.0
+    """How long a notice may wait for its recipient to be known, or for its provider."""
+    stuck_seconds: float = 120.0
+    """After this long a submitted notice without a recorded answer counts as unknown; longer than any call."""
+    wait_most: float = 60.0
+    retry_first: float = 2.0
+    retry_most: float = 600.0
+    settle_seconds: float = 5.0
+    """How long a provider gets before it is asked for a request whose answer was lost."""
+
+    @property
+    def pace(self) -> Pace:
+        """When calls are tried again."""
+        return Pace(self.retry_first, self.retry_most, self.settle_seconds)
