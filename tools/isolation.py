@@ -39,7 +39,8 @@ def run(*command: str | Path) -> None:
     )
     if done.returncode != 0:
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise RuntimeError(f"`{' '.join(map(str, command[1:6]))} …` failed:\n{last}")
+        shown = " ".join(str(part) for part in command if "\n" not in str(part))
+        raise RuntimeError(f"`{shown}` failed:\n{last}")
 
 
 def pip(python: Path | None, *arguments: str | Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import secrets
 import sys
@@ -23,6 +24,11 @@ from jiayuan.local.native import START_SECONDS, ServersUnavailable, free_ports
 
 BROKER_IMAGE = "rabbitmq:4.3-management"
 DATABASE_IMAGE = "postgres:17"
+
+
+@functools.cache
+def _client() -> docker.DockerClient:
+    return docker.from_env()
 
 
 def engine_trouble() -> str | None:
@@ -47,22 +53,29 @@ def trouble() -> str | None:
     return None
 
 
-def _have_images() -> None:
-    client = docker.from_env()
+def images_here() -> bool:
+    """True when nothing would have to be pulled."""
+    return all(_image_here(image) for image in (BROKER_IMAGE, DATABASE_IMAGE))
+
+
+def _image_here(image: str) -> bool:
     try:
-        for image in (BROKER_IMAGE, DATABASE_IMAGE):
-            try:
-                client.images.get(image)
-            except ImageNotFound:
-                _pull(client, image)
-    finally:
-        client.close()
+        _client().images.get(image)
+    except ImageNotFound:
+        return False
+    return True
 
 
-def _pull(client: docker.DockerClient, image: str) -> None:
+def _have_images() -> None:
+    for image in (BROKER_IMAGE, DATABASE_IMAGE):
+        if not _image_here(image):
+            _pull(image)
+
+
+def _pull(image: str) -> None:
     print(f"jiayuan: pulling the image {image}", file=sys.stderr, flush=True)
     try:
-        client.images.pull(image)
+        _client().images.pull(image)
     except DockerException:
         raise ServersUnavailable(f"the image {image} is not here and cannot be pulled") from None
 
@@ -114,7 +127,6 @@ class ContainerSet:
         """Make and start both containers and wait until both serve. Raises ServersUnavailable."""
         _have_images()
         broker = {"RABBITMQ_DEFAULT_USER": "jiayuan-admin", "RABBITMQ_DEFAULT_PASS": self.password}
-        broker["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "+sbwt none +sbwtdcpu none +sbwtdio none"
         ports = {5672: self.amqp_port, 15672: self.management_port}
         self._make("broker", BROKER_IMAGE, broker, ports, [])
         database = {"POSTGRES_PASSWORD": self.password, "TZ": "UTC"}
@@ -148,7 +160,7 @@ class ContainerSet:
         self.changed()
 
     def _container(self, name: str) -> Container:
-        return docker.from_env().containers.get(self.containers[name])
+        return _client().containers.get(self.containers[name])
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -189,7 +201,7 @@ class ContainerSet:
         """Remove both containers and their volumes."""
         for container_id in self.containers.values():
             try:
-                docker.from_env().containers.get(container_id).remove(force=True, v=True)
+                _client().containers.get(container_id).remove(force=True, v=True)
             except NotFound:
                 continue
         self.containers.clear()
@@ -228,7 +240,9 @@ class ContainerSet:
 
     def restart_broker(self) -> None:
         """An orderly restart."""
-        self._container("broker").stop(timeout=30)
+        container = self._container("broker")
+        container.exec_run(["rabbitmqctl", "shutdown"])  # some images' first process does not pass SIGTERM on
+        container.stop(timeout=30)
         self.start_broker()
 
     def broker_pids(self) -> list[int]:

@@ -247,7 +247,8 @@ class NativeSet:
 
     def _spawn(self, name: str, command: list[str], user: str, environment: dict[str, str]) -> None:
         # A session of its own: Ctrl-C in the terminal must not reach the servers before their user is done.
-        log = self.folder / f"{name}.log"
+        # Its own folder is the working one: Erlang lists it, and the one above.
+        log, home = self.folder / f"{name}.log", self.folder / name
         path = os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         with log.open("ab") as output:
             child = subprocess.Popen(
@@ -256,7 +257,7 @@ class NativeSet:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={"PATH": path, "LANG": "C.UTF-8", "TZ": "UTC"} | environment,
-                cwd=self.folder,
+                cwd=home,
                 start_new_session=True,
                 **_as_user(user),
             )
@@ -293,6 +294,7 @@ class NativeSet:
         erlang = {"HOME": str(home), "ERL_EPMD_PORT": str(self.epmd_port), "ERL_EPMD_ADDRESS": "127.0.0.1"}
         if not ((epmd := self.processes.get("epmd")) and epmd.alive()):
             epmd_command = [str(binaries.epmd), "-port", str(self.epmd_port), "-address", "127.0.0.1"]
+            (self.folder / "epmd").mkdir(exist_ok=True)
             self._spawn("epmd", epmd_command, "rabbitmq", erlang)
             self._await("epmd", lambda: _listens(self.epmd_port), self.folder / "epmd.log")
         environment = erlang | {
@@ -305,9 +307,7 @@ class NativeSet:
             "RABBITMQ_LOG_BASE": str(home / "log"),
             "RABBITMQ_PID_FILE": str(home / "broker.pid"),
             "RABBITMQ_DIST_PORT": str(self.dist_port),
-            # Schedulers that spin while idle would take the cores from everything beside them.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none"
-            " -kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "ERL_CRASH_DUMP": str(home / "erl_crash.dump"),
         }
         self._spawn("broker", [str(binaries.rabbitmq_server)], "rabbitmq", environment)
@@ -315,7 +315,7 @@ class NativeSet:
         self._enable_feature_flags()
 
     def _write_broker_files(self, home: Path) -> None:
-        home.mkdir()
+        home.mkdir(mode=0o700)
         cookie = home / ".erlang.cookie"
         cookie.write_text(secrets.token_hex(20))
         cookie.chmod(0o400)
@@ -410,7 +410,7 @@ class NativeSet:
         self._await("database", self._database_serves, self.folder / "database.log")
 
     def _make_cluster(self, bin_folder: Path, home: Path) -> None:
-        home.mkdir()
+        home.mkdir(mode=0o700)
         password_file = home / "password"
         password_file.write_text(self.password)
         password_file.chmod(0o600)

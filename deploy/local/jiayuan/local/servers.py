@@ -60,7 +60,11 @@ class Servers:
         self._stop()
 
     def kill_broker(self) -> None:
-        """SIGKILL the broker. Raises ServersUnavailable when it was given, as do the five below."""
+        """SIGKILL the broker. Raises ServersUnavailable when it was given, as do the four below.
+
+        RabbitMQ writes the registration of a new quorum queue up to a second after it has confirmed it: a
+        queue declared right before the kill may come back without a leader..
+        """
         self._own().kill_broker()
 
     def start_broker(self) -> None:
@@ -247,7 +251,7 @@ def _start_native(why: str, state_file: Path, temporary: bool) -> Servers:
         data.mkdir()
     else:  # as root, the servers' own users cannot enter, say, a checkout below /root
         data = Path(tempfile.mkdtemp(prefix="jiayuan-servers-data-"))
-    data.chmod(0o711)
+    data.chmod(0o755)  # passed through and listed by the servers' own users; what is below is private
     fresh = native.NativeSet.new(data)
     servers = _servers(State("native", why, fresh, temporary), state_file)
     fresh.start()
