@@ -1,0 +1,308 @@
+"""Intake's HTTP interface: reports in, and what their reporters may ask and add."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+from marshmallow import Schema
+from sqlalchemy import Row
+
+from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.work import Work
+from jiayuan.contracts.check import FieldProblem
+from jiayuan.contracts.times import iso
+
+from . import category as categories
+from . import keys as process_keys
+from . import people, report, schemas, store, text
+from .handlers import ACCEPTED, Receipt, receive
+
+_MAX_KEY: Final = 200
+_STAFF: Final = (
+    "grid_worker",
+    "grid_leader",
+    "grid_chief",
+    "desk",
+    "unit_clerk",
+    "county",
+    "operator",
+    "service",
+)
+_WHOLE_COUNTY: Final = ("county", "operator", "service", "unit_clerk")
+Answer = tuple[int, dict[str, Any]]
+
+
+def submit(delivery: Any, call: Any) -> Answer:
+    """`POST /reports`: 201 with the new report, 200 with the first answer when the same is sent again."""
+    document = call.json_body(schemas.NewReport)
+    keys = process_keys.current()
+    submission = report.from_document(document, channel="mini_program", traceparent=call.traceparent)
+    sender = call.who.subject if call.who else people.reporter_of(submission.contact, keys.secret)
+
+    def run(work: Work) -> dict[str, Any]:
+        (receipt,) = receive(work, [submission], keys)
+        if receipt.outcome != ACCEPTED:
+            raise Problem(422, "The report can't be taken", problems=receipt.problems)
+        return _receipt(receipt)
+
+    return _once(delivery, call, f"report:{sender or ''}", document, run)
+
+
+def _receipt(receipt: Receipt) -> dict[str, Any]:
+    clean = receipt.clean
+    assert clean is not None
+    out: dict[str, Any] = {
+        "id": receipt.report,
+        "tracking_code": receipt.tracking_code,
+        "received_at": receipt.received_at,
+        "kind": clean.kind,
+        "title": clean.title,
+        "category": {
+            "code": clean.guess.category.code,
+            "name": clean.guess.category.name,
+            "confidence": clean.guess.confidence,
+        },
+        "place": _place(
+            clean.place.street,
+            clean.place.community,
+            clean.place.grid,
+            clean.place.evidence,
+            clean.place.confidence,
+        ),
+    }
+    said = categories.advice(clean.signs)
+    if said:
+        out["advice"] = said
+        out["signs"] = categories.names(clean.signs)
+    return out
+
+
+def _place(
+    street: str | None, community: str | None, grid: str | None, evidence: str, confidence: float
+) -> dict[str, Any]:
+    nodes = report.rules().gazetteer.nodes
+    known = [nodes[code].name for code in (street, community) if code in nodes]
+    return {
+        "street": street,
+        "community": community,
+        "grid": grid,
+        "name": "".join(known),
+        "evidence": evidence,
+        "confidence": confidence,
+    }
+
+
+def show(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
+    """`GET /reports/<id>`: never the contact and never the original."""
+    with delivery.work() as work:
+        row = _find(work, report_id)
+        reporter = _has_code(call, row)
+        if not reporter:
+            _check_staff(call, row)
+        supplements, ratings = store.supplements(work, report_id), store.ratings(work, report_id)
+    out: dict[str, Any] = {
+        "id": str(row.id),
+        "state": row.state,
+        "kind": row.kind,
+        "channel": row.channel,
+        "title": row.title,
+        "text": row.text,
+        "category": {
+            "code": row.category,
+            "name": row.category_name,
+            "confidence": row.category_confidence,
+            "method": row.category_method,
+        },
+        "livelihood": row.livelihood,
+        "importance": row.importance,
+        "urgency": row.urgency,
+        "place": _place(row.street, row.community, row.grid, row.place_evidence, row.place_confidence),
+        "signs": row.signs,
+        "occurred_at": iso(row.occurred_at) if row.occurred_at else None,
+        "received_at": iso(row.received_at),
+        "withdrawn_at": iso(row.withdrawn_at) if row.withdrawn_at else None,
+        "supplements": [{"text": s.text, "at": iso(s.at)} for s in supplements],
+        "ratings": [
+            {"solved": r.solved, "satisfaction": r.satisfaction, "words": r.words, "at": iso(r.at)}
+            for r in ratings
+        ],
+    }
+    if reporter:
+        # Not for staff: with it they could rate their own work.
+        out["tracking_code"] = row.tracking_code
+    return out
+
+
+def supplement(delivery: Any, call: Any, report_id: str) -> Answer:
+    """`POST /reports/<id>/supplements` {text}: 201."""
+
+    def run(work: Work, row: Row[Any], document: dict[str, Any]) -> dict[str, Any]:
+        content = text.shorten(people.mask(text.normal(document["text"])), text.MAX_TEXT)
+        if not content:
+            raise Problem(
+                422,
+                "The body breaks the schema",
+                problems=[FieldProblem("text", "holds nothing that can be read", "1 to 8000 characters")],
+            )
+        sequence, at = store.next_version(work, report_id), iso(work.now)
+        original = process_keys.current().sealer.seal({"text": document["text"]}, report_id)
+        row_ = {"report": report_id, "sequence": sequence, "text": content, "original": original, "at": at}
+        work.insert(store.supplement, [row_])
+        _emit(work, call, row, "report.supplemented", {"text": content, "at": at}, sequence)
+        return {"report": report_id, "text": content, "at": at}
+
+    return _reporters(delivery, call, report_id, "supplement", schemas.Supplement, run)
+
+
+def withdraw(delivery: Any, call: Any, report_id: str) -> Answer:
+    """`POST /reports/<id>/withdrawal` {reason?}: 201; withdrawn before, the same answer and no event."""
+
+    def run(work: Work, row: Row[Any], document: dict[str, Any]) -> dict[str, Any]:
+        if row.state == store.WITHDRAWN:
+            return {"report": report_id, "state": store.WITHDRAWN, "at": iso(row.withdrawn_at)}
+        reason = people.mask(text.one_line(document.get("reason") or "")) or None
+        store.withdraw(work, report_id, reason, work.now)
+        at = iso(work.now)
+        _emit(
+            work,
+            call,
+            row,
+            "report.withdrawn",
+            {"reason": reason, "at": at},
+            store.next_version(work, report_id),
+        )
+        return {"report": report_id, "state": store.WITHDRAWN, "at": at}
+
+    return _reporters(delivery, call, report_id, "withdrawal", schemas.Withdrawal, run, even_withdrawn=True)
+
+
+def rate(delivery: Any, call: Any, report_id: str) -> Answer:
+    """`POST /reports/<id>/rating` {solved, satisfaction?, words?}: 201."""
+
+    def run(work: Work, row: Row[Any], document: dict[str, Any]) -> dict[str, Any]:
+        words = text.shorten(people.mask(text.normal(document.get("words") or "")), 1000) or None
+        sequence, at = store.next_version(work, report_id), iso(work.now)
+        said = {
+            "solved": document["solved"],
+            "satisfaction": document.get("satisfaction"),
+            "words": words,
+            "at": at,
+        }
+        work.insert(store.rating, [{"report": report_id, "sequence": sequence, **said}])
+        _emit(work, call, row, "report.rated", said, sequence)
+        return {"report": report_id, **said}
+
+    return _reporters(delivery, call, report_id, "rating", schemas.Rating, run)
+
+
+# -- what they have in common ------------------------------------------------------------------------
+
+
+def _reporters(
+    delivery: Any,
+    call: Any,
+    report_id: str,
+    what: str,
+    schema: type[Schema],
+    run: Callable[[Work, Row[Any], dict[str, Any]], dict[str, Any]],
+    *,
+    even_withdrawn: bool = False,
+) -> Answer:
+    """Something only the reporter may do, proven by the tracking code."""
+    document = call.json_body(schema)
+
+    def checked(work: Work) -> dict[str, Any]:
+        row = _find(work, report_id, lock=True)
+        if not _has_code(call, row):
+            raise _not_found()
+        if row.state == store.WITHDRAWN and not even_withdrawn:
+            raise Problem(409, "The report is withdrawn", "nothing can be added to it any more")
+        return run(work, row, document)
+
+    # The code is part of the scope: nobody without it gets the first answer by guessing a key.
+    code = hashlib.sha256(_code(call).encode()).hexdigest()[:16]
+    return _once(delivery, call, f"{what}:{report_id}:{code}", document, checked)
+
+
+def _once(
+    delivery: Any,
+    call: Any,
+    scope: str,
+    document: dict[str, Any],
+    run: Callable[[Work], dict[str, Any]],
+) -> Answer:
+    """Runs in a transaction: 201; with an `Idempotency-Key` that was used before the first answer again: 200."""
+    key = call.headers.get("Idempotency-Key", "").strip()
+    if len(key) > _MAX_KEY or not key.isprintable():
+        raise Problem(
+            400,
+            "Malformed Idempotency-Key",
+            problems=[
+                FieldProblem("Idempotency-Key", "is too long or not printable", f"1 to {_MAX_KEY} characters")
+            ],
+        )
+    digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    with delivery.work() as work:
+        if key:
+            before = store.claim_key(work, scope, key, digest)
+            if before is not None:
+                if before.digest != digest:
+                    raise Problem(
+                        409,
+                        "This Idempotency-Key was used for something else",
+                        "the same key came with another body; take a new key for a new request",
+                    )
+                return 200, before.answer
+        answer = run(work)
+        if key:
+            store.keep_answer(work, scope, key, answer)
+    return 201, answer
+
+
+def _emit(work: Work, call: Any, row: Row[Any], name: str, data: dict[str, Any], sequence: int) -> None:
+    work.emit(
+        name,
+        {"report": str(row.id), **data},
+        subject=str(row.id),
+        sequence=sequence,
+        street=row.street,
+        traceparent=call.traceparent,
+    )
+
+
+def _find(work: Work, report_id: str, *, lock: bool = False) -> Row[Any]:
+    try:
+        uuid.UUID(report_id)
+    except ValueError:
+        raise _not_found() from None
+    row = store.one(work, report_id, lock=lock)
+    if row is None:
+        raise _not_found()
+    return row
+
+
+def _not_found() -> Problem:
+    # The same for an unknown report and a wrong code: what exists is nobody else's business.
+    return Problem(404, "No such report", "there is no report with this id and this tracking code")
+
+
+def _code(call: Any) -> str:
+    return report.read_code(call.args.get("code") or call.headers.get("X-Tracking-Code") or "")
+
+
+def _has_code(call: Any, row: Row[Any]) -> bool:
+    return hmac.compare_digest(_code(call).encode(), row.tracking_code.encode())
+
+
+def _check_staff(call: Any, row: Row[Any]) -> None:
+    """Staff see the reports of their street; the county, units and operators see all."""
+    who = call.who
+    if who is None or not set(who.roles) & set(_STAFF):
+        raise _not_found()
+    if not set(who.roles) & set(_WHOLE_COUNTY) and who.street != row.street:
+        raise Problem(403, "Not allowed", "the report belongs to another street")

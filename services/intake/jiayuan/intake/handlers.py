@@ -1,0 +1,238 @@
+"""Reports in, whatever the channel: one function, `receive`, for HTTP, files and the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jiayuan.chassis.work import Work, on
+from jiayuan.contracts.check import FieldProblem
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.ids import new_id
+from jiayuan.contracts.times import iso
+
+from . import category as categories
+from . import keys as process_keys
+from . import people, report, store, text
+from .keys import Keys
+from .report import BadSubmission, CleanReport, Submission
+
+ACCEPTED: Final = "accepted"
+DUPLICATE: Final = "duplicate"
+REFUSED: Final = "refused"
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What became of a submission.
+
+    `outcome` is accepted, duplicate (it is here already; `report` and `tracking_code` are those of the first) or
+    refused (`problems` says why). `differs`: a duplicate by its key whose text is another.
+    """
+
+    outcome: str
+    report: str = ""
+    tracking_code: str = ""
+    problems: list[FieldProblem] = field(default_factory=list)
+    clean: CleanReport | None = None
+    received_at: str = ""
+    differs: bool = False
+
+
+def receive(work: Work, submissions: Sequence[Submission], keys: Keys | None = None) -> list[Receipt]:
+    """Takes submissions in: cleans, stores and announces each that is new. One receipt each, in their order.
+
+    Three statements whatever their number. What has a key (source_system, external_id) goes in once, however often
+    and by however many replicas it is taken.
+    """
+    keys = keys or process_keys.current()
+    rules = report.rules()
+    receipts: list[Receipt | None] = [None] * len(submissions)
+    taken = store.known(work, {k for s in submissions if (k := s.key) is not None})
+    firsts: dict[tuple[str, str], int] = {}
+    new: list[int] = []
+    for index, submission in enumerate(submissions):
+        key = submission.key
+        if key is not None and key in taken:
+            receipts[index] = _again(submission, taken[key])
+        elif key is not None and key in firsts:
+            continue  # a copy in the same batch: the first one's receipt is known further down
+        else:
+            try:
+                clean = report.clean(submission, rules)
+            except BadSubmission as error:
+                receipts[index] = Receipt(REFUSED, problems=error.problems)
+                continue
+            receipts[index] = Receipt(ACCEPTED, clean=clean)
+            new.append(index)
+            if key is not None:
+                firsts[key] = index
+    _store(work, submissions, receipts, new, keys)
+    for index, submission in enumerate(submissions):
+        if receipts[index] is None:
+            assert submission.key is not None
+            first = receipts[firsts[submission.key]]
+            assert first is not None
+            differs = submission.text != submissions[firsts[submission.key]].text
+            receipts[index] = Receipt(DUPLICATE, first.report, first.tracking_code, differs=differs)
+    return [r for r in receipts if r is not None]
+
+
+def _store(
+    work: Work,
+    submissions: Sequence[Submission],
+    receipts: list[Receipt | None],
+    new: list[int],
+    keys: Keys,
+) -> None:
+    # Rows go in by id. Ids are given out in the order of the keys, so that two replicas with the same submissions
+    # take the unique keys in the same order and wait for each other instead of locking each other up.
+    ids = sorted(new_id() for _ in new)
+    rows = []
+    for id_, index in zip(ids, sorted(new, key=lambda i: (submissions[i].key or ("", ""), i)), strict=True):
+        receipt = receipts[index]
+        assert receipt is not None
+        rows.append(_row(work, id_, submissions[index], receipt, keys))
+    inserted = store.add_reports(work, rows)
+    lost = [i for i in new if (r := receipts[i]) is not None and r.report not in inserted]
+    if lost:
+        # Another replica was faster between our look and our insert.
+        theirs = store.known(work, {k for i in lost if (k := submissions[i].key) is not None})
+        for index in lost:
+            key = submissions[index].key
+            assert key is not None
+            receipts[index] = _again(submissions[index], theirs[key])
+    by_id = {row["id"]: row for row in rows}
+    for index in new:
+        receipt = receipts[index]
+        assert receipt is not None
+        if receipt.outcome == ACCEPTED:
+            _announce(work, by_id[receipt.report], submissions[index])
+
+
+def _again(submission: Submission, first: store.Known) -> Receipt:
+    said = text.shorten(people.mask(text.normal(submission.text)), text.MAX_TEXT)
+    return Receipt(DUPLICATE, first.id, first.tracking_code, differs=said != first.text)
+
+
+def _row(work: Work, id_: str, submission: Submission, receipt: Receipt, keys: Keys) -> dict[str, Any]:
+    clean = receipt.clean
+    assert clean is not None
+    reporter = people.reporter_of(submission.contact, keys.secret)
+    # A clock of the sender's that is ahead would give a report time that it doesn't have.
+    received = min(submission.received_at or work.now, work.now)
+    receipt.report, receipt.tracking_code = id_, report.tracking_code()
+    receipt.received_at = iso(received)
+    original = {"title": submission.title, "text": submission.text, "place": submission.place_text}
+    contact = submission.contact
+    return {
+        "id": id_,
+        "tracking_code": receipt.tracking_code,
+        "kind": clean.kind,
+        "channel": submission.channel,
+        "source_system": submission.source_system or None,
+        "external_id": submission.external_id or None,
+        "title": clean.title,
+        "text": clean.text,
+        "original": keys.sealer.seal(_storable(original), id_),
+        "category": clean.guess.category.code,
+        "category_name": clean.guess.category.name,
+        "category_confidence": clean.guess.confidence,
+        "category_method": clean.guess.method,
+        "livelihood": clean.livelihood,
+        "importance": clean.importance,
+        "urgency": clean.urgency,
+        "street": clean.place.street,
+        "community": clean.place.community,
+        "grid": clean.place.grid,
+        "place_evidence": clean.place.evidence,
+        "place_confidence": clean.place.confidence,
+        "signs": categories.names(clean.signs),
+        "reporter": reporter,
+        "contact": keys.sealer.seal(_storable(contact.document()), reporter or id_) if contact else None,
+        "occurred_at": iso(submission.occurred_at) if submission.occurred_at else None,
+        "received_at": receipt.received_at,
+        "lane": work.lane,
+    }
+
+
+def _storable(document: dict[str, Any]) -> dict[str, Any]:
+    """Lone surrogates have no UTF-8 form; they can come from a file only."""
+    return {
+        k: v.encode("utf-8", "replace").decode() if isinstance(v, str) and not v.isascii() else v
+        for k, v in document.items()
+    }
+
+
+def _announce(work: Work, row: dict[str, Any], submission: Submission) -> None:
+    data = {
+        "report": {
+            "id": row["id"],
+            "tracking_code": row["tracking_code"],
+            "kind": row["kind"],
+            "channel": row["channel"],
+            "source_system": row["source_system"],
+            "external_id": row["external_id"],
+            "title": row["title"],
+            "text": row["text"],
+            "category": {
+                "code": row["category"],
+                "name": row["category_name"],
+                "confidence": row["category_confidence"],
+                "method": row["category_method"],
+            },
+            "livelihood": row["livelihood"],
+            "importance": row["importance"],
+            "urgency": row["urgency"],
+            "place": {
+                "street": row["street"],
+                "community": row["community"],
+                "grid": row["grid"],
+                "evidence": row["place_evidence"],
+                "confidence": row["place_confidence"],
+            },
+            "signs": row["signs"],
+            "reporter": row["reporter"],
+            # Only who has a pseudonym can be reached: a name alone stays here.
+            "contact": row["contact"] if row["reporter"] else None,
+            "occurred_at": row["occurred_at"],
+            "received_at": row["received_at"],
+        }
+    }
+    work.emit(
+        "report.received",
+        data,
+        subject=row["id"],
+        sequence=1,
+        street=row["street"],
+        cause=submission.cause,
+        traceparent=submission.traceparent,
+    )
+
+
+def submitted(work: Work, events: Sequence[Event]) -> None:
+    """`report.submitted`: other systems hand over reports; each hears what became of its own."""
+    submissions = [
+        report.from_document(
+            event.data, channel="government_system", source_system=partner_of(event), cause=event
+        )
+        for event in events
+    ]
+    for event, receipt in zip(events, receive(work, submissions), strict=True):
+        if receipt.outcome == ACCEPTED:
+            work.accepted(event, result=receipt.report)
+        elif receipt.outcome == DUPLICATE:
+            work.duplicate(event, result=receipt.report)
+        else:
+            work.refuse(
+                event, [FieldProblem(f"data.{p.field}", p.problem, p.allowed) for p in receipt.problems]
+            )
+
+
+def partner_of(event: Event) -> str:
+    """Who sent an inbound event: its broker user's name, which the envelope has checked."""
+    return event.source.rsplit("/", 1)[-1]
+
+
+HANDLERS: Final = [on("report.submitted", submitted)]

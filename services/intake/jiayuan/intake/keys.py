@@ -1,0 +1,56 @@
+"""What intake needs secrets for: sealing what is personal, and pseudonyms of reporters."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+
+from jiayuan.chassis.config import Settings, load
+from jiayuan.chassis.seal import Sealer
+
+
+@dataclass(frozen=True)
+class IntakeSettings(Settings):
+    """Settings of intake.
+
+    `reporter_secret` makes the pseudonyms; empty, it is drawn from the oldest key of `seal_keys`, and must be set
+    before that key is dropped, or everybody becomes somebody else. `idempotency_days`: how long the first answer to
+    an idempotency key is kept.
+    """
+
+    reporter_secret: str = field(default="", repr=False)
+    idempotency_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The sealer and the secret behind pseudonyms."""
+
+    sealer: Sealer = field(repr=False)
+    secret: bytes = field(repr=False)
+
+
+_current: Keys | None = None
+
+
+def keys_of(settings: IntakeSettings) -> Keys:
+    """The keys of settings. SealError when there is none to seal with."""
+    oldest = settings.seal_keys.rsplit(",", 1)[-1].strip()
+    secret = settings.reporter_secret or oldest
+    return Keys(Sealer(settings.seal_keys), hashlib.sha256(b"jiayuan reporter\0" + secret.encode()).digest())
+
+
+def use(settings: IntakeSettings) -> Keys:
+    """Makes these the keys of the process; a service does it once, before it takes anything."""
+    global _current
+    _current = keys_of(settings)
+    return _current
+
+
+def current() -> Keys:
+    """The keys of the process, from the environment when nobody has set them."""
+    if _current is None:
+        environ = {"JIAYUAN_AMQP_URI": "", "JIAYUAN_DATABASE_URL": "", **os.environ}
+        return use(load(IntakeSettings, "intake", environ))
+    return _current

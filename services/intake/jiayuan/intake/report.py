@@ -1,0 +1,203 @@
+"""From what somebody sent to a clean report. Pure: no database, no bus, no keys, and no channel is special."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from jiayuan.contracts.check import FieldProblem
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.times import parse
+
+from . import category as categories
+from . import people, place, text
+from .category import Catalogue, Guess, Sign
+from .people import Contact
+from .place import Found, Gazetteer
+
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CODE_PREFIX: Final = "XP"
+_CODE_LENGTH: Final = 10  # 50 bits
+# What a report says of itself, when the sender gave no kind. Only the title's first words are clear enough.
+_KINDS: Final = (("consultation", ("咨询", "请问", "询问")), ("praise", ("表扬", "感谢", "点赞")))
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What came in, whatever the channel. `source_system` and `external_id` together name it for ever."""
+
+    channel: str
+    text: str
+    title: str = ""
+    kind: str = ""
+    category: str = ""
+    place_code: str = ""
+    place_text: str = ""
+    lat: float | None = None
+    long: float | None = None
+    contact: Contact = field(default_factory=Contact)
+    occurred_at: datetime | None = None
+    received_at: datetime | None = None
+    source_system: str = ""
+    external_id: str = ""
+    cause: Event | None = None
+    traceparent: str = ""
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """What makes it the same when it is sent again; None when the sender gave nothing."""
+        return (self.source_system, self.external_id) if self.external_id else None
+
+
+@dataclass(frozen=True, slots=True)
+class CleanReport:
+    """A report in normal form, masked, with its place, category and signs."""
+
+    kind: str
+    title: str
+    text: str
+    guess: Guess
+    place: Found
+    signs: tuple[Sign, ...]
+    importance: int
+    urgency: int
+    livelihood: bool
+    masked: bool
+
+
+class BadSubmission(ValueError):
+    """A submission that can't become a report; `problems` says which fields and why."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(f"{p.field}: {p.problem}" for p in self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What cleaning goes by."""
+
+    gazetteer: Gazetteer
+    catalogue: Catalogue
+
+
+@lru_cache(maxsize=1)
+def rules() -> Rules:
+    """The rules that come with intake, loaded once."""
+    return Rules(place.bundled(), categories.bundled())
+
+
+def clean(submission: Submission, by: Rules) -> CleanReport:
+    """The clean report of a submission; BadSubmission when there is none in it."""
+    content = people.mask(text.normal(submission.text))
+    problems = _problems(submission, content, by)
+    if problems:
+        raise BadSubmission(problems)
+    content = text.shorten(content, text.MAX_TEXT)
+    title = people.mask(text.one_line(submission.title)) if submission.title else ""
+    title = text.shorten(title, text.MAX_TITLE) if title else text.title_of(content)
+    guess = by.catalogue.classify(title, content, submission.category)
+    found = by.gazetteer.locate(
+        code=submission.place_code,
+        words=text.one_line(submission.place_text) if submission.place_text else "",
+        title=title,
+        text=content,
+        lat=submission.lat,
+        long=submission.long,
+    )
+    signs = tuple(by.catalogue.signs(title, content))
+    return CleanReport(
+        kind=submission.kind or _kind(title),
+        title=title,
+        text=content,
+        guess=guess,
+        place=found,
+        signs=signs,
+        # Danger is urgent whatever the matter is called.
+        importance=3 if signs else guess.category.importance,
+        urgency=3 if signs else guess.category.urgency,
+        livelihood=guess.category.livelihood,
+        masked="*" in content or "*" in title,
+    )
+
+
+def _problems(submission: Submission, content: str, by: Rules) -> list[FieldProblem]:
+    out = []
+    if not content:
+        out.append(FieldProblem("text", "holds nothing that can be read", "1 to 8000 characters"))
+    if submission.category and submission.category not in by.catalogue.categories:
+        out.append(
+            FieldProblem(
+                "category", f"is unknown: {submission.category}", "a code of the catalogue of matters"
+            )
+        )
+    if submission.place_code and not submission.place_code.startswith(by.gazetteer.county):
+        out.append(
+            FieldProblem(
+                "place.code", f"is outside the county: {submission.place_code}", f"{by.gazetteer.county}…"
+            )
+        )
+    if (submission.lat is None) != (submission.long is None):
+        missing = "lat" if submission.lat is None else "long"
+        out.append(FieldProblem(f"place.{missing}", "is missing", "lat and long go together"))
+    return out
+
+
+def _kind(title: str) -> str:
+    for kind, words in _KINDS:
+        if title.startswith(words):
+            return kind
+    return "problem"
+
+
+def from_document(
+    document: Mapping[str, Any],
+    *,
+    channel: str,
+    source_system: str = "",
+    cause: Event | None = None,
+    traceparent: str = "",
+) -> Submission:
+    """A submission from a checked document (`schemas.SubmittedReport` or the bus's `report.submitted`).
+
+    `channel` is for documents that name none.
+    """
+    where = document.get("place") or {}
+    who = document.get("contact") or {}
+    occurred, received = document.get("occurred_at"), document.get("received_at")
+    return Submission(
+        channel=document.get("channel") or channel,
+        text=document["text"],
+        title=document.get("title") or "",
+        kind=document.get("kind") or "",
+        category=document.get("category") or "",
+        place_code=where.get("code") or "",
+        place_text=where.get("text") or "",
+        lat=where.get("lat"),
+        long=where.get("long"),
+        contact=Contact(
+            text.one_line(who.get("name") or ""), who.get("phone") or "", who.get("openid") or ""
+        ),
+        occurred_at=parse(occurred) if occurred else None,
+        received_at=parse(received) if received else None,
+        source_system=document.get("source_system") or source_system,
+        external_id=document.get("external_id") or "",
+        cause=cause,
+        traceparent=traceparent,
+    )
+
+
+def tracking_code() -> str:
+    """A new tracking code: short, readable, not to be guessed; it is all that a reporter needs to ask again."""
+    return _CODE_PREFIX + "".join(_CROCKFORD[b & 31] for b in secrets.token_bytes(_CODE_LENGTH))
+
+
+def read_code(typed: str) -> str:
+    """A tracking code as somebody typed it, in its one form: no blanks or dashes, O for 0, I and L for 1."""
+    plain = "".join(c for c in text.normal(typed).upper() if c.isalnum())
+    head, tail = plain[:2], plain[2:]
+    return head + tail.translate(str.maketrans("OIL", "011"))

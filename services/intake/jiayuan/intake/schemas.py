@@ -1,0 +1,72 @@
+"""What may be sent to intake: by HTTP and in files. Unknown fields are refused, since they are mostly typos."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from jiayuan.contracts.schemas.common import (
+    CHANNELS,
+    KINDS,
+    Demand,
+    a_code,
+    a_number,
+    a_text,
+    a_time,
+    a_word,
+    an_id,
+)
+from jiayuan.contracts.schemas.inbound import Contact
+
+# Reports of other systems come over the bus, files by the command line; neither may be claimed by HTTP.
+HTTP_CHANNELS = tuple(c for c in CHANNELS if c not in ("government_system", "file_import"))
+
+
+class Where(Demand):
+    """Where it is: any of a code, words, or WGS-84 coordinates (both or none, which `clean` checks)."""
+
+    code = a_code()
+    text = a_text(300)
+    lat = fields.Float(allow_none=True, validate=validate.Range(min=-90, max=90))
+    long = fields.Float(allow_none=True, validate=validate.Range(min=-180, max=180))
+
+
+class NewReport(Demand):
+    """The body of `POST /reports`."""
+
+    channel = a_word(HTTP_CHANNELS, required=False)
+    kind = a_word(KINDS, required=False)
+    title = a_text(200)
+    text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
+    category = a_code()
+    place = fields.Nested(Where, allow_none=True)
+    contact = fields.Nested(Contact, allow_none=True)
+    occurred_at = a_time()
+
+
+class FileLine(NewReport):
+    """A line of a file."""
+
+    channel = a_word(CHANNELS, required=False)
+    external_id = an_id(required=False)
+    source_system = a_code()
+    received_at = a_time()
+
+
+class Rating(Demand):
+    """The reporter's answer: solved or not, satisfaction 1 to 5."""
+
+    solved = fields.Boolean(required=True, truthy={True}, falsy={False})
+    satisfaction = a_number(1, 5)
+    words = a_text(1000)
+
+
+class Supplement(Demand):
+    """What the reporter adds."""
+
+    text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
+
+
+class Withdrawal(Demand):
+    """Why the reporter takes it back, if it is said."""
+
+    reason = a_text(500)

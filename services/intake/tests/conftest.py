@@ -1,0 +1,19 @@
+"""Fixtures of intake's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jiayuan.chassis.testing.databases import Opened
+from jiayuan.intake import keys
+
+
+@pytest.fixture
+def intake(work_for: Any) -> Iterator[Opened]:
+    """Intake's database, with its keys in force."""
+    opened = work_for("intake")
+    keys.use(opened.settings)
+    yield opened
