@@ -1,0 +1,92 @@
+"""What a process keeps in memory: the directory, the policies and the order of turns, one set a database.
+
+It is read anew when the version row of the database has changed, which costs one small query a batch.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from datetime import datetime
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine
+
+from jiayuan.chassis.work import Work
+
+from . import policy as policies
+from . import store
+from .directory import Directory, bundled
+from .policy import Policy
+from .rotation import Rotation
+
+# Orders of turns are brought together this often (seconds of the wall clock).
+REFRESH: Final = 20.0
+
+
+class Book:
+    """Directory, policies and turns as of one version."""
+
+    def __init__(self, directory: Directory, tables: list[Policy], turns: dict[str, int]) -> None:
+        self.directory = directory
+        self.tables = tables
+        self.rotation = Rotation(directory.workers, turns, salt=os.urandom(8).hex())
+        self.refresh_at = time.monotonic() + REFRESH
+        self.given: Counter[str] = Counter()
+
+    def policy(self, at: datetime) -> Policy:
+        """The table that holds at a time."""
+        return next((t for t in self.tables if t.effective_from <= at), self.tables[-1])
+
+    def next_worker(self, place: str, at: datetime) -> str | None:
+        """Whose turn it is in a grid, community or street; it is noted, and stored by `store_turns`."""
+        person = self.rotation.next(place, int(at.timestamp() * 1_000_000))
+        if person is not None:
+            self.given[person] += 1
+        return person
+
+    def store_turns(self, work: Work) -> None:
+        """Writes the turns given since the last time, in one statement."""
+        given, self.given = self.given, Counter()
+        last = self.rotation.last_given
+        store.give_turns(work, [(person, last(person), count) for person, count in given.items()])
+
+
+_books: WeakKeyDictionary[Engine, Book] = WeakKeyDictionary()
+
+
+def of(work: Work) -> Book:
+    """The book of the work's database, as of now."""
+    engine = work.conn.engine
+    book = _books.get(engine)
+    version = store.directory_version(work)
+    if book is None or book.directory.version != version:
+        book = _books[engine] = _read(work)
+    elif time.monotonic() > book.refresh_at:
+        book.rotation.refresh(store.turns(work))
+        book.refresh_at = time.monotonic() + REFRESH
+    return book
+
+
+def forget(work: Work) -> None:
+    """Lets the next batch read everything anew: after an import in this very process."""
+    _books.pop(work.conn.engine, None)
+
+
+def _read(work: Work) -> Book:
+    directory = store.read_directory(work)
+    # The imported tables were checked when they came; which units there are may have changed since then, and
+    # a unit that is gone sends the case to the street's desk.
+    tables = [policies.read(document) for document in store.policies(work)]
+    return Book(directory, [*tables, _bundled()], store.turns(work))
+
+
+_the_bundled: list[Policy] = []
+
+
+def _bundled() -> Policy:
+    if not _the_bundled:
+        _the_bundled.append(policies.bundled({u["code"] for u in bundled("units")["units"]}))
+    return _the_bundled[0]

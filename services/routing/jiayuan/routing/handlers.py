@@ -1,0 +1,407 @@
+"""Events in, one transaction, events out. Every handler takes a whole batch in a handful of statements."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from jiayuan.chassis.redact import mask
+from jiayuan.chassis.work import Work, on
+from jiayuan.contracts.check import FieldProblem
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.ids import new_id
+from jiayuan.contracts.times import iso, parse
+
+from . import book as books
+from . import case as cases
+from . import store
+from .book import Book
+from .case import Assignee, Case, Leg, Moved, Moves, NotAllowed
+from .policy import Decision, Matter, Policy, case_day
+
+log = logging.getLogger("jiayuan.routing")
+
+ACTOR: Final = "routing"
+
+
+# -- report.received ---------------------------------------------------------------------------------
+
+
+def report_received(work: Work, events: Sequence[Event]) -> None:
+    """Opens exactly one case a report and hands it out, by the policy."""
+    book = books.of(work)
+    by_report = {e.data["report"]["id"]: e for e in events}
+    ids = {report: new_id() for report in by_report}
+    waiting = store.claim_reports(work, [{"report_id": r, "case_id": c} for r, c in ids.items()])
+    if not waiting:
+        return
+    fresh = [r for r in by_report if r in waiting]
+    opened = []
+    for report, number in zip(fresh, store.numbers(work, len(fresh)), strict=True):
+        moves = _open(work, book, by_report[report].data["report"], ids[report], number)
+        for words in waiting[report]:
+            moves += _said(moves[-1].case, words, book)[1]
+        opened.append((by_report[report], moves))
+    documents = [_tell(work, moves, event) for event, moves in opened]
+    store.insert_cases(work, [(moves, doc) for (_, moves), doc in zip(opened, documents, strict=True)])
+    book.store_turns(work)
+
+
+def _open(work: Work, book: Book, report: dict[str, Any], case_id: str, number: int) -> Moves:
+    directory, policy = book.directory, book.policy(work.now)
+    place, now = report["place"], iso(work.now)
+    street, community, grid = directory.where(place.get("street"), place.get("community"), place.get("grid"))
+    decision = policy.decide(
+        Matter(
+            report["category"]["code"],
+            report["kind"],
+            report["importance"],
+            report["urgency"],
+            tuple(sign["code"] for sign in report.get("signs") or ()),
+            street,
+            community,
+        )
+    )
+    legs, note = _first_legs(book, policy, decision, street, community, grid, now)
+    case = Case(
+        id=case_id,
+        number=f"{street}-{case_day(policy, work.now)}-{number:06d}",
+        sequence=1,
+        state="open",
+        kind=report["kind"],
+        title=report["title"],
+        category=report["category"],
+        livelihood=report["livelihood"],
+        colour=decision.colour,
+        level=legs[0].level,
+        street=street,
+        community=community,
+        grid=grid,
+        decision={
+            "policy": decision.policy,
+            "rule": decision.rule,
+            "reason": f"{decision.reason}{note}"[:500],
+        },
+        reports=(
+            {
+                "id": report["id"],
+                "reporter": report.get("reporter"),
+                "channel": report["channel"],
+                "received_at": report["received_at"],
+            },
+        ),
+        first_received_at=report["received_at"],
+        opened_at=now,
+        citizen_limit=decision.citizen_limit,
+        confirmation_limit=decision.confirmation_limit,
+    )
+    whistle = None
+    if legs[0].kind == "lead":
+        assistants = [leg.assignee.id for leg in legs[1:]]
+        whistle = {"ground": decision.ground, "lead": legs[0].assignee.id, "assistants": assistants}
+    opened = cases.opened(case, ACTOR)
+    return (opened, cases.assign_first(opened.case, legs, ACTOR, whistle))
+
+
+def _first_legs(
+    book: Book,
+    policy: Policy,
+    decision: Decision,
+    street: str,
+    community: str | None,
+    grid: str | None,
+    now: str,
+) -> tuple[tuple[Leg, ...], str]:
+    """Whom the case is offered to first, and what is to be added to the reason."""
+    directory, finish = book.directory, decision.finish_limit
+    if decision.level == "department":
+        lead = directory.unit(decision.lead or "")
+        if lead is not None:
+            first = _leg(
+                "lead", "department", 0, Assignee("unit", lead.code), now, decision.response_limit, finish
+            )
+            others = (
+                _leg("assist", "department", 0, Assignee("unit", u), now, decision.report_in_limit, finish)
+                for u in decision.assistants
+                if directory.unit(u) is not None
+            )
+            return (first, *others), ""
+        note = f"（名录中没有单位{decision.lead}，先交街道分派。）"
+    else:
+        for place in filter(None, (grid, community, street)):
+            person = book.next_worker(place, parse(now))
+            if person is not None:
+                worker = Assignee("person", person)
+                return (_leg("handle", "grid", 0, worker, now, decision.response_limit, finish),), ""
+        unknown = street == directory.county_street
+        note = "（地点不明，先交县级工作台核实。）" if unknown else "（该处暂无网格员，先交街道分派。）"
+    desk, response = directory.desk(street), policy.response("street")
+    return (_leg("handle", "street", cases.DESK_STEP, desk, now, response, finish),), note
+
+
+_leg = cases.new_leg
+
+
+def _tell(
+    work: Work, moves: Iterable[Moved], cause: Event | None = None, traceparent: str = ""
+) -> dict[str, Any]:
+    """Emits one event a step, each with the whole case as of its sequence; returns the last document."""
+    doc: dict[str, Any] = {}
+    for moved in moves:
+        case, change = moved.case, moved.change
+        doc = cases.document(case)
+        work.emit(
+            change.event,
+            {"case": doc, "change": cases.change_document(change)},
+            subject=case.id,
+            sequence=case.sequence,
+            street=case.street,
+            cause=cause,
+            traceparent=traceparent,
+        )
+    return doc
+
+
+# -- moving cases ------------------------------------------------------------------------------------
+
+
+class Moving:
+    """Locked cases that one transaction moves, perhaps several steps each; `save` stores and tells."""
+
+    def __init__(self, work: Work, ids: Iterable[str]) -> None:
+        self.work = work
+        self.cases = store.lock_cases(work, ids)
+        self._moves: dict[str, list[tuple[Moved, Event | None, str]]] = {}
+        self._kept: set[str] = set()
+
+    def take(self, case: Case, moves: Moves, cause: Event | None = None, traceparent: str = "") -> None:
+        """Takes over a case as it is now, and the steps that led there."""
+        if moves or case is not self.cases[case.id]:
+            self.cases[case.id] = case
+            self._kept.add(case.id)
+            self._moves.setdefault(case.id, []).extend((m, cause, traceparent) for m in moves)
+
+    def save(self) -> None:
+        """Stores all cases that moved and emits their events."""
+        if not self._kept:
+            return
+        moved = [(self.cases[i], [m for m, _, _ in self._moves[i]]) for i in sorted(self._kept)]
+        store.save_moves(self.work, moved)
+        for steps in self._moves.values():
+            for step, cause, traceparent in steps:
+                _tell(self.work, (step,), cause, traceparent)
+
+
+# -- what reporters say ------------------------------------------------------------------------------
+
+
+def _said(case: Case, words: dict[str, Any], book: Book) -> tuple[Case, Moves]:
+    """Applies what was said about a report to its case."""
+    at = parse(words["at"])
+    if words["about"] == "report.withdrawn":
+        # A case of several reports goes on for the others.
+        moves = cases.withdraw(case, words["by"], at, words.get("reason")) if len(case.reports) == 1 else ()
+        return (moves[-1].case if moves else case), moves
+    if words["about"] == "report.rated":
+        response = book.policy(at).response("street")
+        return cases.rate(case, words["solved"], words.get("satisfaction"), words["by"], at, response)
+    return case, ()
+
+
+def _words(event: Event) -> dict[str, Any]:
+    """What an event says about a report, without its texts."""
+    data = event.data
+    words = {"about": event.name, "at": data["at"], "by": f"report:{data['report']}"[:128]}
+    if event.name == "report.rated":
+        words |= {"solved": data["solved"], "satisfaction": data.get("satisfaction")}
+    if event.name == "report.withdrawn" and data.get("reason"):
+        words["reason"] = mask(data["reason"])
+    return words
+
+
+def about_reports(work: Work, events: Sequence[Event]) -> None:
+    """report.withdrawn, report.rated, report.supplemented; what comes before its report waits for it."""
+    found = store.cases_of_reports(work, sorted({e.data["report"] for e in events}))
+    missing = [e for e in events if e.data["report"] not in found]
+    late = [e.data["report"] for e in missing if not store.wait_for_report(work, e.data["report"], _words(e))]
+    if late:  # opened by another replica in the meantime
+        found |= store.cases_of_reports(work, late)
+    book = books.of(work)
+    moving = Moving(work, found.values())
+    noted = []
+    for event in events:
+        case_id = found.get(event.data["report"])
+        if case_id is None:
+            continue
+        case, words = moving.cases[case_id], _words(event)
+        after, moves = _said(case, words, book)
+        moving.take(after, moves, event)
+        if not moves:
+            noted.append(_note(case, event.name.removeprefix("report."), words))
+    moving.save()
+    store.note_steps(work, noted)
+
+
+def _note(case: Case, action: str, words: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "case_id": case.id,
+        "sequence": case.sequence,
+        "action": action,
+        "actor": words["by"],
+        "at": words["at"],
+        "leg": None,
+        "reason": words.get("reason"),
+    }
+
+
+# -- clocks ------------------------------------------------------------------------------------------
+
+
+def clock_breached(work: Work, events: Sequence[Event]) -> None:
+    """A limit has passed: one step up the tree, to the desk, or closed without an answer of the reporter."""
+    book = books.of(work)
+    moving = Moving(work, sorted({e.data["clock"]["case"] for e in events}))
+    policy = book.policy(work.now)
+    for event in events:
+        clock = event.data["clock"]
+        case = moving.cases.get(clock["case"])
+        if case is None:
+            log.warning("a clock of an unknown case", extra={"case": clock["case"], "clock": clock["id"]})
+            continue
+        moves = _by_clock(book, policy, case, clock, work.now)
+        if moves:
+            moving.take(moves[-1].case, moves, event)
+    moving.save()
+
+
+def _by_clock(book: Book, policy: Policy, case: Case, clock: dict[str, Any], now: datetime) -> Moves:
+    kind, leg = clock["kind"], clock.get("leg")
+    if kind == "confirmation":
+        return cases.lapse(case, clock["started_at"], ACTOR, now)
+    if kind == "response" and leg:
+        held = case.leg(leg)
+        ladder = book.directory.ladder(held.assignee.id) if held and held.assignee.type == "person" else ()
+        return cases.raise_step(case, leg, ladder, ACTOR, now, policy.responses)
+    return cases.supervise(case, leg, ACTOR, now, policy.response("street"))
+
+
+# -- what departments' own systems report ------------------------------------------------------------
+
+MOVES: Final[dict[str, Callable[..., Moves]]] = {
+    "accept": cases.accept,
+    "answer": cases.answer,
+    "return": cases.return_,
+    "resolve": cases.resolve,
+}
+
+
+def move(
+    action: str,
+    case: Case,
+    leg: str,
+    actor: str,
+    at: datetime,
+    note: str | None,
+    evidence: Sequence[str],
+    book: Book,
+) -> Moves:
+    """One of an assignee's four moves. NotAllowed when the state forbids it. Numbers in the note are masked."""
+    note = mask(note)[:500] if note else None
+    if action == "return":
+        if not note:
+            raise NotAllowed("return", "a reason is needed: say in the note why it is returned", ("return",))
+        response = book.policy(at).response("street")
+        return cases.with_evidence(cases.return_(case, leg, actor, at, note, response), evidence)
+    if action == "resolve":
+        response = book.policy(at).response("street")
+        return cases.with_evidence(cases.resolve(case, leg, actor, at, note, response), evidence)
+    return cases.with_evidence(MOVES[action](case, leg, actor, at, note), evidence)
+
+
+def handling_reported(work: Work, events: Sequence[Event]) -> None:
+    """A unit's own system acts on its leg; refused with reasons when it may not."""
+    book = books.of(work)
+    found = store.find_ids(work, {e.data["case"] for e in events})
+    moving = Moving(work, sorted(set(found.values())))
+    known = store.known_handlings(work, [e.data["external_id"] for e in events])
+    taken = []
+    for event in events:
+        key = (event.source, event.data["external_id"])
+        if key in known:
+            work.duplicate(event, known[key])
+            continue
+        case = moving.cases.get(found.get(event.data["case"], ""))
+        problems = _reported(work, book, moving, case, event)
+        if problems:
+            work.refuse(event, problems)
+            continue
+        assert case is not None
+        known[key] = case.id
+        taken.append({"source": key[0], "external_id": key[1], "case_id": case.id})
+        work.accepted(event, case.id)
+    moving.save()
+    store.remember_handlings(work, taken)
+
+
+def _reported(work: Work, book: Book, moving: Moving, case: Case | None, event: Event) -> list[FieldProblem]:
+    data = event.data
+    problems = _rights(book, data["unit"], event.source)
+    if problems:
+        return problems
+    if case is None:
+        return [FieldProblem("data.case", f"there is no case {data['case']}", "the id or number of a case")]
+    leg = unit_leg(case, data["unit"])
+    if leg is None:
+        return [FieldProblem("data.unit", f"{data['unit']} has no leg in case {case.number}")]
+    try:
+        moves = move(
+            data["action"],
+            case,
+            leg.id,
+            data["unit"],
+            _when(leg, parse(data["at"]), work.now),
+            data.get("note"),
+            data.get("evidence") or (),
+            book,
+        )
+    except NotAllowed as error:
+        allowed = ", ".join(error.allowed) or f"nothing: the leg is {leg.state}, the case {case.state}"
+        return [FieldProblem("data.action", str(error), allowed)]
+    if moves:
+        moving.take(moves[-1].case, moves, event)
+    return []
+
+
+def _rights(book: Book, code: str, source: str) -> list[FieldProblem]:
+    unit = book.directory.unit(code)
+    if unit is None:
+        return [FieldProblem("data.unit", f"there is no unit {code}", "the code of a member unit")]
+    if unit.system != "bus":
+        return [FieldProblem("data.unit", f"{code} acts on the pages and the API, not over the bus")]
+    if unit.partner and source != f"/partners/{unit.partner}":
+        return [FieldProblem("source", f"{source} may not act for {code}", f"/partners/{unit.partner}")]
+    return []
+
+
+def unit_leg(case: Case, unit: str) -> Leg | None:
+    """The leg of a unit: the one it still owes something on, else its latest."""
+    legs = [leg for leg in case.legs if leg.assignee.type == "unit" and leg.assignee.id == unit]
+    return next((leg for leg in reversed(legs) if leg.live), legs[-1] if legs else None)
+
+
+def _when(leg: Leg, said: datetime, now: datetime) -> datetime:
+    """When it was done, as the unit's system says: not before the leg's last step, and not in the future."""
+    last = leg.answered_at or leg.accepted_at or leg.offered_at
+    return min(max(said, parse(last)), now)
+
+
+HANDLERS = [
+    on("report.received", report_received),
+    on("report.withdrawn", about_reports),
+    on("report.rated", about_reports),
+    on("report.supplemented", about_reports),
+    on("clock.breached", clock_breached),
+    on("handling.reported", handling_reported),
+]
