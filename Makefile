@@ -1,5 +1,6 @@
 # Jiayuan: everything a developer types. `make help` lists it.
 PY := .venv/bin/python
+PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-unit lint isolation chaos bench demo down definitions lock
@@ -21,7 +22,7 @@ test-unit: setup ## Only the tests that need no server
 lint: setup ## ruff, mypy, import rules
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m mypy
+	$(PY) -m mypy $(addprefix -p jiayuan.,$(PACKAGES))
 	.venv/bin/lint-imports
 
 isolation: setup ## Build and import every service with its own dependencies alone
