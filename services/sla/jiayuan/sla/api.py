@@ -35,9 +35,7 @@ def of_case(delivery: Any, call: Any) -> dict[str, Any]:
 def due(delivery: Any, call: Any) -> dict[str, Any]:
     """`GET /clocks/due?street=CODE&limit=50`: the clocks that go red next, the first one first."""
     own = _own_street(call)
-    street = call.args.get("street") or own
-    if not street:
-        street = _given(call, "street", "the code of a street")
+    street = _given(call, "street", "the code of a street", own)
     if own and street != own:
         raise Problem(403, "Not allowed", "a street's staff see the clocks of their own street")
     with delivery.work() as work:
@@ -46,8 +44,8 @@ def due(delivery: Any, call: Any) -> dict[str, Any]:
     return {"street": street, "at": iso(now), "clocks": [shown(row, now) for row in rows]}
 
 
-def _given(call: Any, name: str, what: str) -> str:
-    value = call.args.get(name, "").strip()
+def _given(call: Any, name: str, what: str, otherwise: str | None = None) -> str:
+    value = call.args.get(name, "").strip() or otherwise or ""
     if not 0 < len(value) <= 128 or "\x00" in value:
         problem = FieldProblem(name, "is missing or too long", f"{what}, 1 to 128 characters")
         raise Problem(422, "The query is not usable", problems=[problem])

@@ -3,9 +3,9 @@
 Pure functions over the whole case as an event holds it (times are RFC 3339 text in it), importable without
 a server:
 
-    clocks_of(case, policy) -> list[Wanted]        what the case says, by the times of its own
-    follow(old, wanted, ...) -> Step | None        what that means for the clock that we keep
-    fire(clock, now, ...) -> Step | None           what the passing of time means for it
+    clocks_of(case, policy) -> list[Wanted]             what the case says, by the times of its own
+    steps(case, sequence, kept, now, policy) -> [Step]  what that means for the clocks that we keep
+    fire(clock, now, warn_percent) -> Step | None       what the passing of time means for one
 
 The outcome of a clock depends on the case alone, never on the order or the delay in which news arrived: one
 that was stopped in time is met although the deadline has passed meanwhile, one that was stopped late is
@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
+from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
 from .light import percent
@@ -28,6 +29,9 @@ from .time import Extension, Pause, advance, elapsed, extended, merged
 
 State = Literal["armed", "warned", "breached", "met", "cancelled"]
 Outcome = Literal["running", "met", "breached", "cancelled"]
+
+Key = tuple[str, str, int]
+"""What names a clock within its case: leg ("" for the case), kind, round."""
 
 WARNED = "clock.warned"
 BREACHED = "clock.breached"
@@ -63,7 +67,7 @@ class Wanted:
     stopped_at: datetime | None
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> Key:
         """What names the clock within its case."""
         return self.leg_id, self.kind, self.round
 
@@ -100,7 +104,7 @@ class Clock:
     policy: str
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> Key:
         """What names the clock within its case."""
         return self.leg_id, self.kind, self.round
 
@@ -132,6 +136,14 @@ class _History(NamedTuple):
     pauses: list[Pause]
     extensions: dict[str, list[Extension]]
     policy: Policy
+
+
+def case_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The case in the data of an event; one that was voided or merged ended when that was done."""
+    case: Mapping[str, Any] = data["case"]
+    if case["state"] in _VOID_CASE and not case.get("closed_at"):
+        return {**case, "closed_at": data["change"]["at"]}
+    return case
 
 
 def pauses_of(case: Mapping[str, Any]) -> list[Pause]:
@@ -287,6 +299,26 @@ _FACTS = attrgetter(
     "paused",
     "stopped_at",
 )
+
+
+def steps(
+    case: Mapping[str, Any], case_sequence: int, kept: Mapping[Key, Clock], now: datetime, policy: Policy
+) -> list[Step]:
+    """What a newer version of a case means for its clocks; `kept` are all that there are of the case."""
+    pauses = pauses_of(case)
+    out: list[Step] = []
+    gone = dict(kept)
+    for wanted in clocks_of(case, policy):
+        old = gone.pop(wanted.key, None)
+        counted = pauses if wanted.kind in policy.pausing else ()
+        if old is None:
+            out.append(arm(wanted, new_id(), case["id"], case_sequence, now, policy.version, counted))
+            continue
+        step = follow(old, wanted, case_sequence, now, policy.version, counted)
+        if step is not None:
+            out.append(step)
+    dropped = (drop(old, case_sequence) for old in gone.values())
+    return [*out, *(step for step in dropped if step is not None)]
 
 
 def arm(

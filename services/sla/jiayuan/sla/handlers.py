@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
-from jiayuan.contracts.ids import new_id
 
 from . import policy, store
-from .clock import Clock, Step, arm, clocks_of, drop, fire, follow, pauses_of, spoken
+from .clock import Clock, Key, Step, case_of, fire, spoken, steps
 
 CLAIM = 500
 
@@ -36,14 +35,15 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
     news = store.see(work, [_seen(work, event) for event in newest.values()])
     if not news:
         return
-    kept: dict[str, dict[tuple[str, str, int], Clock]] = {}
+    kept: dict[str, dict[Key, Clock]] = {}
     for clock in store.clocks_of_cases(work, list(news)):
         kept.setdefault(clock.case_id, {})[clock.key] = clock
     added: list[Clock] = []
     changed: list[Clock] = []
     for case_id in news:
         event = newest[case_id]
-        for step in _steps(work, event, kept.get(case_id, {})):
+        case, clocks = case_of(event.data), kept.get(case_id, {})
+        for step in steps(case, event.sequence, clocks, work.now, policy.current()):
             (added if step.clock.sequence == 1 else changed).append(step.clock)
             if step.says:
                 _say(work, step, cause=event)
@@ -68,24 +68,6 @@ def _seen(work: Work, event: Event) -> dict[str, Any]:
         ],
         "seen_at": work.now,
     }
-
-
-def _steps(work: Work, event: Event, kept: dict[tuple[str, str, int], Clock]) -> Iterable[Step]:
-    case, rules = event.data["case"], policy.current()
-    pauses = pauses_of(case)
-    for wanted in clocks_of(case, rules):
-        old = kept.pop(wanted.key, None)
-        counted = pauses if wanted.kind in rules.pausing else ()
-        if old is None:
-            yield arm(wanted, new_id(), case["id"], event.sequence, work.now, rules.version, counted)
-        else:
-            step = follow(old, wanted, event.sequence, work.now, rules.version, counted)
-            if step is not None:
-                yield step
-    for old in kept.values():
-        step = drop(old, event.sequence)
-        if step is not None:
-            yield step
 
 
 def _say(work: Work, step: Step, *, cause: Event | None = None, traceparent: str = "") -> None:
