@@ -136,5 +136,5 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         first = row[0] + " " * (widths[0] - width(row[0]))
         rest = [" " * (w - width(c)) + c for c, w in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join([first, *rest]))
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     return [rule, lines[0], rule, *lines[1:-1], rule, lines[-1], rule]

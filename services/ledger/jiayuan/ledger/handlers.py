@@ -39,7 +39,9 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
 
 def clock_breached(work: Work, events: Sequence[Event]) -> None:
     """Posts deadlines that passed; those of cases without an entry are kept, in case the entry still comes."""
-    breaches = {(e.data["clock"]["id"], e.sequence): e for e in events}
+    breaches: dict[tuple[str, int], Event] = {}
+    for event in events:
+        breaches.setdefault((event.data["clock"]["id"], event.sequence), event)
     known = store.cases_entered(work, list({e.data["clock"]["case"] for e in breaches.values()}))
     # What is kept is written before any entry is locked, so that `settle` and this can't wait in a circle.
     store.keep_breaches(work, [e for e in breaches.values() if e.data["clock"]["case"] not in known])

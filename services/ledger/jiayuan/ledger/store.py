@@ -137,7 +137,10 @@ waiting_breach: Final = Table(
 )
 
 _ENTRY_FIELDS: Final = tuple(f.name for f in fields(Entry))
-_ENTRY_COLUMNS: Final = ", ".join(_ENTRY_FIELDS)
+# Identifiers are text in Python; `ORDER BY entry.id` then means the column, not its text.
+_ENTRY_COLUMNS: Final = ", ".join(
+    f"CAST({name} AS text)" if name in ("id", "item") else name for name in _ENTRY_FIELDS
+)
 _KEPT: Final = frozenset(("item", "year", "case_id", "case_number", "opened_at"))
 
 
@@ -172,7 +175,7 @@ def lock_entries(work: Work, cases: Sequence[str]) -> dict[str, Entry]:
         return {}
     rows = _read(
         work,
-        f"SELECT {_ENTRY_COLUMNS} FROM entry WHERE case_id = ANY(:cases) ORDER BY id FOR NO KEY UPDATE",
+        f"SELECT {_ENTRY_COLUMNS} FROM entry WHERE case_id = ANY(:cases) ORDER BY entry.id FOR NO KEY UPDATE",
         cases=list(cases),
     )
     out: dict[str, Entry] = {}
@@ -344,7 +347,7 @@ def find_entries(
         f"SELECT {_ENTRY_COLUMNS} FROM entry WHERE (CAST(:case AS text) IS NULL OR case_id = :case)"
         " AND (CAST(:street AS text) IS NULL OR street = :street)"
         " AND (CAST(:year AS int) IS NULL OR year = :year)"
-        " AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) ORDER BY id LIMIT :limit",
+        " AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) ORDER BY entry.id LIMIT :limit",
         case=case,
         street=street,
         year=year,
