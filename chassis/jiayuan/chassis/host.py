@@ -107,7 +107,15 @@ def run(name: str, roles: frozenset[str]) -> int:
 
 
 def run_class(cls: type[Service], roles: frozenset[str]) -> int:
-    """`run` for a class at hand."""
+    """`run` for a class at hand; what keeps it from starting is one sentence and an exit code."""
+    try:
+        return _run(cls, roles)
+    except StartError as error:
+        print(f"jiayuan: {error}", file=sys.stderr, flush=True)  # noqa: T201  for the operator at a terminal
+        return error.code
+
+
+def _run(cls: type[Service], roles: frozenset[str]) -> int:
     name = cls.name
     settings = config.load(cls.settings_class, name)
     logs.configure(name, settings.log_level)
