@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from marshmallow import fields, validate
@@ -13,7 +14,7 @@ from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.schemas.common import LEG_STATES, Demand, a_list, a_number, a_text, an_id
-from jiayuan.contracts.times import iso
+from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
@@ -152,21 +153,51 @@ def show(delivery: Runtime, call: Call, name: str) -> dict[str, Any]:
         return {**view(case, who, book), "steps": steps}
 
 
+def of_report(delivery: Runtime, call: Call) -> dict[str, Any]:
+    """GET /cases?report=ID: the case that a report is in, as `show`."""
+    report = call.args.get("report", "")
+    if not 0 < len(report) <= 128 or "\x00" in report:
+        problem = FieldProblem("report", "is missing or too long", "the id of a report, 1 to 128 characters")
+        raise Problem(422, "The query is wrong", problems=[problem])
+    with delivery.work() as work:
+        found = store.cases_of_reports(work, [report])
+    if not found:
+        raise Problem(404, "No such case", f"there is no case of report {report[:64]}")
+    return show(delivery, call, found[report])
+
+
 def legs(delivery: Runtime, call: Call) -> dict[str, Any]:
-    """GET /legs?state=offered&limit=50: the caller's legs, the oldest first; live ones when no state is given."""
+    """GET /legs?state=offered&limit=50: the caller's legs, the oldest first; live ones when no state is given.
+
+    `of=county`: everybody's, for the county's people. `after`: only those that were offered later than that time.
+    """
     who = _who(call)
+    everybody = call.args.get("of") == "county"
+    if everybody and not set(who.roles) & set(SEE_ALL):
+        raise Problem(403, "Not allowed", "the legs of the whole county are for the county's people")
     states = call.args.getlist("state") or list(cases.LIVE)
     unknown = [s for s in states if s not in LEG_STATES]
     limit = call.args.get("limit", "50")
     problems = [FieldProblem("state", f"is {s!r:.40}", ", ".join(LEG_STATES)) for s in unknown]
     if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= MOST_LEGS:
         problems.append(FieldProblem("limit", f"is {limit!r:.40}", f"1 to {MOST_LEGS}"))
+    after = _time(call.args.get("after"), problems)
     if problems:
         raise Problem(422, "The query is wrong", problems=problems)
     with delivery.work() as work:
-        book = books.of(work)
-        rows = store.open_legs(work, _assignee(who, book).id, states, int(limit))
+        assignee = None if everybody else _assignee(who, books.of(work)).id
+        rows = store.open_legs(work, assignee, states, int(limit), after)
         return {"legs": [_leg_view(row) for row in rows]}
+
+
+def _time(given: str | None, problems: list[FieldProblem]) -> datetime | None:
+    if not given:
+        return None
+    try:
+        return parse(given)
+    except ValueError:
+        problems.append(FieldProblem("after", f"is {given!r:.40}", "an RFC 3339 date-time with an offset"))
+        return None
 
 
 def _assignee(who: Principal, book: Book) -> Assignee:

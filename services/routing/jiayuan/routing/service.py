@@ -25,9 +25,14 @@ class RoutingService(Service):
         """A case by id or number, with its steps."""
         return api.show(self.delivery, call, case)
 
-    @http("GET", "/legs", roles=ASSIGNEES)
+    @http("GET", "/cases", roles=STAFF)
+    def of_report(self, call: Call) -> Any:
+        """The case that a report is in."""
+        return api.of_report(self.delivery, call)
+
+    @http("GET", "/legs", roles=STAFF)
     def legs(self, call: Call) -> Any:
-        """What the caller has been given."""
+        """What the caller has been given; the county's people see everybody's too."""
         return api.legs(self.delivery, call)
 
     @http(
