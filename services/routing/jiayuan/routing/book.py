@@ -34,22 +34,20 @@ class Book:
         self.tables = tables
         self.rotation = Rotation(directory.workers, turns, salt=os.urandom(8).hex())
         self.refresh_at = time.monotonic() + REFRESH
-        self.given: Counter[str] = Counter()
 
     def policy(self, at: datetime) -> Policy:
         """The table that holds at a time."""
         return next((t for t in self.tables if t.effective_from <= at), self.tables[-1])
 
-    def next_worker(self, place: str, at: datetime) -> str | None:
-        """Whose turn it is in a grid, community or street; it is noted, and stored by `store_turns`."""
+    def next_worker(self, place: str, at: datetime, given: Counter[str]) -> str | None:
+        """Whose turn it is in a grid, community or street; it is counted in `given`, which `store_turns` takes."""
         person = self.rotation.next(place, int(at.timestamp() * 1_000_000))
         if person is not None:
-            self.given[person] += 1
+            given[person] += 1
         return person
 
-    def store_turns(self, work: Work) -> None:
-        """Writes the turns given since the last time, in one statement."""
-        given, self.given = self.given, Counter()
+    def store_turns(self, work: Work, given: Counter[str]) -> None:
+        """Writes the turns of a batch, in one statement."""
         last = self.rotation.last_given
         store.give_turns(work, [(person, last(person), count) for person, count in given.items()])
 

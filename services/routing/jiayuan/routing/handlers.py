@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -38,18 +39,22 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
     if not waiting:
         return
     fresh = [r for r in by_report if r in waiting]
+    given: Counter[str] = Counter()
     opened = []
     for report, number in zip(fresh, store.numbers(work, len(fresh)), strict=True):
-        moves = _open(work, book, by_report[report].data["report"], ids[report], number)
+        moves = _open(work, book, given, by_report[report].data["report"], ids[report], number)
+        case = moves[-1].case
         for words in waiting[report]:
-            moves += _said(moves[-1].case, words, book)[1]
-        opened.append((by_report[report], moves))
-    documents = [_tell(work, moves, event) for event, moves in opened]
-    store.insert_cases(work, [(moves, doc) for (_, moves), doc in zip(opened, documents, strict=True)])
-    book.store_turns(work)
+            case, more = _said(case, words, book)
+            moves += more
+        opened.append((case, moves, _tell(work, moves, by_report[report])))
+    store.insert_cases(work, opened)
+    book.store_turns(work, given)
 
 
-def _open(work: Work, book: Book, report: dict[str, Any], case_id: str, number: int) -> Moves:
+def _open(
+    work: Work, book: Book, given: Counter[str], report: dict[str, Any], case_id: str, number: int
+) -> Moves:
     directory, policy = book.directory, book.policy(work.now)
     place, now = report["place"], iso(work.now)
     street, community, grid = directory.where(place.get("street"), place.get("community"), place.get("grid"))
@@ -64,7 +69,7 @@ def _open(work: Work, book: Book, report: dict[str, Any], case_id: str, number: 
             community,
         )
     )
-    legs, note = _first_legs(book, policy, decision, street, community, grid, now)
+    legs, note = _first_legs(book, policy, decision, (street, community, grid), now, given)
     case = Case(
         id=case_id,
         number=f"{street}-{case_day(policy, work.now)}-{number:06d}",
@@ -109,10 +114,9 @@ def _first_legs(
     book: Book,
     policy: Policy,
     decision: Decision,
-    street: str,
-    community: str | None,
-    grid: str | None,
+    where: tuple[str, str | None, str | None],
     now: str,
+    given: Counter[str],
 ) -> tuple[tuple[Leg, ...], str]:
     """Whom the case is offered to first, and what is to be added to the reason."""
     directory, finish = book.directory, decision.finish_limit
@@ -130,14 +134,15 @@ def _first_legs(
             return (first, *others), ""
         note = f"（名录中没有单位{decision.lead}，先交街道分派。）"
     else:
-        for place in filter(None, (grid, community, street)):
-            person = book.next_worker(place, parse(now))
+        at = parse(now)
+        for place in filter(None, reversed(where)):
+            person = book.next_worker(place, at, given)
             if person is not None:
                 worker = Assignee("person", person)
                 return (_leg("handle", "grid", 0, worker, now, decision.response_limit, finish),), ""
-        unknown = street == directory.county_street
+        unknown = where[0] == directory.county_street
         note = "（地点不明，先交县级工作台核实。）" if unknown else "（该处暂无网格员，先交街道分派。）"
-    desk, response = directory.desk(street), policy.response("street")
+    desk, response = directory.desk(where[0]), policy.response("street")
     return (_leg("handle", "street", cases.DESK_STEP, desk, now, response, finish),), note
 
 
@@ -224,7 +229,8 @@ def _words(event: Event) -> dict[str, Any]:
 def about_reports(work: Work, events: Sequence[Event]) -> None:
     """report.withdrawn, report.rated, report.supplemented; what comes before its report waits for it."""
     found = store.cases_of_reports(work, sorted({e.data["report"] for e in events}))
-    missing = [e for e in events if e.data["report"] not in found]
+    # In the order of the reports, so that two replicas don't wait for each other.
+    missing = sorted((e for e in events if e.data["report"] not in found), key=lambda e: e.data["report"])
     late = [e.data["report"] for e in missing if not store.wait_for_report(work, e.data["report"], _words(e))]
     if late:  # opened by another replica in the meantime
         found |= store.cases_of_reports(work, late)

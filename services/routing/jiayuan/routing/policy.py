@@ -325,8 +325,8 @@ class _Reader:
         out = {}
         for importance in (1, 2, 3):
             for urgency in (1, 2, 3):
-                row = matrix.get(importance) if isinstance(matrix, dict) else None
-                colour = row.get(urgency) if isinstance(row, dict) else None
+                row = _at(matrix, importance)
+                colour = _at(row, urgency)
                 out[importance, urgency] = self.word(f"colours.{importance}.{urgency}", colour, COLOURS)
         return out
 
@@ -343,6 +343,13 @@ class _Reader:
         finish = document.get("finish")
         by_colour = finish if isinstance(finish, dict) else {}
         return out, {c: self.seconds(f"limits.finish.{c}", by_colour.get(c)) for c in COLOURS}
+
+
+def _at(mapping: Any, number: int) -> Any:
+    """An entry by a number, which JSON has as text."""
+    if not isinstance(mapping, dict):
+        return None
+    return mapping.get(number, mapping.get(str(number)))
 
 
 def _conditions(rule: Rule) -> tuple[Any, ...]:

@@ -74,7 +74,6 @@ case_report = Table(
     Column("report_id", Text, primary_key=True),
     Column("case_id", Uuid),
     Column("waiting", JSON, nullable=False, server_default=text("'[]'")),
-    Index("case_report_case", "case_id"),
     comment="Which case a report is in; waiting: what came about a report before the report itself",
 )
 
@@ -91,7 +90,6 @@ leg_table = Table(
     Column("state", Text, nullable=False),
     Column("offered_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True)),
-    Index("leg_case", "case_id"),
     Index("leg_of_assignee", "assignee", "state", "offered_at"),
     comment="Every assignment, so that an assignee finds what it owes",
 )
@@ -99,8 +97,8 @@ leg_table = Table(
 case_step = Table(
     "case_step",
     metadata,
+    Column("case_id", Uuid, primary_key=True),
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("case_id", Uuid, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("action", Text, nullable=False),
     Column("actor", Text, nullable=False),
@@ -108,7 +106,6 @@ case_step = Table(
     Column("leg", Uuid),
     Column("reason", Text),
     Column("evidence", JSON),
-    Index("case_step_case", "case_id", "sequence"),
     comment="Every step of every case: only ever added to",
     info={"grants": "SELECT, INSERT"},
 )
@@ -324,11 +321,11 @@ def _step_row(moved: Moved) -> dict[str, Any]:
     }
 
 
-def insert_cases(work: Work, opened: Sequence[tuple[Sequence[Moved], Mapping[str, Any]]]) -> None:
-    """Stores new cases: each with its steps so far and the document of the last."""
-    work.insert(case_table, [_row(moves[-1].case, doc) for moves, doc in opened])
-    work.insert(leg_table, [row for moves, _ in opened for row in _leg_rows(moves[-1].case)])
-    work.insert(case_step, [_step_row(m) for moves, _ in opened for m in moves])
+def insert_cases(work: Work, opened: Sequence[tuple[Case, Sequence[Moved], Mapping[str, Any]]]) -> None:
+    """Stores new cases: each as it is now, with its steps so far and its document."""
+    work.insert(case_table, [_row(case, doc) for case, _, doc in opened])
+    work.insert(leg_table, [row for case, _, _ in opened for row in _leg_rows(case)])
+    work.insert(case_step, [_step_row(m) for _, moves, _ in opened for m in moves])
 
 
 # -- moving cases ------------------------------------------------------------------------------------
@@ -438,7 +435,7 @@ def steps(work: Work, case_id: str) -> list[Any]:
     return _rows(
         work,
         "SELECT sequence, action, actor, at, leg, reason, evidence FROM case_step "
-        "WHERE case_id = CAST(:id AS uuid) ORDER BY id",
+        "WHERE case_id = CAST(:id AS uuid) ORDER BY sequence, id",
         id=case_id,
     )
 

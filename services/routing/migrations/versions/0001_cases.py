@@ -55,7 +55,6 @@ def upgrade() -> None:
         sa.Column("waiting", JSON, nullable=False, server_default="[]"),
         comment="Which case a report is in; waiting: what came about a report before the report itself",
     )
-    op.create_index("case_report_case", "case_report", ["case_id"])
     op.create_table(
         "leg",
         sa.Column("id", sa.Uuid, primary_key=True),
@@ -70,12 +69,11 @@ def upgrade() -> None:
         sa.Column("ended_at", TIME),
         comment="Every assignment, so that an assignee finds what it owes",
     )
-    op.create_index("leg_case", "leg", ["case_id"])
     op.create_index("leg_of_assignee", "leg", ["assignee", "state", "offered_at"])
     op.create_table(
         "case_step",
+        sa.Column("case_id", sa.Uuid, primary_key=True),
         sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
-        sa.Column("case_id", sa.Uuid, nullable=False),
         sa.Column("sequence", sa.Integer, nullable=False),
         sa.Column("action", sa.Text, nullable=False),
         sa.Column("actor", sa.Text, nullable=False),
@@ -85,7 +83,6 @@ def upgrade() -> None:
         sa.Column("evidence", JSON),
         comment="Every step of every case: only ever added to",
     )
-    op.create_index("case_step_case", "case_step", ["case_id", "sequence"])
     op.create_table(
         "handling",
         sa.Column("source", sa.Text, primary_key=True),
