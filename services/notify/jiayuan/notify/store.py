@@ -146,7 +146,7 @@ UPDATE notice SET state = 'unknown', reason = 'no answer was recorded', state_at
 WHERE id IN (
     SELECT id FROM notice WHERE state = 'submitted' AND submitted_at < :before
     ORDER BY submitted_at LIMIT :size FOR UPDATE SKIP LOCKED)
-RETURNING id, attempts, provider, request_id, submitted_at
+RETURNING id, version, attempts, provider, request_id, submitted_at
 """
 
 _ASK: Final = """

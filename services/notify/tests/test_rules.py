@@ -1,0 +1,221 @@
+"""Which event gives whom which notice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jiayuan.contracts import names
+from jiayuan.contracts.registry import EVENTS
+from jiayuan.contracts.schemas.common import CODE
+from jiayuan.contracts.times import iso
+from jiayuan.notify import rules, templates
+from jiayuan.notify.rules import Rules, plan
+from jiayuan.notify.templates import BadData, Templates
+
+pytestmark = pytest.mark.unit
+RULES = rules.bundled()
+
+
+def told(event: Any) -> list[tuple[str, str, str, str]]:
+    """Rule, recipient type and ref, step of each draft."""
+    return [(d.rule.name, d.type, d.ref, d.step) for d in plan(RULES, event)]
+
+
+def test_every_event_that_notify_takes_has_a_rule_and_no_rule_is_about_another() -> None:
+    taken = set(names.SUBSCRIPTIONS["notify"]) - {"directory.changed"}
+    assert {r.event for r in RULES.all} == taken <= set(EVENTS)
+
+
+def test_every_template_is_used_and_its_code_is_one_that_events_may_carry() -> None:
+    assert {r.template for r in RULES.all} == templates.bundled().codes
+    for code in templates.bundled().codes:
+        CODE(code)
+
+
+def test_a_report_is_acknowledged_to_its_reporter(events: Any) -> None:
+    (draft,) = plan(RULES, events.report("report-1"))
+    assert (draft.rule.name, draft.type, draft.ref) == ("citizen-received", "citizen", "citizen-1")
+    assert (draft.matter, draft.step, draft.case, draft.report) == ("report-1", "received", None, "report-1")
+    assert draft.parameters == {"tracking_code": "JY-7K3M9Q"}
+
+
+def test_a_danger_sign_brings_the_numbers_to_call_and_urgency(events: Any) -> None:
+    (draft,) = plan(RULES, events.report(signs=(("gas", "119"), ("fire", "119"), ("violence", "110"))))
+    assert draft.rule.name == "citizen-received-danger"
+    assert draft.rule.priority == 0
+    assert draft.parameters["call"] == "119、110"
+
+
+def test_a_sign_without_a_number_to_call_is_no_advice(events: Any) -> None:
+    assert told(events.report(signs=(("odd", None),)))[0][0] == "citizen-received"
+
+
+def test_an_anonymous_report_gives_one_draft_that_accounts_for_it_and_no_more(events: Any) -> None:
+    (draft,) = plan(RULES, events.report(reporter=None))
+    assert draft.ref == ""
+    assert plan(RULES, events.case("case.answered", reporters=(("report-1", None),))) == []
+
+
+def test_the_assignee_of_a_leg_that_was_just_offered_is_told(events: Any) -> None:
+    leg = events.leg()
+    (draft,) = plan(RULES, events.case("case.assigned", legs=[leg]))
+    assert (draft.type, draft.ref, draft.step) == ("person", "worker-1", f"offered:{leg['id']}")
+    assert draft.parameters == {
+        "number": "XP-2026-000871",
+        "due": iso(events.at + timedelta(seconds=900)),
+    }
+
+
+def test_a_leg_offered_earlier_or_not_offered_any_more_is_not_told_again(events: Any) -> None:
+    earlier = events.leg(offered_at=iso(events.at - timedelta(hours=1)))
+    taken = events.leg(state="accepted")
+    assert plan(RULES, events.case("case.assigned", 5, legs=[earlier, taken], action="release")) == []
+
+
+def test_a_leg_without_a_limit_has_no_due_time(events: Any) -> None:
+    event = events.case("case.assigned", legs=[events.leg(response_limit=None, finish_limit=None)])
+    assert "due" not in plan(RULES, event)[0].parameters
+
+
+def test_whoever_a_case_rises_to_is_told_as_a_supervisor(events: Any) -> None:
+    old = events.leg(state="reassigned", offered_at=iso(events.at - timedelta(minutes=15)))
+    new = events.leg(id_="leader-1", step=1)
+    event = events.case("case.assigned", 3, legs=[old, new], action="raise", change={"leg": new["id"]})
+    (draft,) = plan(RULES, event)
+    assert (draft.rule.name, draft.rule.role, draft.ref) == ("supervisor-raised", "supervisor", "leader-1")
+
+
+def test_a_whistle_tells_lead_and_assistants_each_their_part(events: Any) -> None:
+    legs = [
+        events.leg("unit", "U44", kind="lead"),
+        events.leg("unit", "U05", kind="assist"),
+        events.leg("unit", "U03", kind="assist"),
+    ]
+    assert [t[:3] for t in told(events.case("case.whistled", legs=legs))] == [
+        ("lead-whistled", "unit", "U44"),
+        ("assistant-whistled", "unit", "U05"),
+        ("assistant-whistled", "unit", "U03"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["case.answered", "case.resolved", "case.closed"])
+def test_each_reporter_of_a_merged_case_is_told_once(events: Any, name: str) -> None:
+    reporters = (("r1", "anna"), ("r2", "bao"), ("r3", "anna"), ("r4", None))
+    drafts = plan(RULES, events.case(name, 7, reporters=reporters))
+    assert [(d.ref, d.report) for d in drafts] == [("anna", "r1"), ("bao", "r2")]
+    assert {d.matter for d in drafts} == {"case-1"}
+
+
+def test_answered_is_told_once_a_case_but_every_new_result_is_to_be_confirmed(events: Any) -> None:
+    def steps(name: str) -> set[str]:
+        return {plan(RULES, events.case(name, sequence))[0].step for sequence in (4, 9)}
+
+    assert steps("case.answered") == {"answered"}
+    assert steps("case.resolved") == {"resolved:4", "resolved:9"}
+    assert steps("case.closed") == {"closed"}
+
+
+def test_who_took_the_report_back_is_not_thanked_for_confirming(events: Any) -> None:
+    assert told(events.case("case.closed", confirmed="withdrawn"))[0][0] == "citizen-withdrawn"
+    for word in ("satisfied", "unsatisfied", "lapsed", None):
+        assert told(events.case("case.closed", confirmed=word))[0][0] == "citizen-closed"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"), [("case.returned", "desk-returned"), ("case.reopened", "desk-reopened")]
+)
+def test_the_desk_is_told_of_what_comes_back(events: Any, name: str, rule: str) -> None:
+    assert told(events.case(name, 4)) == [(rule, "desk", "desk-350921001", f"{name}:4")]
+
+
+def test_a_warning_goes_to_whom_the_clock_runs_for(events: Any) -> None:
+    (draft,) = plan(RULES, events.clock("clock.warned"))
+    assert (draft.rule.name, draft.ref, draft.matter) == ("assignee-warned", "worker-1", "case-1")
+    assert told(events.clock("clock.warned", "citizen"))[0][:3] == ("desk-warned", "desk", "desk-350921001")
+    assert plan(RULES, events.clock("clock.warned", "confirmation")) == []
+
+
+def test_a_moved_deadline_is_warned_of_again_and_the_same_one_is_not(events: Any) -> None:
+    first, same = events.clock("clock.warned"), events.clock("clock.warned")
+    moved = events.clock("clock.warned", due_at=iso(events.at + timedelta(hours=1)))
+    assert told(first) == told(same)
+    assert told(first) != told(moved)
+
+
+def test_a_breach_is_told_to_the_desk_for_the_citizens_clock_only(events: Any) -> None:
+    assert [t[0] for t in told(events.clock("clock.breached", "citizen"))] == ["desk-breached"]
+    for kind in ("response", "finish", "confirmation"):
+        assert plan(RULES, events.clock("clock.breached", kind)) == []
+
+
+def test_a_step_never_grows_past_its_limit_and_stays_unique(events: Any) -> None:
+    steps = {told(events.clock("clock.warned", leg="x" * 120 + end))[0][3] for end in ("a", "b")}
+    assert len(steps) == 2
+    assert all(len(step) <= 80 for step in steps)
+
+
+def test_an_event_without_rules_gives_nothing(events: Any) -> None:
+    assert plan(RULES, events.case("case.paused")) == []
+
+
+# -- loading -----------------------------------------------------------------------------------------
+
+GOOD = {
+    "name": "a",
+    "event": "case.answered",
+    "to": "reporters",
+    "role": "citizen",
+    "matter": "case",
+    "step": "answered",
+    "template": "answered",
+    "urgency": "soon",
+    "channels": ["sms"],
+}
+
+
+def load(**changed: Any) -> Rules:
+    """The good rule with something changed."""
+    return Rules({"version": "1", "rules": [GOOD | changed]}, templates.bundled())
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"event": "case.voided"}, "event"),
+        ({"to": "everybody"}, "to"),
+        ({"to": "reporter"}, "to"),
+        ({"role": "mayor"}, "role"),
+        ({"matter": "report"}, "matter"),
+        ({"step": ""}, "step"),
+        ({"step": "x:{clock}"}, "clock"),
+        ({"step": "x:{leg}"}, "leg"),
+        ({"template": "none"}, "template"),
+        ({"template": "assigned"}, "number"),
+        ({"template": "received-danger"}, "call"),
+        ({"urgency": "never"}, "urgency"),
+        ({"channels": []}, "channels"),
+        ({"channels": ["pigeon"]}, "channels"),
+        ({"when": {"weather": ["fair"]}}, "weather"),
+        ({"when": {"confirmed": ["perhaps"]}}, "perhaps"),
+        ({"when": {"confirmed": "lapsed"}}, "list"),
+        ({"anonymous": "guess"}, "anonymous"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_rule_is_refused_when_it_is_loaded(changed: dict[str, Any], word: str) -> None:
+    with pytest.raises(BadData, match=word):
+        load(**changed)
+
+
+def test_a_rule_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(BadData, match="twice"):
+        Rules({"version": "1", "rules": [GOOD, GOOD]}, templates.bundled())
+
+
+def test_a_rule_takes_the_newest_version_of_its_template() -> None:
+    entries = [{"code": "answered", "version": v, "text": f"{v}"} for v in (2, 1)]
+    made = Templates({"version": "1", "signature": "【家园】", "templates": entries})
+    assert Rules({"version": "1", "rules": [GOOD]}, made).all[0].template_version == 2

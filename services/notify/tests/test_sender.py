@@ -1,0 +1,517 @@
+"""Sending from a real database: once, whatever breaks in between."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from jiayuan.notify import handlers
+from jiayuan.notify.providers.base import Message
+from jiayuan.notify.providers.http import HttpProvider
+from jiayuan.notify.providers.sink import Sink
+from jiayuan.notify.sender import Sender, make_provider
+from jiayuan.notify.states import Outcome
+
+pytestmark = pytest.mark.store
+
+PHONE = "13905931234"
+
+
+class Rig:
+    """A database with some notices, and a sender on it."""
+
+    def __init__(self, opened: Any, events: Any) -> None:
+        self.opened, self.events = opened, events
+        self.runtime = opened.runtime
+
+    def seal(self, ref: str, **contact: str) -> str:
+        """A sealed contact."""
+        return str(self.runtime.sealer.seal(contact or {"phone": PHONE, "name": "林某"}, ref))
+
+    def handle(self, *batch: Any) -> None:
+        """Events in."""
+        with self.opened() as work:
+            for handler in handlers.HANDLERS:
+                mine = [e for e in batch if e.name.split(".")[0] == handler.pattern.split(".")[0]]
+                if mine:
+                    handler.run(work, mine)
+
+    def person(self, ref: str = "worker-1", **item: Any) -> None:
+        """Somebody whom notices can go to."""
+        self.handle(self.events.directory({"id": ref, "contact": self.seal(ref)} | item))
+
+    def reports(self, count: int, **given: Any) -> None:
+        """So many reports of as many citizens with phones."""
+        self.handle(
+            *[
+                self.events.report(f"r{n}", reporter=f"c{n}", contact=self.seal(f"c{n}"), **given)
+                for n in range(count)
+            ]
+        )
+
+    def settings(self, **changed: Any) -> None:
+        """Other settings from here on."""
+        self.runtime.settings = dataclasses.replace(self.runtime.settings, **changed)
+
+    def sender(self, provider: Any = None) -> Sender:
+        """A sender as a process has it."""
+        return Sender(self.runtime, provider or make_provider(self.runtime))
+
+    def rows(self, sql: str = "SELECT * FROM notice ORDER BY id") -> list[dict[str, Any]]:
+        """What is in the database."""
+        with self.opened.engine.connect() as conn:
+            return [dict(row._mapping) for row in conn.execute(text(sql))]
+
+    def states(self) -> list[str]:
+        """The notices' states, sorted."""
+        return sorted(r["state"] for r in self.rows())
+
+    def told(self) -> list[tuple[str, str]]:
+        """The events that went out: name and the state in them."""
+        import json
+
+        out = []
+        for row in self.opened.published:
+            document = json.loads(row.body)
+            out.append((row.routing_key, document["data"]["notice"]["state"]))
+        return out
+
+
+@pytest.fixture
+def rig(work_for: Any, events: Any, wall: Any) -> Rig:
+    """A fresh database and a wall clock in the test's hand."""
+    del wall
+    return Rig(work_for("notify"), events)
+
+
+# -- the sink ----------------------------------------------------------------------------------------
+
+
+def test_what_is_queued_is_stored_by_the_sink_and_told(rig: Rig) -> None:
+    rig.reports(3)
+    assert rig.sender().turn() is False
+    assert rig.states() == ["delivered"] * 3
+    assert rig.told() == [("notice.sent", "delivered")] * 3
+    messages = rig.rows("SELECT * FROM sink_message ORDER BY recipient")
+    assert [m["recipient"] for m in messages] == ["c0", "c1", "c2"]
+    assert all(m["text"].startswith("【家园】您反映的事项已受理，编号JY-7K3M9Q") for m in messages)
+    attempts = rig.rows("SELECT * FROM attempt")
+    assert [(a["number"], a["kind"], a["outcome"]) for a in attempts] == [(1, "send", "delivered")] * 3
+
+
+def test_no_phone_is_anywhere_but_in_the_sealed_contact(rig: Rig, caplog: Any) -> None:
+    rig.reports(2)
+    rig.sender().turn()
+    tables = ("notice", "attempt", "sink_message", "outbox", "report")
+    stored = "".join(str(rig.rows(f"SELECT * FROM {t}")) for t in tables)
+    assert PHONE not in stored + caplog.text + str(rig.opened.published)
+
+
+def test_urgent_notices_go_first(rig: Rig) -> None:
+    rig.reports(3)
+    rig.handle(rig.events.report("fire", reporter="c0", signs=(("fire", "119"),), contact=rig.seal("c0")))
+    rig.settings(send_batch=1)
+    assert rig.sender().turn() is True
+    (message,) = rig.rows("SELECT text FROM sink_message")
+    assert "请立即拨打119" in message["text"]
+
+
+def test_staff_are_told_number_link_and_local_time(rig: Rig) -> None:
+    rig.person()
+    rig.handle(rig.events.case("case.assigned", legs=[rig.events.leg()]))
+    rig.sender().turn()
+    (message,) = rig.rows("SELECT text FROM sink_message")
+    assert message["text"] == (
+        "【家园】您有新的工单XP-2026-000871待签收，请在3月2日09:15前签收："
+        "https://jiayuan.example/c/XP-2026-000871"
+    )
+
+
+def test_a_leg_without_a_limit_is_told_all_the_same(rig: Rig) -> None:
+    rig.person()
+    leg = rig.events.leg(response_limit=None, finish_limit=None)
+    rig.handle(rig.events.case("case.assigned", legs=[leg]))
+    rig.sender().turn()
+    assert "请在规定时限前签收" in rig.rows("SELECT text FROM sink_message")[0]["text"]
+
+
+def test_a_clocks_notice_takes_the_cases_number_from_an_earlier_one(rig: Rig, wall: Any) -> None:
+    rig.person()
+    rig.handle(rig.events.clock("clock.warned"))
+    rig.sender().turn()
+    assert rig.states() == ["queued"]
+    rig.handle(rig.events.case("case.assigned", legs=[rig.events.leg()]))
+    wall.pass_(seconds=2)
+    rig.sender().turn()
+    texts = sorted(m["text"] for m in rig.rows("SELECT text FROM sink_message"))
+    assert texts[0].startswith("【家园】工单XP-2026-000871时限将至，请在3月2日09:15前办理")
+    assert texts[1].startswith("【家园】您有新的工单XP-2026-000871待签收")
+
+
+def test_two_senders_at_once_never_send_a_notice_twice(work_for: Any, rig: Rig, events: Any) -> None:
+    rig.reports(120)
+    rig.settings(send_batch=10)
+    other = Rig(work_for("notify", rig.opened.url), events)
+    other.settings(send_batch=10)
+    failures: list[BaseException] = []
+
+    def run(one: Rig) -> None:
+        try:
+            while one.sender().turn():
+                pass
+        except BaseException as error:  # noqa: BLE001  shown by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in (rig, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rig.sender().turn()
+    assert failures == []
+    assert rig.states() == ["delivered"] * 120
+    assert len(rig.rows("SELECT * FROM attempt")) == 120
+    assert len(rig.told()) + len(other.told()) == 120
+
+
+# -- recipients --------------------------------------------------------------------------------------
+
+
+def test_a_notice_waits_for_its_recipient_and_goes_as_soon_as_it_is_known(rig: Rig) -> None:
+    rig.handle(rig.events.case("case.assigned", legs=[rig.events.leg()]))
+    rig.sender().turn()
+    (notice,) = rig.rows()
+    assert (notice["state"], notice["waits"]) == ("queued", 1)
+    assert rig.told() == []
+    rig.person()  # wakes it: no time needs to pass
+    rig.sender().turn()
+    assert rig.states() == ["delivered"]
+
+
+def test_a_citizens_notice_waits_for_the_tracking_code(rig: Rig) -> None:
+    rig.handle(rig.events.report("r0", contact=rig.seal("citizen-1")))
+    rig.handle(rig.events.case("case.answered", 4, reporters=(("r9", "citizen-1"),)))
+    rig.sender().turn()
+    assert rig.states() == ["delivered", "queued"]
+    rig.handle(rig.events.report("r9", contact=rig.seal("citizen-1"), code="JY-LATE"))
+    rig.sender().turn()
+    texts = [m["text"] for m in rig.rows("SELECT text FROM sink_message")]
+    assert any("（编号JY-LATE）已有回应" in t for t in texts)
+
+
+def test_waiting_gets_rarer_and_ends_after_72_hours_of_business_time(rig: Rig, wall: Any) -> None:
+    rig.handle(rig.events.case("case.assigned", legs=[rig.events.leg()]))
+    sender = rig.sender()
+    for n in range(1, 9):
+        sender.turn()
+        (notice,) = rig.rows()
+        assert notice["waits"] == n
+        wall.time = notice["due_at"]
+    assert notice["due_at"] - wall.time <= timedelta(seconds=60)
+    rig.opened.clock.time += timedelta(hours=73)
+    sender.turn()
+    (notice,) = rig.rows()
+    assert (notice["state"], notice["reason"]) == ("suppressed", "no_contact")
+    assert rig.told() == [("notice.failed", "suppressed")]
+
+
+def test_a_notice_that_could_always_go_goes_even_when_we_were_down_for_days(rig: Rig) -> None:
+    rig.reports(1)
+    rig.opened.clock.time += timedelta(days=9)
+    rig.sender().turn()
+    assert rig.states() == ["delivered"]
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"contact": None}, "no_contact"),
+        ({"active": False}, "inactive"),
+    ],
+)
+def test_somebody_who_can_not_be_told_is_accounted_for(rig: Rig, item: dict[str, Any], reason: str) -> None:
+    rig.person(**item)
+    rig.handle(rig.events.case("case.assigned", legs=[rig.events.leg()]))
+    rig.sender().turn()
+    (notice,) = rig.rows()
+    assert (notice["state"], notice["reason"]) == ("suppressed", reason)
+    assert rig.told() == [("notice.failed", "suppressed")]
+
+
+def test_a_contact_without_a_phone_is_no_contact(rig: Rig) -> None:
+    rig.handle(rig.events.report(contact=rig.seal("citizen-1", name="林某")))
+    rig.sender().turn()
+    assert rig.rows()[0]["reason"] == "no_contact"
+
+
+def test_a_reporter_who_left_no_contact_is_suppressed_at_once(rig: Rig) -> None:
+    rig.handle(rig.events.report())
+    rig.sender().turn()
+    assert (rig.rows()[0]["state"], rig.rows()[0]["reason"]) == ("suppressed", "no_contact")
+
+
+def test_a_contact_that_can_not_be_opened_is_put_off_until_the_key_is_there(rig: Rig, wall: Any) -> None:
+    rig.handle(rig.events.report(contact=rig.seal("somebody-else")))
+    rig.reports(1)
+    rig.sender().turn()
+    assert rig.states() == ["deferred", "delivered"]  # one bad contact costs only itself
+    rig.opened.clock.time += timedelta(hours=1)
+    later = rig.opened.clock.time + timedelta(hours=1)
+    rig.handle(rig.events.report("again", contact=rig.seal("citizen-1"), at=later))
+    wall.pass_(hours=1)
+    rig.sender().turn()
+    assert rig.states() == ["delivered"] * 3
+
+
+# -- crashes -----------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class Dying:
+    """A provider whose process dies before or after the message has left."""
+
+    def __init__(self, inner: Any, *, after: bool) -> None:
+        self.inner, self.after = inner, after
+        self.name, self.batch = inner.name, inner.batch
+
+    def send(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Die."""
+        if self.after:
+            self.inner.send(messages)
+        raise Crash
+
+    def query(self, request_ids: Sequence[str]) -> list[Outcome]:
+        """As the inner one."""
+        outcomes: list[Outcome] = self.inner.query(request_ids)
+        return outcomes
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_after_a_crash_the_provider_is_asked_before_anything_is_sent_again(
+    rig: Rig, wall: Any, after: bool
+) -> None:
+    rig.reports(4)
+    sink = Sink(rig.runtime.work)
+    with pytest.raises(Crash):
+        rig.sender(Dying(sink, after=after)).turn()
+    (written,) = {(n["state"], n["request_id"] is not None) for n in rig.rows()}
+    assert written == ("submitted", True)
+    requests = {str(n["request_id"]) for n in rig.rows()}
+
+    survivor = rig.sender(sink)
+    survivor.turn()
+    survivor.sweep()
+    assert rig.states() == ["submitted"] * 4  # not stuck yet: its process may still be at it
+    wall.pass_(seconds=121)
+    survivor.sweep()
+    assert rig.states() == (["delivered"] if after else ["queued"]) * 4
+    survivor.turn()
+    assert rig.states() == ["delivered"] * 4
+    assert {str(m["request_id"]) for m in rig.rows("SELECT * FROM sink_message")} == requests
+    assert rig.told() == [("notice.sent", "delivered")] * 4
+    kinds = sorted((a["kind"], a["outcome"]) for a in rig.rows("SELECT * FROM attempt"))
+    sends = [] if after else [("send", "delivered")] * 4
+    query = [("query", "delivered" if after else "not_found")] * 4
+    assert kinds == sorted(query + sends + [("send", "unknown")] * 4)
+
+
+def test_an_answer_that_comes_after_the_sweep_gave_up_on_it_is_still_taken_once(rig: Rig, wall: Any) -> None:
+    rig.reports(1)
+    sink = Sink(rig.runtime.work)
+    other = rig.sender(sink)
+
+    class Slow(Dying):
+        def send(self, messages: Sequence[Message]) -> list[Outcome]:
+            outcomes = sink.send(messages)
+            wall.pass_(seconds=200)
+            other.sweep()  # another process finds it stuck, asks, and hears that it was delivered
+            return outcomes
+
+    rig.sender(Slow(sink, after=True)).turn()
+    assert rig.states() == ["delivered"]
+    assert rig.told() == [("notice.sent", "delivered")]
+
+
+# -- a provider over HTTP ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def http(fake: Any) -> HttpProvider:
+    """Our client of the fake."""
+    return HttpProvider(fake.url, "secret", timeout=0.4, concurrency=4)
+
+
+def settle(rig: Rig, wall: Any, provider: HttpProvider, turns: int = 12) -> None:
+    """Send and sweep with time passing in between."""
+    sender = rig.sender(provider)
+    for _ in range(turns):
+        sender.turn()
+        sender.sweep()
+        wall.pass_(seconds=700)
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("ok", "accepted"),
+        ("refuse", "undelivered"),
+        ("throttle", "deferred"),
+        ("wrong_secret", "deferred"),
+        ("down", "unknown"),
+        ("down_taken", "unknown"),
+        ("garbage", "unknown"),
+        ("no_id", "unknown"),
+        ("cut", "unknown"),
+        ("hang", "unknown"),
+        ("hang_taken", "unknown"),
+    ],
+)
+def test_each_misbehaviour_leads_to_its_state_and_ends_without_a_double_send(
+    rig: Rig, wall: Any, fake: Any, http: HttpProvider, word: str, state: str
+) -> None:
+    rig.reports(1)
+    fake.script = [word]
+    rig.sender(http).turn()
+    (notice,) = rig.rows()
+    assert notice["state"] == state
+    assert PHONE not in str(notice)
+    settle(rig, wall, http)
+    if word == "refuse":
+        assert fake.aired == {}
+        assert rig.told() == [("notice.failed", "undelivered")]
+    else:
+        assert list(fake.aired.values()) == [1]
+        assert rig.states() == ["accepted"]
+        assert rig.told() == [("notice.sent", "accepted")]
+
+
+def test_a_provider_that_takes_it_long_after_we_gave_up_is_not_sent_it_twice(
+    rig: Rig, wall: Any, fake: Any, http: HttpProvider
+) -> None:
+    rig.reports(1)
+    fake.script = ["late"]
+    sender = rig.sender(http)
+    sender.turn()
+    assert rig.states() == ["unknown"]
+    sender.sweep()
+    assert rig.states() == ["unknown"]  # it gets time to settle before it is asked
+    fake.release.set()
+    assert fake.late_done.wait(10)
+    settle(rig, wall, http)
+    assert list(fake.aired.values()) == [1]
+    assert rig.states() == ["accepted"]
+
+
+def test_a_resend_carries_the_same_idempotency_key(
+    rig: Rig, wall: Any, fake: Any, http: HttpProvider
+) -> None:
+    rig.reports(1)
+    fake.script = ["throttle", "hang", "down"]
+    settle(rig, wall, http)
+    assert len(fake.bodies) == 4
+    assert len({b["request_id"] for b in fake.bodies}) == 1
+    assert {h["Idempotency-Key"] for h in fake.headers} == {fake.bodies[0]["request_id"]}
+    assert rig.rows()[0]["attempts"] == 4
+
+
+def test_a_crash_after_the_provider_took_it_is_resolved_by_asking(
+    rig: Rig, wall: Any, fake: Any, http: HttpProvider
+) -> None:
+    rig.reports(5)
+    with pytest.raises(Crash):
+        rig.sender(Dying(http, after=True)).turn()
+    settle(rig, wall, http)
+    assert sorted(fake.aired.values()) == [1] * 5
+    assert rig.states() == ["accepted"] * 5
+
+
+def test_a_provider_that_can_not_be_asked_leaves_it_unknown_until_it_can(
+    rig: Rig, wall: Any, fake: Any, http: HttpProvider
+) -> None:
+    rig.reports(1)
+    fake.script, fake.query_script = ["hang_taken"], ["down"] * 3
+    sender = rig.sender(http)
+    sender.turn()
+    for _ in range(3):
+        wall.pass_(seconds=700)
+        sender.sweep()
+        sender.turn()
+        assert rig.states() == ["unknown"]
+    wall.pass_(seconds=700)
+    sender.sweep()
+    assert rig.states() == ["accepted"]
+    assert list(fake.aired.values()) == [1]
+
+
+def test_nothing_listens_is_a_delay_and_expires_after_72_hours(rig: Rig, wall: Any, fake: Any) -> None:
+    rig.reports(1)
+    provider = HttpProvider(fake.url, timeout=0.4)
+    fake.close()
+    sender = rig.sender(provider)
+    sender.turn()
+    (notice,) = rig.rows()
+    assert notice["state"] == "deferred"
+    assert notice["due_at"] > wall.time
+    rig.opened.clock.time += timedelta(hours=73)
+    wall.pass_(hours=1)
+    sender.turn()
+    assert rig.states() == ["expired"]
+    assert rig.told() == [("notice.failed", "expired")]
+
+
+def test_an_unknown_to_the_end_expires_and_is_never_sent_again(
+    rig: Rig, wall: Any, fake: Any, http: HttpProvider
+) -> None:
+    rig.reports(1)
+    fake.script, fake.query_script = ["hang_taken"], ["down"] * 9
+    sender = rig.sender(http)
+    sender.turn()
+    rig.opened.clock.time += timedelta(hours=73)
+    wall.pass_(hours=1)
+    sender.sweep()
+    assert rig.states() == ["expired"]
+    settle(rig, wall, http, 3)
+    assert len(fake.bodies) == 1
+
+
+def test_no_database_connection_is_held_during_a_call(rig: Rig, fake: Any, http: HttpProvider) -> None:
+    rig.reports(1)
+    held: list[int] = []
+    send = http.send
+
+    class Watched(Dying):
+        def send(self, messages: Sequence[Message]) -> list[Outcome]:
+            held.append(rig.opened.engine.pool.checkedout())
+            return send(messages)
+
+    rig.sender(Watched(http, after=True)).turn()
+    assert held == [0]
+    assert list(fake.aired.values()) == [1]
+
+
+def test_a_change_of_provider_is_a_new_request(rig: Rig, wall: Any, fake: Any, http: HttpProvider) -> None:
+    rig.reports(1)
+    fake.script = ["throttle"]
+    rig.sender(http).turn()
+    first = rig.rows()[0]["request_id"]
+    wall.pass_(seconds=60)
+    rig.sender().turn()
+    (notice,) = rig.rows()
+    assert (notice["provider"], notice["state"]) == ("sink", "delivered")
+    assert notice["request_id"] != first
+
+
+@pytest.mark.parametrize("settings", [{"provider": "pigeon"}, {"provider": "http", "provider_url": "x"}])
+def test_a_provider_that_can_not_be_is_an_error(rig: Rig, settings: dict[str, str]) -> None:
+    rig.settings(**settings)
+    with pytest.raises(ValueError, match="provider"):
+        make_provider(rig.runtime)

@@ -1,0 +1,178 @@
+"""Notices in a real database: once, in any order, by any number of replicas."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from jiayuan.notify import handlers, store
+
+pytestmark = pytest.mark.store
+
+
+def rows(opened: Any, sql: str = "SELECT * FROM notice ORDER BY at, id") -> list[dict[str, Any]]:
+    """What is in the database."""
+    with opened.engine.connect() as conn:
+        return [dict(row._mapping) for row in conn.execute(text(sql))]
+
+
+def handle(opened: Any, *batch: Any) -> None:
+    """Give the events to their handlers, as the chassis does."""
+    with opened() as work:
+        for handler in handlers.HANDLERS:
+            prefix = handler.pattern.split(".")[0]
+            mine = [e for e in batch if e.name.split(".")[0] == prefix]
+            if mine:
+                handler.run(work, mine)
+
+
+def test_an_event_that_comes_again_in_any_way_is_told_once(work_for: Any, events: Any) -> None:
+    opened = work_for("notify")
+    event = events.case("case.answered", 4)
+    again = events.case("case.answered", 4)  # another id, the same meaning
+    handle(opened, event, event, again)
+    handle(opened, again)
+    handle(opened, events.case("case.answered", 6))
+    (notice,) = rows(opened)
+    assert (notice["step"], notice["state"], notice["recipient"]) == ("answered", "queued", "citizen-1")
+
+
+def test_a_late_older_event_is_still_told_once(work_for: Any, events: Any) -> None:
+    opened = work_for("notify")
+    leg = events.leg()
+    handle(opened, events.case("case.resolved", 5), events.case("case.answered", 4))
+    handle(opened, events.case("case.assigned", 2, legs=[leg]))
+    handle(opened, events.case("case.assigned", 2, legs=[leg]))
+    assert sorted(r["step"] for r in rows(opened)) == ["answered", f"offered:{leg['id']}", "resolved:5"]
+
+
+def test_two_replicas_with_the_same_events_make_one_notice_each_and_no_deadlock(
+    work_for: Any, events: Any
+) -> None:
+    first = work_for("notify")
+    second = work_for("notify", first.url)
+    batch = [
+        events.case("case.answered", 4, id_=f"case-{n}", reporters=((f"r{n}", f"c{n}"),)) for n in range(60)
+    ]
+    failures: list[BaseException] = []
+    start = threading.Barrier(2)
+
+    def run(opened: Any, mine: list[Any]) -> None:
+        try:
+            start.wait()
+            for _ in range(5):
+                handle(opened, *mine)
+        except BaseException as error:  # noqa: BLE001  shown by the assertion below
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=run, args=(first, batch)),
+        threading.Thread(target=run, args=(second, batch[::-1])),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(rows(first)) == 60
+
+
+def test_an_anonymous_report_is_accounted_for_and_never_sent(work_for: Any, events: Any) -> None:
+    opened = work_for("notify")
+    handle(opened, events.report("report-1", reporter=None))
+    (notice,) = rows(opened)
+    assert (notice["state"], notice["reason"]) == ("suppressed", "anonymous")
+    assert notice["report_id"] == "report-1"
+
+
+def test_notices_hold_neither_text_nor_title_nor_contact(work_for: Any, events: Any) -> None:
+    opened = work_for("notify")
+    handle(opened, events.report(contact="k1.sealed"), events.case("case.assigned", legs=[events.leg()]))
+    said = str(rows(opened)) + str(rows(opened, "SELECT * FROM report"))
+    assert "路灯" not in said
+    assert "sealed" not in said
+
+
+def test_the_directory_keeps_the_newest_version_whatever_the_order(work_for: Any, events: Any) -> None:
+    opened = work_for("notify")
+    new = events.directory({"id": "w1", "contact": "k.new", "role": "网格长"}, version=7)
+    old = events.directory({"id": "w1", "contact": "k.old"}, {"id": "w2", "contact": "k.2"}, version=3)
+    handle(opened, new, old)
+    handle(opened, old)
+    found = rows(opened, "SELECT ref, contact, version FROM recipient ORDER BY ref")
+    assert found == [
+        {"ref": "w1", "contact": "k.new", "version": 7},
+        {"ref": "w2", "contact": "k.2", "version": 3},
+    ]
+
+
+def test_somebody_who_leaves_is_inactive_and_has_no_contact_any_more(work_for: Any, events: Any) -> None:
+    opened = work_for("notify")
+    handle(opened, events.directory({"id": "w1", "contact": "k.1"}))
+    handle(opened, events.directory({"id": "w1", "active": False}, version=2))
+    (found,) = rows(opened, "SELECT contact, active FROM recipient")
+    assert found == {"contact": None, "active": False}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+def test_a_reporters_contact_stays_when_another_report_has_none(
+    work_for: Any, events: Any, order: tuple[int, ...]
+) -> None:
+    opened = work_for("notify")
+    from datetime import timedelta
+
+    reports = [
+        events.report(contact="k.first", at=events.at),
+        events.report(at=events.at + timedelta(hours=1)),
+        events.report(contact="k.newest", at=events.at + timedelta(hours=2)),
+    ]
+    for n in order:
+        handle(opened, reports[n])
+    assert rows(opened, "SELECT contact FROM recipient") == [{"contact": "k.newest"}]
+    handle(opened, events.report(at=events.at + timedelta(hours=3)))
+    assert rows(opened, "SELECT contact FROM recipient") == [{"contact": "k.newest"}]
+
+
+def test_a_batch_is_a_handful_of_statements(work_for: Any, events: Any) -> None:
+    from sqlalchemy import event as hooks
+
+    opened = work_for("notify")
+    batch: list[Any] = [events.report(reporter=f"c{n}", contact="k.1") for n in range(50)]
+    batch += [events.case("case.assigned", id_=f"x{n}", legs=[events.leg()]) for n in range(100)]
+    batch += [events.clock("clock.warned", case=f"x{n}") for n in range(50)]
+    seen: list[str] = []
+    hooks.listen(opened.engine, "before_cursor_execute", lambda _c, _u, sql, *_: seen.append(sql))
+    handle(opened, *batch)
+    assert len(seen) <= 6
+    assert len(rows(opened)) == 200
+
+
+def test_most_breaches_never_touch_the_database(events: Any) -> None:
+    (clock,) = [h for h in handlers.HANDLERS if h.pattern == "clock.*"]
+    assert clock.wants is not None
+    assert not clock.wants(events.clock("clock.breached", "finish"))
+    assert clock.wants(events.clock("clock.breached", "citizen"))
+
+
+def test_status_finds_by_case_and_by_report_with_what_is_told_of_both(work_for: Any, events: Any) -> None:
+    opened = work_for("notify")
+    handle(
+        opened,
+        events.report("report-1"),
+        events.case("case.assigned", legs=[events.leg()]),
+        events.case("case.answered", 4),
+        events.report("report-2", reporter="citizen-2"),
+        events.case("case.answered", 4, id_="case-2", reporters=(("report-2", "citizen-2"),)),
+    )
+    with opened() as work:
+        by_case = {n["template"] for n in store.find(work, case="case-1")}
+        by_report = {n["template"] for n in store.find(work, report_="report-1")}
+        elsewhere = store.find(work, case="case-1", street="350921003")
+        counts = store.counts(work)
+    assert by_case == {"received", "answered", "assigned"}
+    assert by_report == {"received", "answered"}
+    assert elsewhere == []
+    assert counts == [("assignee", "queued", 1), ("citizen", "queued", 4)]
