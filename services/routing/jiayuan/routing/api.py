@@ -169,7 +169,8 @@ def of_report(delivery: Runtime, call: Call) -> dict[str, Any]:
 def legs(delivery: Runtime, call: Call) -> dict[str, Any]:
     """GET /legs?state=offered&limit=50: the caller's legs, the oldest first; live ones when no state is given.
 
-    `of=county`: everybody's, for the county's people. `after`: only those that were offered later than that time.
+    `of=county`: everybody's, for the county's people. `after`: only those that were offered later than that time;
+    with `after_leg` (the last leg of the page before) also the others of the same time.
     """
     who = _who(call)
     everybody = call.args.get("of") == "county"
@@ -182,11 +183,14 @@ def legs(delivery: Runtime, call: Call) -> dict[str, Any]:
     if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= MOST_LEGS:
         problems.append(FieldProblem("limit", f"is {limit!r:.40}", f"1 to {MOST_LEGS}"))
     after = _time(call.args.get("after"), problems)
+    after_leg = call.args.get("after_leg")
+    if after_leg is not None and not store.is_uuid(after_leg):
+        problems.append(FieldProblem("after_leg", f"is {after_leg!r:.40}", "the id of a leg"))
     if problems:
         raise Problem(422, "The query is wrong", problems=problems)
     with delivery.work() as work:
         assignee = None if everybody else _assignee(who, books.of(work)).id
-        rows = store.open_legs(work, assignee, states, int(limit), after)
+        rows = store.open_legs(work, assignee, states, int(limit), after, after_leg)
         return {"legs": [_leg_view(row) for row in rows]}
 
 

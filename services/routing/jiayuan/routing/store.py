@@ -416,17 +416,32 @@ def note_steps(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     work.insert(case_step, rows)
 
 
-def open_legs(work: Work, assignee: str, states: Sequence[str], limit: int) -> list[Any]:
-    """Legs of an assignee with their cases' documents, the oldest first."""
+def open_legs(
+    work: Work,
+    assignee: str | None,
+    states: Sequence[str],
+    limit: int,
+    after: datetime | None = None,
+    after_leg: str | None = None,
+) -> list[Any]:
+    """Legs of an assignee (None: of everybody) with their cases' documents, the oldest first.
+
+    `after`: only those offered later; with `after_leg` also those of the same time that come after that leg.
+    """
+    mine = "AND l.assignee = :assignee " if assignee is not None else ""
+    since = "AND (l.offered_at, l.id) > (:after, CAST(:leg AS uuid)) " if after is not None else ""
+    last = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+    parameters: dict[str, Any] = {"assignee": assignee} if assignee is not None else {}
+    if after is not None:
+        parameters |= {"after": after, "leg": after_leg or last}
     return _rows(
         work,
-        'SELECT l.id, l.case_id, l.state, l.offered_at, c.sequence, c.state_doc FROM leg l JOIN "case" c '
-        "ON c.id = l.case_id WHERE (CAST(:assignee AS text) IS NULL OR l.assignee = :assignee) "
-        "AND l.state = ANY(:states) "
-        "ORDER BY l.offered_at, l.id LIMIT :most",
-        assignee=assignee,
+        "SELECT l.id, l.case_id, l.state, l.offered_at, c.sequence, c.state_doc "
+        'FROM leg l JOIN "case" c ON c.id = l.case_id '
+        f"WHERE l.state = ANY(:states) {mine}{since}ORDER BY l.offered_at, l.id LIMIT :most",
         states=list(states),
         most=limit,
+        **parameters,
     )
 
 
