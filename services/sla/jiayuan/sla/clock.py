@@ -43,8 +43,7 @@ _ENDED_LEG = frozenset(("returned", "refused", "reassigned", "released"))
 _VOID_CASE = frozenset(("voided", "merged"))
 
 
-@dataclass(slots=True, frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A clock as the case says it should be. `leg_id` is "" for a clock of the whole case.
 
     `round` tells repeated clocks of one kind apart (0 where there is only one). `stopped_at` is when the

@@ -120,18 +120,18 @@ def see(work: Work, rows: Sequence[dict[str, Any]]) -> set[str]:
     return {r[0] for r in work.insert(case_seen, rows, conflict=_NEWER, returning="case_id")}
 
 
-def _clock(row: tuple[Any, ...]) -> Clock:
+def _rows(work: Work, sql: str, **parameters: Any) -> Sequence[Any]:
+    return work.execute(sql, **parameters).all()
+
+
+def _clock(row: Any) -> Clock:
     return Clock(*row[: len(_FIELDS)])
-
-
-def _rows(work: Work, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in work.execute(sql, **parameters)]
 
 
 def clocks_of_cases(work: Work, cases: Sequence[str]) -> list[Clock]:
     """All clocks of some cases, locked."""
     sql = f"SELECT {_COLUMNS} FROM clock c WHERE c.case_id = ANY(:cases) ORDER BY c.id FOR UPDATE"
-    return [_clock(row) for row in _rows(work, sql, cases=list(cases))]
+    return [Clock(*row) for row in _rows(work, sql, cases=list(cases))]
 
 
 def add(work: Work, clocks: Sequence[Clock]) -> None:
