@@ -7,7 +7,7 @@ refuses UPDATE, DELETE and TRUNCATE to everybody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -142,6 +142,7 @@ _ENTRY_COLUMNS: Final = ", ".join(
     f"CAST({name} AS text)" if name in ("id", "item") else name for name in _ENTRY_FIELDS
 )
 _KEPT: Final = frozenset(("item", "year", "case_id", "case_number", "opened_at"))
+_CHANGING: Final = tuple(f for f in _ENTRY_FIELDS if f not in _KEPT)
 
 
 def _read(work: Work, sql: str, **parameters: Any) -> list[Any]:
@@ -165,7 +166,7 @@ def cases_entered(work: Work, cases: Sequence[str]) -> set[str]:
 
 def insert_entries(work: Work, entries: Sequence[Entry]) -> set[str]:
     """Inserts new entries; the cases of those that no other replica had inserted before."""
-    rows = [asdict(e) for e in entries]
+    rows = [{name: getattr(e, name) for name in _ENTRY_FIELDS} for e in entries]
     return {r[0] for r in work.insert(entry, rows, conflict="ON CONFLICT DO NOTHING", returning="case_id")}
 
 
@@ -189,7 +190,7 @@ def lock_entries(work: Work, cases: Sequence[str]) -> dict[str, Entry]:
 
 def update_entries(work: Work, entries: Sequence[Entry]) -> None:
     """Writes entries that this transaction has locked."""
-    work.update(entry, [{k: v for k, v in asdict(e).items() if k not in _KEPT} for e in entries])
+    work.update(entry, [{name: getattr(e, name) for name in _CHANGING} for e in entries])
 
 
 def steps_posted(work: Work, entries: Sequence[str]) -> dict[str, set[tuple[int, str]]]:
