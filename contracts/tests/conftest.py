@@ -135,8 +135,8 @@ class Line:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self.made = 0
         self.refuse = False
-        self.on_upstream: Callable[[bytes], None] = lambda data: None
-        self.on_downstream: Callable[[bytes], None] = lambda data: None
+        self.on_upstream: Callable[[bytes], None] = lambda _: None
+        self.on_downstream: Callable[[bytes], None] = lambda _: None
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:

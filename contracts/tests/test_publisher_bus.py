@@ -240,9 +240,7 @@ def test_the_rest_is_not_tried_when_nobody_is_there(publisher: Make, line: Any) 
 
 
 def test_a_broker_that_never_answers(publisher: Make, line: Any) -> None:
-    line.on_downstream = lambda data: threading.Event().wait(
-        5
-    )  # swallows the handshake for longer than we wait
+    line.on_downstream = lambda _: threading.Event().wait(5)  # swallows the handshake for longer than we wait
     with pytest.raises(Unreachable):
         publisher(port=line.port, attempts=1, timeout=0.5).report_submitted(a_report())
 

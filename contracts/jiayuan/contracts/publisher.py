@@ -33,6 +33,7 @@ from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
+from urllib.parse import urlsplit
 
 import orjson
 import pika
@@ -674,15 +675,14 @@ def _parameters(uri: str, timeout: float, ssl_context: ssl.SSLContext | None) ->
     form = (
         "the broker's URI must be amqp(s)://login:password@host[:port]/vhost, with special characters as %XX"
     )
-    if not uri.startswith(("amqp://", "amqps://")):
-        raise Invalid(form)
     try:
+        parts = urlsplit(uri)
+        if parts.scheme not in ("amqp", "amqps") or not parts.hostname or not parts.username:
+            raise Invalid(form)
         parameters = pika.URLParameters(uri)
     except (ValueError, TypeError, AttributeError):
-        raise Invalid(form) from None  # what pika says may hold a piece of the password
-    if not parameters.host or not getattr(parameters.credentials, "username", ""):
-        raise Invalid(form)
-    if uri.startswith("amqps://"):
+        raise Invalid(form) from None  # what they say may hold a piece of the password
+    if parts.scheme == "amqps":
         parameters.ssl_options = pika.SSLOptions(ssl_context or ssl.create_default_context(), parameters.host)
     parameters.socket_timeout = parameters.stack_timeout = timeout
     parameters.blocked_connection_timeout = timeout
