@@ -3,29 +3,32 @@ PY := .venv/bin/python
 PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-unit lint isolation chaos bench demo down definitions lock
+.PHONY: .venv help setup test test-unit lint isolation chaos bench demo down definitions lock
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-setup: ## Make .venv with the pinned packages, install servers where they are missing (as root)
+.venv:
 	@tools/bootstrap.sh
+
+setup: .venv ## Make .venv with the pinned packages, install servers where they are missing (as root)
 	@$(PY) -m jiayuan.local.servers install
 
 test: setup ## Lint, isolation and every layer of tests, on real servers
 	@$(MAKE) --no-print-directory lint isolation
 	$(PY) -m pytest contracts chassis services deploy/local tests -m "not chaos_long and not bench"
 
-test-unit: setup ## Only the tests that need no server
-	$(PY) -m pytest contracts chassis services deploy/local tests -m unit
+test-unit: .venv ## Only the tests that need no server
+	$(PY) -m pytest contracts chassis services deploy/local tests \
+		-m "not (store or bus or system or chaos or chaos_long or bench)"
 
-lint: setup ## ruff, mypy, import rules
+lint: .venv ## ruff, mypy, import rules
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy $(addprefix -p jiayuan.,$(PACKAGES))
 	.venv/bin/lint-imports
 
-isolation: setup ## Build and import every service with its own dependencies alone
+isolation: .venv ## Build and import every service with its own dependencies alone
 	$(PY) tools/isolation.py
 
 chaos: setup ## The long campaign of kills, then reconcile
@@ -37,11 +40,11 @@ bench: setup ## The whole path against its peers
 demo: setup ## Everything up, real reports through all five services (DATA=path)
 	$(PY) -m jiayuan.local.demo
 
-down: setup ## Leave nothing of the demo running
+down: .venv ## Leave nothing of the demo running
 	$(PY) -m jiayuan.local.demo --down
 
-definitions: setup ## Write the contract files generated from the code
+definitions: .venv ## Write the contract files generated from the code
 	$(PY) -m jiayuan.contracts.generate
 
-lock: setup ## Pin all dependencies again (UPGRADE=1 takes newer versions)
+lock: .venv ## Pin all dependencies again (UPGRADE=1 takes newer versions)
 	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

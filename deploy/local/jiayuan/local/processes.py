@@ -33,7 +33,7 @@ class Process:
         """True while this very process runs (a zombie does not)."""
         _reap(self.pid)
         stat = _stat(self.pid)
-        return stat is not None and stat.started == self.started and stat.state not in "ZX"
+        return stat is not None and stat.started == self.started and not stat.ended
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,12 @@ class _Stat:
     state: str
     parent: int
     started: int
+    threads: int
+
+    @property
+    def ended(self) -> bool:
+        # A killed process is a zombie before its last thread, and with it its sockets, is gone.
+        return self.state in "ZX" and self.threads <= 1
 
 
 def _stat(pid: int) -> _Stat | None:
@@ -49,7 +55,7 @@ def _stat(pid: int) -> _Stat | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text[text.rindex(")") + 2 :].split()  # the name in brackets may hold blanks
-    return _Stat(state=fields[0], parent=int(fields[1]), started=int(fields[19]))
+    return _Stat(state=fields[0], parent=int(fields[1]), started=int(fields[19]), threads=int(fields[17]))
 
 
 def _reap(pid: int) -> None:
@@ -64,7 +70,7 @@ def tree(roots: Iterable[Process]) -> list[Process]:
     """The living processes among `roots` and all their descendants, parents first."""
     children: dict[int, list[Process]] = {}
     for name in os.listdir("/proc"):
-        if name.isdigit() and (stat := _stat(int(name))) and stat.state not in "ZX":
+        if name.isdigit() and (stat := _stat(int(name))) and not stat.ended:
             children.setdefault(stat.parent, []).append(Process(int(name), stat.started))
     found = [root for root in roots if root.alive()]
     for process in found:  # grows while we walk it
