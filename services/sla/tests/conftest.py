@@ -26,7 +26,8 @@ class CaseLife:
             "finish": 86400,
             "citizen": 432000,
             "confirmation": 259200,
-        } | limits
+            **limits,
+        }
         self.case: dict[str, Any] = {
             "id": id_,
             "number": "XP-1",
