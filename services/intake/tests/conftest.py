@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from jiayuan.intake import keys
 
 
 @pytest.fixture
-def intake(work_for: Any) -> Iterator[Opened]:
+def intake(work_for: Any) -> Opened:
     """Intake's database, with its keys in force."""
     opened = work_for("intake")
     keys.use(opened.settings)
-    yield opened
+    return opened

@@ -7,8 +7,8 @@ So nothing is guessed: of two candidates of equal weight neither is taken.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from typing import Any, Final
@@ -56,6 +56,7 @@ class _Claim:
     word: str
     weight: float
     nodes: tuple[Node, ...]
+    grid: str | None = None  # of a compound, when it is in one place only
     short: bool = False  # a name without its suffix
     address_only: bool = False
 
@@ -65,6 +66,7 @@ class _Candidate:
     node: Node
     doubt: float = 1.0
     said: str = ""
+    grids: set[str] = field(default_factory=set)
 
     @property
     def score(self) -> float:
@@ -85,7 +87,9 @@ class Gazetteer:
         self.box: tuple[float, float, float, float] = tuple(county["bbox"])
         self.nodes: dict[str, Node] = {}
         self._centres: list[tuple[Node, float, float]] = []
+        self.grids: dict[str, tuple[str, Node]] = {}
         words: dict[str, list[tuple[float, Node, bool, bool]]] = {}
+        compounds: dict[str, list[str]] = {}
 
         def add(word: str, weight: float, node: Node, *, short: bool = False, stem: bool = False) -> None:
             for form in {word, normal(word)}:
@@ -107,8 +111,10 @@ class Gazetteer:
                 for alias in place.get("aliases") or ():
                     full = alias.endswith((*_SUFFIXES, "委会", "委员会"))
                     add(alias, _OFFICIAL if full else _ALIAS, node, short=not full)
-                for compound in place.get("compounds") or ():
+                for number, compound in enumerate(place.get("compounds") or (), 1):
                     add(compound, _COMPOUND, node)
+                    self.grids[grid_code(node.code, number)] = (compound, node)
+                    compounds.setdefault(normal(compound), []).append(grid_code(node.code, number))
                 for road in place.get("roads") or ():
                     add(road, _ROAD, node)
                 for suffix in _SUFFIXES:
@@ -119,7 +125,12 @@ class Gazetteer:
                 for node in nodes:
                     add(stem, _STEM, node, short=True, stem=True)
 
-        self._words = Words({word: _claim(word, meanings) for word, meanings in words.items()})
+        self._words = Words(
+            {
+                word: _claim(word, meanings, compounds.get(normal(word), ()))
+                for word, meanings in words.items()
+            }
+        )
 
     # -- the question ------------------------------------------------------------------------------
 
@@ -193,6 +204,8 @@ class Gazetteer:
                     group = streets if node.kind == "street" else places
                     candidate = group.setdefault(node.code, _Candidate(node))
                     candidate.support(claim.weight * factor, f"{label}“{claim.word}”")
+                    if claim.grid:
+                        candidate.grids.add(claim.grid)
         if within is not None:
             streets = {within: _Candidate(self.nodes[within], 0.02, "代码")}
         if not places:
@@ -215,12 +228,20 @@ class Gazetteer:
         elif named is not None:
             sure *= 0.7
             said += f"（又提到{named.node.name}）"
-        return Found(best.node.street, best.node.code, None, shorten(said, 200), round(sure, 2))
+        # Two compounds of one community: the community is sure, the grid isn't.
+        grid = next(iter(best.grids)) if len(best.grids) == 1 else None
+        return Found(best.node.street, best.node.code, grid, shorten(said, 200), round(sure, 2))
 
 
-def _claim(word: str, meanings: Iterable[tuple[float, Node, bool, bool]]) -> _Claim:
+def grid_code(place: str, number: int) -> str:
+    """The code of a compound's grid: that of its community, and its number in the gazetteer's order from 1."""
+    return f"{place}-{number:02}"
+
+
+def _claim(word: str, meanings: Iterable[tuple[float, Node, bool, bool]], grids: Sequence[str]) -> _Claim:
     weights, nodes, shorts, stems = zip(*meanings, strict=True)
-    return _Claim(word, max(weights), tuple(dict.fromkeys(nodes)), all(shorts), all(stems))
+    grid = grids[0] if len(grids) == 1 else None
+    return _Claim(word, max(weights), tuple(dict.fromkeys(nodes)), grid, all(shorts), all(stems))
 
 
 def _stands(claim: _Claim, form: str, end: int, label: str) -> bool:

@@ -99,12 +99,14 @@ def clean(submission: Submission, by: Rules) -> CleanReport:
         raise BadSubmission(problems)
     content = text.shorten(content, text.MAX_TEXT)
     title = people.mask(text.one_line(submission.title)) if submission.title else ""
-    title = text.shorten(title, text.MAX_TITLE) if title else text.title_of(content)
-    guess = by.catalogue.classify(title, content, submission.category)
+    # A title made from the text says nothing that the text hasn't said: it must not count a second time.
+    given = text.shorten(title, text.MAX_TITLE)
+    title = given or text.title_of(content)
+    guess = by.catalogue.classify(given, content, submission.category)
     found = by.gazetteer.locate(
         code=submission.place_code,
         words=text.one_line(submission.place_text) if submission.place_text else "",
-        title=title,
+        title=given,
         text=content,
         lat=submission.lat,
         long=submission.long,
