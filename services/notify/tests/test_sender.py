@@ -63,7 +63,9 @@ class Rig:
         """A sender as a process has it."""
         return Sender(self.runtime, provider or make_provider(self.runtime))
 
-    def rows(self, sql: str = "SELECT * FROM notice ORDER BY id") -> list[dict[str, Any]]:
+    def rows(
+        self, sql: str = "SELECT * FROM notice JOIN sending ON notice_id = id ORDER BY id"
+    ) -> list[dict[str, Any]]:
         """What is in the database."""
         with self.opened.engine.connect() as conn:
             return [dict(row._mapping) for row in conn.execute(text(sql))]
@@ -108,7 +110,7 @@ def test_what_is_queued_is_stored_by_the_sink_and_told(rig: Rig) -> None:
 def test_no_phone_is_anywhere_but_in_the_sealed_contact(rig: Rig, caplog: Any) -> None:
     rig.reports(2)
     rig.sender().turn()
-    tables = ("notice", "attempt", "sink_message", "outbox", "report")
+    tables = ("notice", "sending", "attempt", "sink_message", "outbox", "report")
     stored = "".join(str(rig.rows(f"SELECT * FROM {t}")) for t in tables)
     assert PHONE not in stored + caplog.text + str(rig.opened.published)
 

@@ -55,7 +55,7 @@ def masked(ref: str) -> str:
 def shown(row: dict[str, Any]) -> dict[str, Any]:
     """A notice of `store.find` as people see it."""
     return {
-        "id": str(row["id"]),
+        "id": row["id"],
         "role": row["role"],
         "recipient_type": row["recipient_type"],
         "recipient": masked(row["recipient"]),

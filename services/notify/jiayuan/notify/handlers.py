@@ -61,8 +61,13 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
 def record(work: Work, events: Iterable[Event]) -> None:
     """Record the notices that the rules give for the events, each once."""
     at = wall()
-    rows = [_notice(work, event, draft, at) for event in events for draft in rules.plan(_RULES, event)]
-    store.put_notices(work, rows)
+    rows, states = [], {}
+    for event in events:
+        for draft in rules.plan(_RULES, event):
+            row = _notice(work, event, draft)
+            rows.append(row)
+            states[row["id"]] = _first_state(work, draft, at)
+    store.put_notices(work, rows, states)
 
 
 def _recipient(
@@ -97,9 +102,8 @@ def _keep_newest(newest: dict[tuple[str, str], dict[str, Any]], row: dict[str, A
         newest[key] = row
 
 
-def _notice(work: Work, event: Event, draft: rules.Draft, at: datetime) -> dict[str, Any]:
+def _notice(work: Work, event: Event, draft: rules.Draft) -> dict[str, Any]:
     rule = draft.rule
-    known = bool(draft.ref)
     return {
         "id": new_id(),
         "recipient_type": draft.type,
@@ -115,14 +119,20 @@ def _notice(work: Work, event: Event, draft: rules.Draft, at: datetime) -> dict[
         "report_id": draft.report,
         "street": draft.street,
         "parameters": draft.parameters,
-        "priority": rule.priority,
-        "state": "queued" if known else "suppressed",
-        "reason": None if known else "anonymous",
         "at": work.now,
-        "state_at": work.now,
-        "due_at": at,
         "event_id": event.id,
         "traceparent": event.traceparent,
+    }
+
+
+def _first_state(work: Work, draft: rules.Draft, at: datetime) -> dict[str, Any]:
+    known = bool(draft.ref)
+    return {
+        "state": "queued" if known else "suppressed",
+        "reason": None if known else "anonymous",
+        "state_at": work.now,
+        "priority": draft.rule.priority,
+        "due_at": at,
     }
 
 

@@ -138,7 +138,7 @@ class Sender:
             channel, address = self._address(row)
         except SealError as error:
             # Our keys are at fault, not the person: put off, so that the right key can still be given.
-            log.error("a contact can't be opened", extra={"notice": str(row["id"]), "error": str(error)})
+            log.error("a contact can't be opened", extra={"notice": row["id"], "error": str(error)})
             return "sealed"
         if not address:
             return "no_contact"
@@ -149,7 +149,7 @@ class Sender:
             return "no_facts" if old else "wait"  # the event that brings it is still on its way
         # The same key as before at the same provider, or the provider couldn't tell that it is the same message.
         same = row["request_id"] and row["provider"] == self._provider.name
-        request_id = str(row["request_id"]) if same else new_id()
+        request_id = row["request_id"] if same else new_id()
         return Message(request_id, row["recipient"], channel, address, text)
 
     def _address(self, row: Mapping[str, Any]) -> tuple[str, str]:
@@ -191,6 +191,8 @@ class Sender:
                 state_at=row["state_at"],
                 due_at=due,
                 waits=row["waits"] + 1,
+                awaits_recipient=row["recipient"],
+                awaits_report=row["report_id"],
                 version=row["version"],
             )
         if why == "sealed":
@@ -222,11 +224,11 @@ class Sender:
                 if then.state in ("unknown", "deferred") and self._too_old(work, one.row):
                     then = states.Next("expired")
                 error = redact.mask(outcome.error)[:300] if outcome.error else None
-                id_ = str(one.row["id"])
+                id_ = one.row["id"]
                 follow[id_] = (one, then.state, error)
                 changes.append(
                     {
-                        "id": id_,
+                        "notice_id": id_,
                         "request_id": one.request_id,
                         "state": then.state,
                         "reason": error,
@@ -258,7 +260,7 @@ class Sender:
     ) -> dict[str, Any]:
         return {
             "id": new_id(),
-            "notice_id": str(one.row["id"]),
+            "notice_id": one.row["id"],
             "number": one.attempts,
             "kind": kind,
             "provider": self._provider.name,
@@ -277,7 +279,7 @@ class Sender:
         if name is None:
             return
         data: dict[str, Any] = {
-            "id": str(row["id"]),
+            "id": row["id"],
             "recipient": row["recipient"],
             "role": row["role"],
             "matter": row["matter"],
@@ -317,7 +319,7 @@ class Sender:
             attempts = []
             for found_row in found:
                 row = dict(found_row._mapping)
-                one = _Sent(row, str(row["request_id"]), row["version"], row["attempts"])
+                one = _Sent(row, row["request_id"], row["version"], row["attempts"])
                 attempts.append(
                     self._attempt(
                         "send", one, "unknown", None, "no answer was recorded", row["submitted_at"], now
@@ -336,7 +338,7 @@ class Sender:
             rows = [dict(row._mapping) for row in store.ask(work, self._provider.name, size, now, lease)]
         if not rows:
             return False
-        sent = [_Sent(row, str(row["request_id"]), row["version"], row["attempts"]) for row in rows]
+        sent = [_Sent(row, row["request_id"], row["version"], row["attempts"]) for row in rows]
         outcomes = self._provider.query([one.request_id for one in sent])
         self._record("query", sent, outcomes, now)
         return len(rows) == size
@@ -352,12 +354,14 @@ def _settings(runtime: Runtime) -> NotifySettings:
 def _change(row: Mapping[str, Any], work: Work, **fields: Any) -> dict[str, Any]:
     """All columns that a claimed notice's change may write, as they are unless given."""
     return {
-        "id": str(row["id"]),
+        "notice_id": row["id"],
         "state": row["state"],
         "reason": None,
         "state_at": work.now,
         "due_at": row["due_at"],
         "waits": row["waits"],
+        "awaits_recipient": None,
+        "awaits_report": None,
         "version": row["version"] + 1,
         "attempts": row["attempts"],
         "provider": row["provider"],

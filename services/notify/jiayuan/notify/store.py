@@ -57,21 +57,31 @@ notice = sa.Table(
     sa.Column("report_id", sa.Text),
     sa.Column("street", sa.Text, nullable=False),
     sa.Column("parameters", JSONB, nullable=False),
-    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("traceparent", sa.Text, nullable=False),
+    info={"grants": "SELECT, INSERT"},
+)
+
+# What changes of a notice, apart from what doesn't: its few changes then cost no wide row and no wide index.
+sending = sa.Table(
+    "sending",
+    metadata,
+    sa.Column("notice_id", UUID(as_uuid=False), primary_key=True),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
-    sa.Column("at", _TIME, nullable=False),
     sa.Column("state_at", _TIME, nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
     sa.Column("due_at", _TIME, nullable=False),
     sa.Column("waits", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("awaits_recipient", sa.Text),
+    sa.Column("awaits_report", sa.Text),
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("provider", sa.Text),
     sa.Column("request_id", UUID(as_uuid=False)),
     sa.Column("provider_ref", sa.Text),
     sa.Column("submitted_at", _TIME),
-    sa.Column("event_id", sa.Text, nullable=False),
-    sa.Column("traceparent", sa.Text, nullable=False),
 )
 
 attempt = sa.Table(
@@ -112,19 +122,25 @@ WHERE excluded.version > recipient.version
    OR (excluded.type = 'citizen' AND recipient.contact IS NULL AND excluded.contact IS NOT NULL)
 """
 
-_CLAIM: Final = """
+_FACTS: Final = """
+n.recipient_type, n.recipient, n.role, n.matter, n.step, n.template, n.template_version, n.rule, n.case_id,
+n.report_id, n.parameters, n.at, n.event_id, n.traceparent, n.street
+"""
+
+_CLAIM: Final = f"""
 WITH taken AS (
-    SELECT id, recipient_type, recipient, role, matter, step, template, template_version, rule, case_id,
-           report_id, parameters, state, reason, at, state_at, waits, version, attempts, provider, request_id, event_id,
-           traceparent, street, priority, due_at
-    FROM notice
+    SELECT notice_id, state, reason, state_at, priority, due_at, waits, version, attempts, provider, request_id
+    FROM sending
     WHERE state IN ('queued', 'deferred') AND due_at <= :wall
     ORDER BY priority, due_at LIMIT :size
     FOR UPDATE SKIP LOCKED)
-SELECT t.*, r.ref IS NOT NULL AS known, r.contact, r.active, p.tracking_code
+SELECT CAST(t.notice_id AS text) AS id, t.state, t.state_at, t.due_at, t.waits, t.version, t.attempts,
+       t.provider, CAST(t.request_id AS text) AS request_id, {_FACTS},
+       r.ref IS NOT NULL AS known, r.contact, r.active, p.tracking_code
 FROM taken t
-LEFT JOIN recipient r ON r.type = t.recipient_type AND r.ref = t.recipient
-LEFT JOIN report p ON p.id = t.report_id
+JOIN notice n ON n.id = t.notice_id
+LEFT JOIN recipient r ON r.type = n.recipient_type AND r.ref = n.recipient
+LEFT JOIN report p ON p.id = n.report_id
 ORDER BY t.priority, t.due_at
 """
 
@@ -134,27 +150,31 @@ WHERE case_id = ANY(:cases) AND parameters ? 'number' ORDER BY case_id
 """
 
 _WAKE: Final = """
-UPDATE notice SET due_at = :wall WHERE id IN (
-    SELECT id FROM notice
-    WHERE state = 'queued' AND waits > 0 AND (recipient = ANY(:recipients) OR report_id = ANY(:reports))
-    ORDER BY id FOR UPDATE SKIP LOCKED)
+UPDATE sending SET due_at = :wall WHERE notice_id IN (
+    SELECT notice_id FROM sending
+    WHERE awaits_recipient = ANY(:recipients) OR awaits_report = ANY(:reports)
+    ORDER BY notice_id FOR UPDATE SKIP LOCKED)
 """
 
 _STUCK: Final = """
-UPDATE notice SET state = 'unknown', reason = 'no answer was recorded', state_at = :now, due_at = :wall,
-                  version = version + 1
-WHERE id IN (
-    SELECT id FROM notice WHERE state = 'submitted' AND submitted_at < :before
+UPDATE sending SET state = 'unknown', reason = 'no answer was recorded', state_at = :now, due_at = :wall,
+                   version = version + 1
+WHERE notice_id IN (
+    SELECT notice_id FROM sending WHERE state = 'submitted' AND submitted_at < :before
     ORDER BY submitted_at LIMIT :size FOR UPDATE SKIP LOCKED)
-RETURNING id, version, attempts, provider, request_id, submitted_at
+RETURNING CAST(notice_id AS text) AS id, version, attempts, provider, CAST(request_id AS text) AS request_id,
+          submitted_at
 """
 
-_ASK: Final = """
-UPDATE notice SET due_at = :lease WHERE id IN (
-    SELECT id FROM notice WHERE state = 'unknown' AND due_at <= :wall AND provider = :provider
-    ORDER BY due_at LIMIT :size FOR UPDATE SKIP LOCKED)
-RETURNING id, recipient, role, matter, step, template, at, version, attempts, provider, request_id,
-          event_id, traceparent, street
+_ASK: Final = f"""
+WITH asked AS (
+    UPDATE sending SET due_at = :lease WHERE notice_id IN (
+        SELECT notice_id FROM sending WHERE state = 'unknown' AND due_at <= :wall AND provider = :provider
+        ORDER BY due_at LIMIT :size FOR UPDATE SKIP LOCKED)
+    RETURNING notice_id, version, attempts, provider, request_id)
+SELECT CAST(a.notice_id AS text) AS id, a.version, a.attempts, a.provider,
+       CAST(a.request_id AS text) AS request_id, {_FACTS}
+FROM asked a JOIN notice n ON n.id = a.notice_id
 """
 
 _ATTEMPTS: Final = """
@@ -162,10 +182,11 @@ SELECT notice_id, number, kind, provider, outcome, error, started_at, ended_at F
 WHERE notice_id = ANY(CAST(:ids AS uuid[])) ORDER BY notice_id, ended_at, id
 """
 
-_FOUND: Final = """
-SELECT id, recipient_type, recipient, role, matter, step, template, template_version, case_id, report_id,
-       street, state, reason, at, state_at, attempts, provider, provider_ref
-FROM notice WHERE {where} AND (:street = '' OR street = :street) ORDER BY at, id LIMIT 500
+_FOUND: Final = f"""
+SELECT CAST(n.id AS text) AS id, {_FACTS}, s.state, s.reason, s.state_at, s.attempts, s.provider,
+       s.provider_ref
+FROM notice n JOIN sending s ON s.notice_id = n.id
+WHERE {{where}} AND (:street = '' OR n.street = :street) ORDER BY n.at, n.id LIMIT 500
 """
 
 
@@ -183,20 +204,27 @@ def put_reports(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     work.insert(report, rows, conflict="ON CONFLICT (id) DO NOTHING")
 
 
-def put_notices(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+def put_notices(work: Work, rows: Sequence[dict[str, Any]], states: Mapping[str, dict[str, Any]]) -> None:
     """Record notices; one that is there already (same person, matter, step, template) stays as it is.
+
+    `states`: the first row of `sending` (without notice_id) for each id in `rows`.
 
     Rows go in by their ids, so ids are dealt out in the order of what makes them unique: two replicas with
     the same events then wait for each other in one order and never deadlock.
     """
     ordered = sorted(rows, key=lambda r: (r["recipient"], r["matter"], r["step"], r["template"]))
-    for row, id_ in zip(ordered, sorted(r["id"] for r in rows), strict=True):
+    first = []
+    for row, id_ in zip(ordered, sorted(states), strict=True):
+        first.append(states[row["id"]])
         row["id"] = id_
-    work.insert(
+    new = work.insert(
         notice,
         ordered,
         conflict="ON CONFLICT (recipient_type, recipient, matter, step, template) DO NOTHING",
+        returning="CAST(id AS text) AS id",
     )
+    by_id = {row["id"]: state for row, state in zip(ordered, first, strict=True)}
+    work.insert(sending, [{"notice_id": row.id, **by_id[row.id]} for row in new])
 
 
 def wake(work: Work, recipients: Iterable[str], reports: Iterable[str], wall: datetime) -> None:
@@ -216,19 +244,19 @@ def numbers(work: Work, cases: Iterable[str]) -> dict[str, str]:
 
 def change(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """Write new states of notices whose rows this transaction has locked."""
-    work.update(notice, rows)
+    work.update(sending, rows, key=("notice_id",))
 
 
 def record(work: Work, rows: Sequence[dict[str, Any]]) -> set[str]:
     """Write what became of submitted notices; ids of those that still stood where the call left them."""
     changed = work.update(
-        notice,
+        sending,
         rows,
-        key=("id", "request_id"),
+        key=("notice_id", "request_id"),
         where="t.state IN ('submitted', 'unknown')",
-        returning="t.id",
+        returning="CAST(t.notice_id AS text) AS id",
     )
-    return {str(row.id) for row in changed}
+    return {row.id for row in changed}
 
 
 def put_attempts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
@@ -258,10 +286,10 @@ def put_sink_messages(work: Work, rows: Sequence[dict[str, Any]]) -> None:
 def sink_has(work: Work, request_ids: Sequence[str]) -> set[str]:
     """Which requests the sink has stored."""
     found = work.execute(
-        "SELECT request_id FROM sink_message WHERE request_id = ANY(CAST(:ids AS uuid[]))",
+        "SELECT CAST(request_id AS text) AS id FROM sink_message WHERE request_id = ANY(CAST(:ids AS uuid[]))",
         ids=list(request_ids),
     )
-    return {str(row.request_id) for row in found}
+    return {row.id for row in found}
 
 
 def find(work: Work, *, case: str = "", report_: str = "", street: str = "") -> list[dict[str, Any]]:
@@ -272,13 +300,13 @@ def find(work: Work, *, case: str = "", report_: str = "", street: str = "") -> 
     if case:
         # The notice of receipt is older than the case; it is found by the reports that the case has told of.
         where = (
-            "(case_id = :id OR (report_id IN (SELECT report_id FROM notice WHERE case_id = :id "
-            "AND report_id IS NOT NULL) AND case_id IS NULL))"
+            "(n.case_id = :id OR (n.report_id IN (SELECT report_id FROM notice WHERE case_id = :id "
+            "AND report_id IS NOT NULL) AND n.case_id IS NULL))"
         )
     else:
-        where = "report_id = :id"
+        where = "n.report_id = :id"
     rows = work.execute(_FOUND.format(where=where), id=case or report_, street=street)
-    found = {str(row.id): dict(row._mapping) | {"calls": []} for row in rows}
+    found = {row.id: dict(row._mapping) | {"calls": []} for row in rows}
     for call in work.execute(_ATTEMPTS, ids=list(found)):
         found[str(call.notice_id)]["calls"].append(dict(call._mapping))
     return list(found.values())
@@ -286,5 +314,8 @@ def find(work: Work, *, case: str = "", report_: str = "", street: str = "") -> 
 
 def counts(work: Work) -> list[tuple[str, str, int]]:
     """How many notices there are by role and state."""
-    found = work.execute("SELECT role, state, count(*) AS n FROM notice GROUP BY role, state ORDER BY 1, 2")
+    found = work.execute(
+        "SELECT n.role, s.state, count(*) AS n FROM notice n JOIN sending s ON s.notice_id = n.id "
+        "GROUP BY 1, 2 ORDER BY 1, 2"
+    )
     return [(row.role, row.state, row.n) for row in found]

@@ -51,46 +51,57 @@ def upgrade() -> None:
         sa.Column("report_id", sa.Text),
         sa.Column("street", sa.Text, nullable=False),
         sa.Column("parameters", JSONB, nullable=False),
-        sa.Column("priority", sa.SmallInteger, nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("event_id", sa.Text, nullable=False),
+        sa.Column("traceparent", sa.Text, nullable=False),
+        sa.UniqueConstraint("recipient_type", "recipient", "matter", "step", "template", name="notice_once"),
+    )
+    for column in ("case_id", "report_id"):
+        where = sa.text(f"{column} IS NOT NULL")
+        op.create_index(f"notice_{column}", "notice", [column], postgresql_where=where)
+    op.create_table(
+        "sending",
+        sa.Column("notice_id", UUID(as_uuid=False), primary_key=True),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
-        sa.Column("at", TIME, nullable=False),
         sa.Column("state_at", TIME, nullable=False),
+        sa.Column("priority", sa.SmallInteger, nullable=False),
         sa.Column("due_at", TIME, nullable=False),
         sa.Column("waits", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("awaits_recipient", sa.Text),
+        sa.Column("awaits_report", sa.Text),
         sa.Column("version", sa.Integer, nullable=False, server_default="0"),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("provider", sa.Text),
         sa.Column("request_id", UUID(as_uuid=False)),
         sa.Column("provider_ref", sa.Text),
         sa.Column("submitted_at", TIME),
-        sa.Column("event_id", sa.Text, nullable=False),
-        sa.Column("traceparent", sa.Text, nullable=False),
         sa.CheckConstraint(
             "state IN ('queued', 'claimed', 'submitted', 'accepted', 'delivered', 'undelivered', 'expired', "
             "'unknown', 'deferred', 'suppressed')",
-            name="notice_state_known",
+            name="sending_state_known",
         ),
         # Nothing is ever sent without the request id written first.
         sa.CheckConstraint(
             "state NOT IN ('submitted', 'accepted', 'delivered', 'unknown') OR request_id IS NOT NULL",
-            name="notice_request_written",
+            name="sending_request_written",
         ),
-        sa.UniqueConstraint("recipient_type", "recipient", "matter", "step", "template", name="notice_once"),
-        sa.UniqueConstraint("request_id", name="notice_request_once"),
+        # Every notice changes two or three times within a second, and then never again.
+        postgresql_with={
+            "autovacuum_vacuum_scale_factor": "0.02",
+            "autovacuum_vacuum_threshold": "10000",
+            "autovacuum_vacuum_cost_delay": "0",
+        },
     )
-    waiting = sa.text("state = 'queued' AND waits > 0")
     indexes = {
-        "notice_due": (["priority", "due_at"], sa.text("state IN ('queued', 'deferred')")),
-        "notice_submitted": (["submitted_at"], sa.text("state = 'submitted'")),
-        "notice_unknown": (["due_at"], sa.text("state = 'unknown'")),
-        "notice_waiting_recipient": (["recipient"], waiting),
-        "notice_waiting_report": (["report_id"], waiting),
-        "notice_case": (["case_id"], sa.text("case_id IS NOT NULL")),
-        "notice_report": (["report_id"], sa.text("report_id IS NOT NULL")),
+        "sending_due": (["priority", "due_at"], "state IN ('queued', 'deferred')"),
+        "sending_submitted": (["submitted_at"], "state = 'submitted'"),
+        "sending_unknown": (["due_at"], "state = 'unknown'"),
+        "sending_awaits_recipient": (["awaits_recipient"], "awaits_recipient IS NOT NULL"),
+        "sending_awaits_report": (["awaits_report"], "awaits_report IS NOT NULL"),
     }
-    for name, (columns, where) in indexes.items():
-        op.create_index(name, "notice", columns, postgresql_where=where)
+    for name, (columns, condition) in indexes.items():
+        op.create_index(name, "sending", columns, postgresql_where=sa.text(condition))
     op.create_table(
         "attempt",
         sa.Column("id", UUID(as_uuid=False), primary_key=True),
