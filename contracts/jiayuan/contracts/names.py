@@ -7,6 +7,7 @@ from this module and from `registry`.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final, Literal
 
 Lane = Literal["live", "bulk"]
@@ -111,6 +112,7 @@ def matches(pattern: str, name: str) -> bool:
     return re.fullmatch(pattern.replace(".", r"\.").replace("*", r"[^.]+"), name) is not None
 
 
+@cache
 def subscribers(name: str) -> tuple[str, ...]:
     """The services that take an event; publishing is `mandatory` exactly when there is one."""
     return tuple(s for s, patterns in SUBSCRIPTIONS.items() if any(matches(p, name) for p in patterns))
