@@ -4,8 +4,8 @@
 
 Writes requirements/dev.txt (all members, their extras, the tools of requirements/dev.in), from it
 requirements/build.txt and a requirements.txt beside each member's pyproject.toml, so that a package has one
-version everywhere. A lock names versions and hashes only: no registry, no path. Without --upgrade a pin
-that still fits is kept.
+version everywhere; the benchmark's peers have an environment, and a lock, of their own. A lock names
+versions and hashes only: no registry, no path. Without --upgrade a pin that still fits is kept.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ DEV_IN = ROOT / "requirements/dev.in"
 DEV = ROOT / "requirements/dev.txt"
 BUILD = ROOT / "requirements/build.txt"
 BUILD_BACKEND = ["hatchling"]
+PEERS = ROOT / "bench/peers"
 
 
 def compile_lock(requirements: list[str], target: Path, *, constraint: Path | None, upgrade: bool) -> None:
@@ -56,10 +57,15 @@ def compile_lock(requirements: list[str], target: Path, *, constraint: Path | No
     print(f"{target.relative_to(ROOT)}: {text.count('==')} packages")
 
 
+def read_lines(path: Path) -> list[str]:
+    """The requirement lines of a file, without blanks and comments."""
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+
+
 def main() -> None:
     """Write all locks."""
     upgrade, everyone = "--upgrade" in sys.argv[1:], members()
-    tools = [line for line in DEV_IN.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    tools = read_lines(DEV_IN)
     extras = [line for member in everyone.values() for line in member.extras]
     every_requirement = [*tools, *extras, *outside_requirements(list(everyone.values()), everyone)]
     compile_lock(every_requirement, DEV, constraint=None, upgrade=upgrade)
@@ -67,6 +73,8 @@ def main() -> None:
     for member in everyone.values():
         needed = outside_requirements(with_dependencies(member, everyone), everyone)
         compile_lock(needed, member.folder / "requirements.txt", constraint=DEV, upgrade=upgrade)
+    peers = read_lines(PEERS / "requirements.in")  # exact versions already: those that were measured
+    compile_lock(peers, PEERS / "requirements.txt", constraint=None, upgrade=upgrade)
 
 
 if __name__ == "__main__":
