@@ -23,7 +23,7 @@ from werkzeug.test import EnvironBuilder
 
 from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.delivery import Message
-from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.errors import EXIT_UNREACHABLE, Problem, StartError
 from jiayuan.chassis.testing.databases import Databases, Opened, WorkFor
 from jiayuan.chassis.web import Call
 from jiayuan.contracts import names
@@ -220,18 +220,25 @@ def test_any_order_and_repetition_of_several_cases_gives_the_same_account(
             else:
                 story.close(name)
         told.append(story)
-    states = {}
+    # The same plots twice: in order, and under other names in disorder and with repetitions. All chances are
+    # taken first: an example that ends early must not leave half a case in the database.
+    arrivals: dict[bool, list[list[Event]]] = {}
     for shuffled in (False, True):
-        # The second time the same plots under other names, in disorder and with repetitions.
         cases = {s.id: f"{s.id}-{shuffled}" for s in told}
         events = [renamed(e, cases) for s in told for e in stories.again(s.events)]
         if shuffled:
-            events += [renamed(e, {}) for e in stories.again(events)[: len(events) // 2]]
+            events += stories.again(events)[: len(events) // 2]
             chance.shuffle(events)
+        arrivals[shuffled] = []
         while events:
             size = chance.randint(1, 7)
-            take(opened, events[:size])
+            arrivals[shuffled].append(events[:size])
             events = events[size:]
+    states = {}
+    for shuffled, batches in arrivals.items():
+        cases = {s.id: f"{s.id}-{shuffled}" for s in told}
+        for batch in batches:
+            take(opened, batch)
             figures(opened)
         with opened() as work:
             states[shuffled] = [
@@ -253,8 +260,7 @@ def test_any_order_and_repetition_of_several_cases_gives_the_same_account(
 
 def renamed(e: Event, cases: dict[str, str]) -> Event:
     """The event, told of another case."""
-    old = e.data["case"]["id"]
-    data = {**e.data, "case": {**e.data["case"], "id": cases.get(old, old)}}
+    data = {**e.data, "case": {**e.data["case"], "id": cases[e.data["case"]["id"]]}}
     out = decode(encode(e), names.CONTENT_TYPE)
     object.__setattr__(out, "data", data)
     return out
@@ -545,6 +551,17 @@ def test_show_by_unit_of_a_street_and_as_json(opened: Opened, stories: Any) -> N
     assert document["balances"] is True
     assert "（网格）" in run(opened, "show", "2026", "--by", "unit").output
     assert "结存 0" in run(opened, "show", "2031").output
+
+
+def test_a_database_that_is_away_is_one_sentence(opened: Opened) -> None:
+    with pytest.raises(StartError, match="does not answer") as raised:
+        CliRunner().invoke(
+            command,
+            ["show", "2026"],
+            env={"JIAYUAN_LEDGER_DATABASE_URL": f"{opened.url}_gone"},
+            catch_exceptions=False,
+        )
+    assert raised.value.code == EXIT_UNREACHABLE
 
 
 # -- HTTP ------------------------------------------------------------------------------------------------

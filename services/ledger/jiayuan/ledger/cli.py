@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from sqlalchemy.exc import OperationalError
 
-from jiayuan.chassis import database
+from jiayuan.chassis import database, migrations
 from jiayuan.chassis.clock import Clock
 from jiayuan.chassis.config import Settings, load
+from jiayuan.chassis.errors import EXIT_UNREACHABLE, StartError
 from jiayuan.chassis.work import Work
 
 from . import store
@@ -28,7 +30,13 @@ def _reading() -> Iterator[Work]:
     engine = database.create(settings)
     try:
         with engine.connect() as conn:
+            migrations.check(conn, "ledger")
             yield Work(conn, "ledger", Clock(), store.metadata)
+    except OperationalError as error:
+        where = f"{engine.url.host}:{engine.url.port}/{engine.url.database}"
+        raise StartError(
+            EXIT_UNREACHABLE, f"the ledger's database at {where} does not answer: {error.orig}"
+        ) from None
     finally:
         engine.dispose()
 

@@ -112,6 +112,13 @@ posting: Final = Table(
         unique=True,
         postgresql_where=text("clock_id IS NOT NULL"),
     ),
+    # Two postings of an entry move the balance, the others tell; the account is summed from this alone.
+    Index(
+        "posting_moved",
+        "entry_id",
+        postgresql_include=["opening", "entered", "written_off"],
+        postgresql_where=text("opening <> 0 OR entered <> 0 OR written_off <> 0"),
+    ),
     comment="One line under an entry; nothing here is ever changed or deleted",
     info={"grants": "SELECT, INSERT"},
 )
@@ -284,7 +291,9 @@ WITH mine AS (
   FROM mine GROUP BY key
 ), moved AS (
   SELECT m.key, sum(p.opening) AS opening, sum(p.entered) AS entered, sum(p.written_off) AS written_off
-  FROM mine m JOIN posting p ON p.entry_id = m.id GROUP BY m.key
+  FROM mine m JOIN posting p ON p.entry_id = m.id
+  WHERE p.opening <> 0 OR p.entered <> 0 OR p.written_off <> 0
+  GROUP BY m.key
 )
 SELECT c.key, coalesce(m.opening, 0), coalesce(m.entered, 0), coalesce(m.written_off, 0),
        c.open, c.reversed, c.unsatisfied

@@ -100,6 +100,13 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("clock_id IS NOT NULL"),
     )
+    op.create_index(
+        "posting_moved",
+        "posting",
+        ["entry_id"],
+        postgresql_include=["opening", "entered", "written_off"],
+        postgresql_where=sa.text("opening <> 0 OR entered <> 0 OR written_off <> 0"),
+    )
     op.create_table(
         "waiting_breach",
         sa.Column("clock_id", _key(), nullable=False),
