@@ -103,8 +103,3 @@ def test_queries_tell_what_became_of_a_request(fake: Any, http: HttpProvider) ->
 
 def test_a_message_never_shows_its_address() -> None:
     assert PHONE not in repr(message())
-
-
-def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="provider_url"):
-        HttpProvider("ftp://example")

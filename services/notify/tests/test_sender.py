@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from jiayuan.chassis.errors import StartError
 from jiayuan.notify import handlers
 from jiayuan.notify.providers.base import Message
 from jiayuan.notify.providers.http import HttpProvider
@@ -512,8 +513,22 @@ def test_a_change_of_provider_is_a_new_request(rig: Rig, wall: Any, fake: Any, h
     assert notice["request_id"] != first
 
 
-@pytest.mark.parametrize("settings", [{"provider": "pigeon"}, {"provider": "http", "provider_url": "x"}])
-def test_a_provider_that_can_not_be_is_an_error(rig: Rig, settings: dict[str, str]) -> None:
-    rig.settings(**settings)
-    with pytest.raises(ValueError, match="provider"):
-        make_provider(rig.runtime)
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"provider": "pigeon"}, "sink or http"),
+        ({"provider": "http", "provider_url": "ftp://x"}, "provider_url"),
+        ({"provider": "http", "provider_url": "http://x", "stuck_seconds": 20.0}, "stuck_seconds"),
+    ],
+)
+def test_settings_that_can_not_work_stop_the_service_at_its_start(
+    rig: Rig, settings: dict[str, Any], word: str
+) -> None:
+    with pytest.raises(StartError, match=word):
+        rig.settings(**settings)
+
+
+def test_the_settings_choose_the_provider(rig: Rig, fake: Any) -> None:
+    assert isinstance(make_provider(rig.runtime), Sink)
+    rig.settings(provider="http", provider_url=fake.url)
+    assert isinstance(make_provider(rig.runtime), HttpProvider)

@@ -36,18 +36,16 @@ NO_TIME = "规定时限"
 
 
 def make_provider(runtime: Runtime) -> Provider:
-    """The provider that the settings name; ValueError when there is none of that name."""
+    """The provider that the settings name."""
     settings = _settings(runtime)
     if settings.provider == "sink":
         return Sink(runtime.work, settings.send_batch)
-    if settings.provider == "http":
-        return HttpProvider(
-            settings.provider_url,
-            settings.provider_secret,
-            timeout=settings.provider_timeout,
-            concurrency=settings.provider_concurrency,
-        )
-    raise ValueError(f"provider is {settings.provider!r}, it must be sink or http")
+    return HttpProvider(
+        settings.provider_url,
+        settings.provider_secret,
+        timeout=settings.provider_timeout,
+        concurrency=settings.provider_concurrency,
+    )
 
 
 @lru_cache(maxsize=8)

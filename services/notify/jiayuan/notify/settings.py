@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from jiayuan.chassis.config import Settings
+from jiayuan.chassis.errors import EXIT_CONFIG, StartError
 
+from .providers import http
 from .states import Pace
+
+PROVIDERS: Final = ("sink", "http")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,21 @@ class NotifySettings(Settings):
     retry_most: float = 600.0
     settle_seconds: float = 5.0
     """How long a provider gets before it is asked for a request whose answer was lost."""
+
+    def __post_init__(self) -> None:
+        """StartError (exit code 3) for what could never work, before anything is sent."""
+        if self.provider not in PROVIDERS:
+            raise StartError(
+                EXIT_CONFIG, f"provider is {self.provider!r}, it must be {' or '.join(PROVIDERS)}"
+            )
+        if self.provider == "http" and not self.provider_url.startswith(("http://", "https://")):
+            raise StartError(EXIT_CONFIG, "provider_url must be an http:// or https:// address")
+        longest = http.longest_batch(self.provider_timeout)
+        if self.provider == "http" and self.stuck_seconds <= longest:
+            raise StartError(
+                EXIT_CONFIG,
+                f"stuck_seconds must be more than {longest:g}, how long a batch of calls may take",
+            )
 
     @property
     def pace(self) -> Pace:

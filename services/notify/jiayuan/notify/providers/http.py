@@ -32,10 +32,17 @@ from .base import Message
 log = logging.getLogger("jiayuan.notify.http")
 
 _CONNECT: Final = 3.0
+_ROUNDS: Final = 4
+"""How many calls one after the other a batch may take."""
 _MOST_BYTES: Final = 64 * 1024
 _CONFIGURATION: Final = (401, 403, 404, 405)
 _STATES: Final = {"accepted": "accepted", "delivered": "delivered", "undelivered": "refused"}
 _T = TypeVar("_T")
+
+
+def longest_batch(timeout: float) -> float:
+    """How many seconds a call of `send` or `query` may take at most, with this time-out of a call."""
+    return _ROUNDS * (timeout + _CONNECT) + 1.0
 
 
 class HttpProvider:
@@ -44,12 +51,10 @@ class HttpProvider:
     name = "http"
 
     def __init__(self, url: str, secret: str = "", *, timeout: float = 5.0, concurrency: int = 8) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError("provider_url must be an http:// or https:// address")
         self._url = url.rstrip("/")
         self._timeout = timeout
         self._concurrency = concurrency
-        self.batch = concurrency * 4
+        self.batch = concurrency * _ROUNDS
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy or .netrc of the machine decides where notices go
         self._session.headers["Accept"] = "application/json"
@@ -76,17 +81,23 @@ class HttpProvider:
         def run() -> None:
             while True:
                 with lock:
-                    index, item = next(turn, (None, None))
-                if index is None or item is None:
+                    mine = next(turn, None)
+                if mine is None:
                     return
+                index, item = mine
                 outcomes[index] = call(item)
 
-        threads = [threading.Thread(target=run) for _ in range(min(self._concurrency, len(items)))]
+        workers = min(self._concurrency, len(items))
+        threads = [threading.Thread(target=run, daemon=True) for _ in range(workers)]
         for thread in threads:
             thread.start()
+        # A provider that sends a header a second outlasts every time-out of a read; it isn't waited for.
+        end = time.monotonic() + longest_batch(self._timeout)
         for thread in threads:
-            thread.join()
-        return outcomes
+            thread.join(max(0.0, end - time.monotonic()))
+        with lock:
+            turn = iter(())
+        return list(outcomes)
 
     # -- one call ----------------------------------------------------------------------------------
 
