@@ -98,6 +98,15 @@ class Rabbit:
             if connection.is_open:
                 connection.close()
 
+    @contextlib.contextmanager
+    def channel_as(self, user: str, password: str) -> Iterator[Any]:
+        """A channel with a login that need not be good."""
+        parameters = pika.URLParameters(self.uri(str(self.admin.username)))
+        parameters.credentials = pika.PlainCredentials(user, password)
+        connection = pika.BlockingConnection(parameters)
+        yield connection.channel()
+        connection.close()
+
     def bodies(self, queue: str) -> list[dict[str, Any]]:
         """Takes all messages out of a queue."""
         found: list[dict[str, Any]] = []

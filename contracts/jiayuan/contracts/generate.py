@@ -370,12 +370,11 @@ def _pretty(document: Any, *, sort: bool = False) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=sort) + "\n"
 
 
-def stale(root: Path = REPOSITORY) -> list[str]:
-    """The generated files that differ from the contracts, and schemas of events that are no more."""
-    wanted = files(root)
-    extra = {
-        p.relative_to(root).as_posix() for p in (root / "contracts/schemas").glob("*.json")
-    } - wanted.keys()
+def stale(root: Path = REPOSITORY, wanted: dict[str, str] | None = None) -> list[str]:
+    """The generated files that differ from the contracts (or `wanted`), and schemas of events that are no more."""
+    wanted = files(root) if wanted is None else wanted
+    schemas = (root / "contracts/schemas").glob("*.json")
+    extra = {p.relative_to(root).as_posix() for p in schemas} - wanted.keys()
     differs = [n for n, text in wanted.items() if not (root / n).exists() or (root / n).read_text() != text]
     return sorted([*differs, *extra])
 
@@ -393,7 +392,7 @@ def main(arguments: list[str] | None = None) -> int:
     except GoldenChanged as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    different = stale(chosen.root)
+    different = stale(chosen.root, wanted)
     for name in different:
         if chosen.check:
             sys.stderr.write(f"{name} differs from the contracts: run python -m jiayuan.contracts.generate\n")
