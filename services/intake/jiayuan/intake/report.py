@@ -93,10 +93,12 @@ def rules() -> Rules:
 
 def clean(submission: Submission, by: Rules) -> CleanReport:
     """The clean report of a submission; BadSubmission when there is none in it."""
-    content = people.mask(text.normal(submission.text))
+    plain = text.normal(submission.text)
+    content = people.mask(plain)
     problems = _problems(submission, content, by)
     if problems:
         raise BadSubmission(problems)
+    masked = content != plain
     content = text.shorten(content, text.MAX_TEXT)
     title = people.mask(text.one_line(submission.title)) if submission.title else ""
     # A title made from the text says nothing that the text hasn't said: it must not count a second time.
@@ -123,7 +125,7 @@ def clean(submission: Submission, by: Rules) -> CleanReport:
         importance=3 if signs else guess.category.importance,
         urgency=3 if signs else guess.category.urgency,
         livelihood=guess.category.livelihood,
-        masked="*" in content or "*" in title,
+        masked=masked,
     )
 
 

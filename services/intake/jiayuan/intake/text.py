@@ -58,6 +58,11 @@ _INVISIBLE: Final = re.compile(
 _TAGS: Final = re.compile("[\U000e0000-\U000e0fff]")
 # A joiner inside an emoji is part of it; anywhere else it only hides words from the classifier.
 _JOINER: Final = re.compile("(?<![\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])\u200d")
+# OpenCC leaves 著, which is a simplified character too; but outside of a few words it stands for 着, and 著火 is
+# a fire.
+_ZHE: Final = re.compile(
+    "(?<![显顯专專名原土编編巨卓昭合遗遺译譯论論拙较較新旧])著(?![名作称稱者述录錄书書])"
+)
 _BLANKS: Final = re.compile(r"[ \t]{2,}|\t")
 _EDGES: Final = re.compile(r" \n ?|\n ")
 _GAPS: Final = re.compile(r"\n{3,}")
@@ -77,6 +82,8 @@ def normal(text: str) -> str:
         if not unicodedata.is_normalized("NFC", text):
             text = unicodedata.normalize("NFC", text)
         text = _GAPS.sub("\n\n", _EDGES.sub("\n", _BLANKS.sub(" ", text)))
+    if "著" in text:
+        text = _ZHE.sub("着", text)
     # No look for traditional characters first: OpenCC takes 5 µs for 200 characters, no longer than the look.
     return _T2S.convert(text.strip())
 
