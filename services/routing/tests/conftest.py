@@ -1,0 +1,257 @@
+"""A small seeded directory, reports, and a client that speaks to the service's routes without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import NullPool, create_engine, text
+from werkzeug.routing import Map, Rule
+from werkzeug.test import EnvironBuilder
+
+from jiayuan.chassis import tokens
+from jiayuan.chassis.database import driver_url
+from jiayuan.chassis.testing.databases import Databases, Opened, WorkFor
+from jiayuan.chassis.web import Call, dispatch
+from jiayuan.chassis.work import Work
+from jiayuan.contracts import envelope, ids
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.times import iso
+from jiayuan.routing import book, directory, handlers, store
+from jiayuan.routing.imports import import_directory
+from jiayuan.routing.seed import seed
+
+T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+STREET, COMMUNITY = "350921001", "350921001001"
+
+
+class Routing:
+    """Routing on a database of its own; `at` is minutes after 09:00 of a Monday in Xiapu."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+        self.url = opened.url
+
+    def work(self, at: float = 0) -> AbstractContextManager[Work]:
+        return self.opened(T0 + timedelta(minutes=at))
+
+    def report(self, **fields: Any) -> dict[str, Any]:
+        """A report that a grid worker of COMMUNITY gets, unless `fields` say otherwise."""
+        report = {
+            "id": ids.new_id(),
+            "tracking_code": "JY-1",
+            "kind": "problem",
+            "channel": "mini_program",
+            "title": "楼道堆物",
+            "text": "楼道里堆了东西",
+            "category": {"code": "1502", "name": "犬类与宠物"},
+            "livelihood": True,
+            "importance": 2,
+            "urgency": 2,
+            "place": {"street": STREET, "community": COMMUNITY},
+            "reporter": "c1",
+            "received_at": iso(T0),
+        }
+        return {**report, **fields}
+
+    def event(self, name: str, data: dict[str, Any], source: str = "/jiayuan/intake") -> Event:
+        event = envelope.make(name, source, data, at=T0)
+        envelope.encode(event)  # what breaks the contract would never arrive
+        return event
+
+    def receive(self, *reports: dict[str, Any], at: float = 0) -> list[Event]:
+        """Takes reports; returns what was emitted."""
+        with self.work(at) as work:
+            handlers.report_received(work, [self.event("report.received", {"report": r}) for r in reports])
+            return work.emitted
+
+    def open(self, at: float = 0, **fields: Any) -> dict[str, Any]:
+        """Opens a case for a report and returns its document."""
+        return self.receive(self.report(**fields), at=at)[-1].data["case"]
+
+    def said(self, name: str, report: str, at: float, **fields: Any) -> list[Event]:
+        """What a reporter says about a report."""
+        data = {"report": report, "at": iso(T0 + timedelta(minutes=at)), **fields}
+        with self.work(at) as work:
+            handlers.about_reports(work, [self.event(name, data)])
+            return work.emitted
+
+    def breach(
+        self, case: dict[str, Any], kind: str, leg: str | None, at: float, **fields: Any
+    ) -> list[Event]:
+        """A clock has passed its limit."""
+        now = iso(T0 + timedelta(minutes=at))
+        clock = {
+            "id": ids.new_id(),
+            "kind": kind,
+            "state": "breached",
+            "case": case["id"],
+            "case_sequence": 2,
+            "leg": leg,
+            "street": case["street"],
+            "limit": 900,
+            "started_at": iso(T0),
+            "due_at": now,
+            "percent": 101,
+            "at": now,
+            **fields,
+        }
+        with self.work(at) as work:
+            handlers.clock_breached(work, [self.event("clock.breached", {"clock": clock}, "/jiayuan/sla")])
+            return work.emitted
+
+    def handled(self, case: str, unit: str, action: str, minute: float, **fields: Any) -> Work:
+        """A department's own system reports; the work says what came of it."""
+        data = {
+            "external_id": ids.new_id(),
+            "case": case,
+            "unit": unit,
+            "action": action,
+            "at": iso(T0 + timedelta(minutes=minute)),
+            **fields,
+        }
+        event = self.event("handling.reported", data, "/partners/department-systems")
+        with self.work(minute) as work:
+            handlers.handling_reported(work, [event])
+        return work
+
+    def move(self, case: str, leg: str, action: str, at: float) -> list[Event]:
+        """An assignee's move, as the API does it."""
+        with self.work(at) as work:
+            moving = handlers.Moving(work, [case])
+            now, note = work.now, "不归我管" if action == "return" else None
+            moves = handlers.move(action, moving.cases[case], leg, "me", now, note, (), book.of(work))
+            if moves:
+                moving.take(moves[-1].case, moves)
+            moving.save()
+            assert store.read_case(work, case) is not None
+            return work.emitted
+
+    def case(self, id_: str) -> dict[str, Any]:
+        """The case's document as stored."""
+        with self.opened() as work:
+            found: Any = work.execute(
+                'SELECT state_doc, sequence FROM "case" WHERE id::text = :i', i=id_
+            ).one()
+            case = store.read_case(work, id_)
+            assert case is not None
+            assert case.sequence == found[1]
+            return found[0]
+
+    def rows(self, sql: str, **parameters: Any) -> list[Any]:
+        with self.opened() as work:
+            return list(work.execute(sql, **parameters))
+
+
+def small_directory() -> dict[str, Any]:
+    """Three communities of the first street and one of the second, 12 grids, 60 people, all units."""
+    places = directory.bundled("places")
+    places["streets"] = [
+        {**s, "communities": s["communities"][:n]} for s, n in zip(places["streets"], (3, 1), strict=False)
+    ]
+    return seed(places, directory.bundled("units")["units"], 12, 60)
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    """The small directory as a document."""
+    return small_directory()
+
+
+def _with_directory(opened: Opened) -> Routing:
+    with opened() as work:
+        import_directory(work, opened.runtime.sealer, small_directory(), "test")
+    return Routing(opened)
+
+
+@pytest.fixture
+def opened(work_for: WorkFor) -> Opened:
+    """Routing's database without a directory, for this test alone."""
+    return work_for("routing")
+
+
+@pytest.fixture
+def own(opened: Opened) -> Routing:
+    """Routing with the small directory on a database for this test alone: tests that change the directory."""
+    return _with_directory(opened)
+
+
+@pytest.fixture(scope="session")
+def shared(databases: Databases) -> Iterator[Routing]:
+    """Routing with the small directory on a database that tests share: making one takes a second or two."""
+    opened = Opened("routing", databases.fresh("routing"))
+    yield _with_directory(opened)
+    opened.close()
+
+
+_EMPTIED = '"case", case_report, leg, case_step, handling, inbox, outbox, dead_letter'
+
+
+@pytest.fixture
+def routing(shared: Routing, databases: Databases) -> Routing:
+    """Routing with the small directory and nothing else."""
+    admin = create_engine(driver_url(databases.admin(shared.url)), poolclass=NullPool)
+    with admin.begin() as conn:
+        conn.execute(text(f"TRUNCATE {_EMPTIED}"))
+        conn.execute(text("UPDATE turn SET given = 0, last_given = '1970-01-01 00:00Z'"))
+    shared.opened.clock.time = T0
+    with shared.opened() as work:
+        book.forget(work)
+    return shared
+
+
+@pytest.fixture
+def replica(routing: Routing) -> Iterator[Routing]:
+    """A second process on the database of `routing`."""
+    opened = Opened("routing", routing.url)
+    yield Routing(opened)
+    opened.close()
+
+
+class Client:
+    """Calls the service's routes with tokens, as the web server would."""
+
+    def __init__(self, opened: Opened) -> None:
+        from jiayuan.routing.service import RoutingService
+
+        self.opened = opened
+        self.service = RoutingService()
+        self.service.delivery = opened.runtime  # type: ignore[assignment]
+        entrypoints = [
+            (e, method)
+            for name in dir(RoutingService)
+            for method in [getattr(self.service, name)]
+            for e in getattr(method, "nameko_entrypoints", ())
+            if hasattr(e, "get_url_rule")
+        ]
+        self._methods = {id(e): (e, method) for e, method in entrypoints}
+        self.map = Map([Rule(e.url, methods=[e.method], endpoint=id(e)) for e, _ in entrypoints])
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, who: str = "", role: str = "", **claims: str
+    ) -> tuple[int, dict[str, Any]]:
+        headers: list[tuple[str, str]] = []
+        if role:
+            secret = self.opened.settings.token_secret
+            token = tokens.issue(secret, who or role, (role,), **claims)  # type: ignore[arg-type]
+            headers.append(("Authorization", f"Bearer {token}"))
+        path, _, query = path.partition("?")
+        data = orjson.dumps(body) if body is not None else None
+        builder = EnvironBuilder(path=path, query_string=query, method=method, headers=headers, data=data)
+        call = Call(builder.get_environ())
+        endpoint, values = self.map.bind("localhost").match(path, method=method)
+        entrypoint, run = self._methods[endpoint]
+        response = dispatch(
+            values, call, run, self.opened.settings, entrypoint.roles, entrypoint.url, "routing"
+        )
+        return response.status_code, orjson.loads(response.get_data())
+
+
+@pytest.fixture
+def client(routing: Routing) -> Client:
+    """The service's routes."""
+    return Client(routing.opened)
