@@ -18,6 +18,7 @@ from jiayuan.notify.providers.http import HttpProvider
 from jiayuan.notify.providers.sink import Sink
 from jiayuan.notify.sender import Sender, make_provider
 from jiayuan.notify.states import Outcome
+from jiayuan.notify.templates import Templates
 
 pytestmark = pytest.mark.store
 
@@ -257,6 +258,16 @@ def test_a_reporter_who_left_no_contact_is_suppressed_at_once(rig: Rig) -> None:
     rig.handle(rig.events.report())
     rig.sender().turn()
     assert (rig.rows()[0]["state"], rig.rows()[0]["reason"]) == ("suppressed", "no_contact")
+
+
+def test_a_notice_whose_template_is_gone_costs_only_itself(rig: Rig) -> None:
+    rig.reports(2)
+    sender = rig.sender()
+    held = {"code": "received", "version": 1, "text": "{link}"}
+    sender._templates = Templates({"version": "0", "signature": "【家园】", "templates": [held]})
+    rig.handle(rig.events.case("case.answered", 4, reporters=(("r0", "c0"),)))
+    sender.turn()
+    assert rig.states() == ["delivered", "delivered", "suppressed"]
 
 
 def test_a_contact_that_can_not_be_opened_is_put_off_until_the_key_is_there(rig: Rig, wall: Any) -> None:

@@ -140,6 +140,9 @@ class Sender:
             return "sealed"
         if not address:
             return "no_contact"
+        if row["template"] not in self._templates:
+            log.error("a notice names a template that this build doesn't hold", extra={"notice": row["id"]})
+            return "no_template"
         template = self._templates.get(row["template"], row["template_version"])
         try:
             text = self._templates.render(template, self._facts(row, numbers))

@@ -31,7 +31,7 @@ class NotifySettings(Settings):
     send_batch: int = 200
     give_up_hours: float = 72.0
     """How long a notice may wait for its recipient to be known, or for its provider."""
-    stuck_seconds: float = 120.0
+    stuck_seconds: float = 45.0
     """After this long a submitted notice without a recorded answer counts as unknown; longer than any call."""
     wait_most: float = 60.0
     retry_first: float = 2.0

@@ -58,7 +58,10 @@ class HttpProvider:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy or .netrc of the machine decides where notices go
         self._session.headers["Accept"] = "application/json"
-        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=concurrency, max_retries=0)
+        # Sends and queries may run at a time.
+        adapter = requests.adapters.HTTPAdapter(
+            pool_connections=1, pool_maxsize=2 * concurrency, max_retries=0
+        )
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         if secret:
