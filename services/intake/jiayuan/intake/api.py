@@ -33,6 +33,7 @@ _STAFF: Final = (
     "operator",
     "service",
 )
+FIND: Final = ("county", "operator", "service")
 _WHOLE_COUNTY: Final = ("county", "operator", "service", "unit_clerk")
 Answer = tuple[int, dict[str, Any]]
 
@@ -95,6 +96,16 @@ def _place(
         "evidence": evidence,
         "confidence": confidence,
     }
+
+
+def find(delivery: Any, call: Any) -> dict[str, Any]:
+    """`GET /reports?tracking_code=…`: the id of that report, for those who work for the whole county."""
+    code = report.read_code(call.args.get("tracking_code") or "")
+    with delivery.work() as work:
+        found = store.id_of_code(work, code) if code else None
+    if found is None:
+        raise Problem(404, "No such report", "there is no report with this tracking code")
+    return {"id": found}
 
 
 def show(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:

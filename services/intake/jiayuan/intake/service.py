@@ -34,6 +34,11 @@ class IntakeService(Service):
         """A new report."""
         return api.submit(self.delivery, call)
 
+    @http("GET", "/reports", roles=api.FIND)
+    def find(self, call: Any) -> Any:
+        """A report by its tracking code, for staff whom somebody tells it."""
+        return api.find(self.delivery, call)
+
     @http("GET", "/reports/<string:report>")
     def show(self, call: Any, report: str) -> Any:
         """A report, for whoever has its tracking code, and for staff."""

@@ -163,6 +163,12 @@ def one(work: Work, id_: str, *, lock: bool = False) -> Row[Any] | None:
     return work.execute(_ONE + (" FOR UPDATE" if lock else ""), id=id_).first()
 
 
+def id_of_code(work: Work, code: str) -> str | None:
+    """The id of the report with that tracking code."""
+    found = work.execute("SELECT id FROM report WHERE tracking_code = :code", code=code).first()
+    return str(found[0]) if found is not None else None
+
+
 def supplements(work: Work, id_: str) -> list[Row[Any]]:
     """What the reporter added: text, at; oldest first."""
     return list(work.execute("SELECT text, at FROM supplement WHERE report = :id ORDER BY sequence", id=id_))
