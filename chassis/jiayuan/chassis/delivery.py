@@ -273,4 +273,9 @@ def _salvage(body: bytes) -> dict[str, str]:
         return {}
     if not isinstance(document, dict):
         return {}
-    return {k: v for k in ("id", "type") if isinstance(v := document.get(k), str) and v}
+    # Control characters would make the outcome itself unwritable, and the message a poison.
+    return {k: _printable(v) for k in ("id", "type") if isinstance(v := document.get(k), str) and v}
+
+
+def _printable(value: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value)

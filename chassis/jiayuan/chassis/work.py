@@ -186,8 +186,8 @@ class Work:
     ) -> None:
         """Sends an outcome to a partner's queue; the dead-letter path uses it when there is no event."""
         data = {
-            "message": message[:128],
-            "type": type_[:128],
+            "message": message[:256],
+            "type": type_[:256],
             "outcome": outcome,
             "result": result,
             "problems": [
@@ -197,7 +197,7 @@ class Work:
             "at": iso(self.now),
         }
         event = envelope.make(
-            OUTCOME.name, self._source, data, at=self.now, subject=message[:128], cause=cause
+            OUTCOME.name, self._source, data, at=self.now, subject=message[:256], cause=cause
         )
         # A partner that has left has no queue; that mustn't hold up anything, and the row tells anyway.
         self._send(event, names.OUTCOMES_EXCHANGE, partner, False)
