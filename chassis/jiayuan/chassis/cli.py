@@ -18,7 +18,7 @@ from .errors import StartError
 
 
 class _Commands(click.Group):
-    """The chassis' commands and those of the services that are installed; found when asked for."""
+    """The chassis' commands and those of the packages that are installed; found when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self._of_services()})
@@ -28,13 +28,13 @@ class _Commands(click.Group):
 
     def _of_services(self) -> dict[str, click.Command]:
         found: dict[str, click.Command] = {}
-        for service in SERVICES:
+        for package in (*SERVICES, "local"):
             try:
-                present = importlib.util.find_spec(f"jiayuan.{service}.cli")
+                present = importlib.util.find_spec(f"jiayuan.{package}.cli")
             except ModuleNotFoundError:
                 continue
             if present:
-                for command in importlib.import_module(f"jiayuan.{service}.cli").COMMANDS:
+                for command in importlib.import_module(f"jiayuan.{package}.cli").COMMANDS:
                     assert command.name
                     found[command.name] = command
         return found
