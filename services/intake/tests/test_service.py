@@ -1,0 +1,142 @@
+"""Intake as a process of its own, on a real broker and database: by HTTP, by file and from the bus."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy import text as sql
+
+from jiayuan.chassis.database import driver_url
+from jiayuan.chassis.testing.brokers import Broker
+from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET
+from jiayuan.contracts.publisher import Publisher
+
+pytestmark = pytest.mark.bus
+
+
+def _until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < end, f"not within {timeout:g} s: {what}"
+        time.sleep(0.05)
+    return value
+
+
+class Running:
+    """The process, its address and its database."""
+
+    def __init__(self, address: str, environment: dict[str, str], engine: Engine, log: Path) -> None:
+        self.address, self.environment, self.engine, self.log = address, environment, engine, log
+
+    def call(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        request = urllib.request.Request(
+            self.address + path,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={"Content-Type": "application/json", **headers},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return response.status, json.loads(response.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+
+    def ready(self) -> bool:
+        try:
+            return self.call("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def count(self, table: str) -> int:
+        with self.engine.connect() as conn:
+            return int(conn.execute(sql(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+@pytest.fixture
+def running(broker: Broker, database: Callable[[str], str], tmp_path: Path) -> Iterator[Running]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = database("intake")
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
+        "JIAYUAN_AMQP_URI": broker.uri("intake"),
+        "JIAYUAN_DATABASE_URL": url,
+        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
+        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
+        "JIAYUAN_HTTP_PORT": str(port),
+    }
+    log = tmp_path / "intake.log"
+    engine = create_engine(driver_url(url), poolclass=NullPool)
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jiayuan.chassis.cli", "run", "intake"],
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        running = Running(f"http://127.0.0.1:{port}", environment, engine, log)
+        _until(lambda: process.poll() is not None or running.ready(), "intake is ready")
+        assert process.poll() is None, log.read_text()
+        yield running
+    finally:
+        process.terminate()
+        process.wait(30)
+        engine.dispose()
+
+
+def test_three_ways_in(running: Running, broker: Broker, tmp_path: Path) -> None:
+    body = {"text": "龍津社區聽雨街路燈壞了", "contact": {"phone": "13800138000"}}
+    status, made = running.call("/reports", body, **{"Idempotency-Key": "k"})
+    assert status == 201
+    assert running.call("/reports", body, **{"Idempotency-Key": "k"}) == (200, made)
+    assert running.call(f"/reports/{made['id']}?code={made['tracking_code']}")[0] == 200
+    assert running.call(f"/reports/{made['id']}")[0] == 404
+
+    with Publisher(broker.uri("hotline-12345"), attempts=3) as partner:
+        sent = {"external_id": "H1", "text": "西关社区井盖没了", "contact": {"phone": "13900139000"}}
+        first = partner.report_submitted(sent)
+        again = partner.report_submitted(sent)
+        wrong = partner.report_submitted({"external_id": "H2", "text": "路灯", "category": "9999"})
+        came: dict[str | None, Any] = {}
+        for outcome in partner.outcomes(timeout=30):
+            came[outcome.message] = outcome
+            if len(came) == 3:
+                break
+    assert [came[r.id].outcome for r in (first, again, wrong)] == ["accepted", "duplicate", "rejected"]
+    assert came[first.id].result == came[again.id].result
+    assert came[wrong.id].problems[0].field == "data.category"
+
+    file = tmp_path / "信箱.csv"
+    file.write_text("内容\n东关社区停水\n东关村停电\n", encoding="utf-8-sig")
+    for expected in ("2 taken in", "2 there already"):
+        done = subprocess.run(
+            [sys.executable, "-m", "jiayuan.chassis.cli", "import", str(file)],
+            env=running.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+
+    assert running.count("report") == 4
+    # Everything is published, what the command line left in the outbox too, and nobody's number is in a log.
+    _until(lambda: running.count("outbox") == 0, "the outbox is empty")
+    waiting = {"jiayuan.routing.live": 2, "jiayuan.routing.bulk": 2, "jiayuan.notify.live": 2}
+    assert {queue: broker.depth(queue) for queue in waiting} == waiting
+    assert "1380013" not in running.log.read_text()
+    assert "1390013" not in running.log.read_text()
