@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,10 @@ class Running:
     def count(self, table: str) -> int:
         with self.engine.connect() as conn:
             return int(conn.execute(sql(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def _depths(broker: Broker, queues: Iterable[str]) -> dict[str, int]:
+    return {queue: broker.queue(queue).get("messages", 0) for queue in queues}
 
 
 @pytest.fixture
@@ -137,6 +141,6 @@ def test_three_ways_in(running: Running, broker: Broker, tmp_path: Path) -> None
     # Everything is published, what the command line left in the outbox too, and nobody's number is in a log.
     _until(lambda: running.count("outbox") == 0, "the outbox is empty")
     waiting = {"jiayuan.routing.live": 2, "jiayuan.routing.bulk": 2, "jiayuan.notify.live": 2}
-    assert {queue: broker.depth(queue) for queue in waiting} == waiting
+    _until(lambda: _depths(broker, waiting) == waiting, f"the queues hold {waiting}")
     assert "1380013" not in running.log.read_text()
     assert "1390013" not in running.log.read_text()
