@@ -234,8 +234,16 @@ def test_a_ladder_with_rungs_missing() -> None:
     assert check(moves).live_legs[0].assignee == cases.desk_of("350921001")
 
 
-@pytest.mark.parametrize("state", [s for s in LEG_STATES if s != "offered"])
-def test_a_breach_after_the_leg_was_taken_does_nothing(state: str) -> None:
+def test_whoever_accepted_and_did_not_answer_keeps_the_leg_and_the_street_looks_over_it() -> None:
+    moves = cases.raise_step(a_case(a_leg(state="accepted")), "L1", LADDER, "routing", at(15), RESPONSES)
+    assert [(leg.kind, leg.state) for leg in check(moves).live_legs] == [
+        ("handle", "accepted"),
+        ("supervise", "offered"),
+    ]
+
+
+@pytest.mark.parametrize("state", [s for s in LEG_STATES if s not in ("offered", "accepted")])
+def test_a_breach_after_the_leg_was_answered_does_nothing(state: str) -> None:
     assert cases.raise_step(a_case(a_leg(state=state)), "L1", LADDER, "routing", at(15), RESPONSES) == ()
 
 

@@ -295,12 +295,13 @@ def test_up_the_ladder_to_the_street(routing: Any) -> None:
     assert [r[0] for r in roles] == ["worker", "leader", "chief"]
 
 
-def test_a_breach_after_acceptance_does_nothing(routing: Any) -> None:
+def test_a_breach_after_the_answer_does_nothing(routing: Any) -> None:
     case = routing.open()
     leg = case["legs"][0]["id"]
-    routing.move(case["id"], leg, "accept", 14)
+    routing.move(case["id"], leg, "accept", 13)
+    routing.move(case["id"], leg, "answer", 14)
     assert routing.breach(case, "response", leg, 15) == []
-    assert routing.rows('SELECT sequence FROM "case"') == [(3,)]
+    assert routing.rows('SELECT sequence FROM "case"') == [(4,)]
 
 
 def test_a_breach_delivered_twice_raises_once(routing: Any, replica: Any) -> None:

@@ -518,15 +518,21 @@ def raise_step(
     at: datetime,
     response_limits: Mapping[str, int | None],
 ) -> Moves:
-    """Nobody accepted the leg in time: it goes one rung up; a unit keeps its leg and the desk looks over it.
+    """The leg was not answered in time: it goes one rung up. Whoever has accepted it keeps it, and so does a unit:
+    then the street's desk looks over it.
 
     `ladder` are the rungs above the leg's person, lowest first, the desk last; `response_limits` by level.
-    Nothing happens when the leg was taken in the meantime, or at the desk, above which there is nobody.
+    Nothing happens when the leg was answered in the meantime, or at the desk, above which there is nobody.
     """
     leg = case.leg(leg_id)
-    if leg is None or leg.state != "offered" or case.state in OVER or leg.assignee.type == "desk":
+    if (
+        leg is None
+        or leg.state not in ("offered", "accepted")
+        or case.state in OVER
+        or leg.assignee.type == "desk"
+    ):
         return ()
-    if leg.assignee.type == "unit":
+    if leg.assignee.type == "unit" or leg.state == "accepted":
         return supervise(case, leg_id, actor, at, response_limits.get("street"))
     rung = next((r for r in ladder if r.step > leg.step and r.assignee != leg.assignee), None)
     if rung is None:
