@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -258,12 +258,13 @@ def test_nested_demands_are_thorough_too() -> None:
 # --- times
 
 
+ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
 @QUICK
-@given(
-    st.datetimes(timezones=st.timezones(), min_value=datetime(1900, 1, 2), max_value=datetime(2999, 12, 30))
-)
+@given(st.datetimes(timezones=ZONES, min_value=datetime(1900, 1, 2), max_value=datetime(2999, 12, 30)))
 def test_times_come_back(at: datetime) -> None:
-    assert parse(iso(at)) == at.astimezone(UTC)
+    assert parse(iso(at)) == at
     assert iso(at).endswith("Z")
 
 

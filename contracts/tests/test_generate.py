@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from jiayuan.contracts import generate, names, topology
+from jiayuan.contracts import envelope, generate, names, publisher, topology
 from jiayuan.contracts.registry import EVENTS, INBOUND_EVENTS
 
 pytestmark = pytest.mark.unit
@@ -138,3 +140,44 @@ def test_the_definitions_hold_no_password() -> None:
         p.name for p in topology.PARTNERS
     ]
     assert all(u["password_hash"] == "" and "password" not in u for u in users)
+
+
+# --- docs/integrators.md
+
+
+PAGE = (generate.REPOSITORY / generate.INTEGRATORS).read_text()
+
+
+def test_the_pages_examples_work() -> None:
+    (python,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    compile(python, "integrators.md", "exec")
+    (body,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    assert envelope.decode(body, names.CONTENT_TYPE, exchange=names.INBOUND_EXCHANGE, user_id="hotline-12345")
+
+
+def test_the_pages_numbers_are_the_codes() -> None:
+    for number in (
+        f"{names.MAX_EVENT_BYTES:,} bytes",
+        f"tried {topology.DELIVERY_LIMIT} times",
+        f"{topology.MAX_LENGTH:,} messages a queue",
+        f"{topology.OUTCOME_TTL_MS // 86_400_000} days, at most {topology.OUTCOME_MAX_LENGTH:,}",
+        f"up to {publisher.IN_FLIGHT:,} in flight",
+    ):
+        assert number in PAGE, number
+    defaults = {n: p.default for n, p in inspect.signature(publisher.Publisher).parameters.items()}
+    assert f"tries {defaults['attempts']} times" in PAGE
+    assert f"at most {defaults['timeout']:g} s for the connection" in PAGE
+    pauses = [
+        min(defaults["longest_pause"], defaults["pause"] * 2**n) for n in range(defaults["attempts"] - 1)
+    ]
+    assert "| pause of at most, s | " + " | ".join(f"{p:g}" for p in pauses) + " |" in PAGE
+
+
+def test_the_page_knows_every_error() -> None:
+    kinds = [
+        k for k in vars(publisher).values() if isinstance(k, type) and issubclass(k, publisher.PublishError)
+    ]
+    for kind in kinds:
+        assert kind is publisher.PublishError or f"| `{kind.__name__}` |" in PAGE
+    for bad in envelope.BadEvent.__subclasses__():
+        assert f"| `{bad.reason}` |" in PAGE
