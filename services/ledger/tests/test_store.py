@@ -59,6 +59,16 @@ def admin(opened: Opened, databases: Databases) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def kept(databases: Databases, stories: Any) -> Iterator[Opened]:
+    """An account with one entry and its six postings, for tests that must not be able to change it."""
+    replica = Opened("ledger", databases.fresh("ledger"))
+    take(replica, stories.usual(stories.Story()).events)
+    yield replica
+    replica.close()
+    databases.forget(replica.url)
+
+
 def take(opened: Opened, events: Sequence[Event]) -> None:
     """Delivers events as one batch, as the host does."""
     messages = [Message(encode(e), names.CONTENT_TYPE, names.EVENTS_EXCHANGE, e.routing_key) for e in events]
@@ -122,7 +132,8 @@ def test_a_case_is_entered_posted_and_written_off(opened: Opened, stories: Any) 
 def test_other_cases_cost_nothing(opened: Opened, stories: Any) -> None:
     statements: list[str] = []
     event.listen(opened.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    take(opened, stories.usual(stories.Story(livelihood=False)).events)
+    warned = decode(next((GOLDEN / "clock.warned").glob("*.json")).read_bytes(), names.CONTENT_TYPE)
+    take(opened, [*stories.usual(stories.Story(livelihood=False)).events, warned])
     assert statements == []
     assert figures(opened) == []
 
@@ -340,9 +351,8 @@ def refused(engine: Engine, *statements: str) -> str | None:
 
 
 @pytest.mark.parametrize("statement", [*_TAMPERING, "DELETE FROM entry", "DROP TABLE posting"])
-def test_the_service_has_no_right_to_change_postings(opened: Opened, stories: Any, statement: str) -> None:
-    take(opened, stories.usual(stories.Story()).events)
-    assert refused(opened.engine, statement) == "42501"  # insufficient privilege
+def test_the_service_has_no_right_to_change_postings(kept: Opened, statement: str) -> None:
+    assert refused(kept.engine, statement) == "42501"  # insufficient privilege
 
 
 @pytest.mark.parametrize(
@@ -354,25 +364,24 @@ def test_the_service_has_no_right_to_change_postings(opened: Opened, stories: An
         "CREATE OR REPLACE FUNCTION posting_is_append_only() RETURNS trigger LANGUAGE sql AS ''",
     ],
 )
-def test_the_service_cannot_silence_the_trigger(opened: Opened, statement: str) -> None:
-    assert refused(opened.engine, statement) == "42501"
+def test_the_service_cannot_silence_the_trigger(kept: Opened, statement: str) -> None:
+    assert refused(kept.engine, statement) == "42501"
 
 
 @pytest.mark.parametrize("statement", _TAMPERING)
 @pytest.mark.parametrize("silently", [False, True])
 def test_a_trigger_refuses_it_to_the_administrator_too(
-    opened: Opened, admin: Engine, stories: Any, statement: str, silently: bool
+    kept: Opened, databases: Databases, statement: str, silently: bool
 ) -> None:
-    take(opened, stories.usual(stories.Story()).events)
+    engine = create_engine(driver_url(databases.admin(kept.url)), poolclass=NullPool)
     before = ["SET LOCAL session_replication_role = replica"] if silently else []
-    assert refused(admin, *before, statement) == "23001"  # restrict violation
-    assert rows(opened, "SELECT count(*) FROM posting") == [(6,)]
+    assert refused(engine, *before, statement) == "23001"  # restrict violation
+    assert rows(kept, "SELECT count(*) FROM posting") == [(6,)]
 
 
-def test_the_service_may_add_postings(opened: Opened, stories: Any) -> None:
-    take(opened, stories.usual(stories.Story()).events)
+def test_the_service_may_read_and_add_postings(kept: Opened) -> None:
     assert rows(
-        opened,
+        kept,
         "SELECT privilege_type FROM information_schema.role_table_grants "
         "WHERE table_name = 'posting' AND grantee = current_user ORDER BY 1",
     ) == [("INSERT",), ("SELECT",)]
@@ -441,7 +450,7 @@ def test_two_replicas_that_open_the_same_entry(opened: Opened, other: Opened, st
         done.set()
 
     with opened() as work:
-        handlers.case_changed(work, story.events[:3])
+        handlers.record(work, story.events[:3])
         thread = threading.Thread(target=second)
         thread.start()
         wait_for_a_waiter(opened)
@@ -468,7 +477,7 @@ def test_a_batch_takes_six_statements(opened: Opened, stories: Any) -> None:
     statements: list[str] = []
     event.listen(opened.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     with opened() as work:
-        handlers.case_changed(
+        handlers.record(
             work, [e for s in told[:10] for e in s.events[3:]] + [e for s in told[10:] for e in s.events]
         )
     assert len(statements) == 6, statements

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
-from jiayuan.chassis.work import Work, on
+from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
 
 from . import store
@@ -14,51 +14,51 @@ from .entry import Entry, Posted, breach, enter, post
 
 SETTLED_AT_ONCE: Final = 500
 
+Grouped = Mapping[str, list[Event]]  # by case
+
 _by_sequence = attrgetter("sequence")
 
 
-def case_changed(work: Work, events: Sequence[Event]) -> None:
-    """Posts steps of livelihood cases; the first one seen of a case, whichever it is, opens its entry.
+def record(work: Work, events: Sequence[Event]) -> None:
+    """Posts steps of livelihood cases and deadlines that passed.
 
-    New entries are inserted first, in the order of their ids (which follow from the cases), then known ones are
-    locked, in the same order: two replicas can wait for each other, but not in a circle.
+    The first step seen of a case, whichever it is, opens its entry. A breach of a case without an entry is kept,
+    in case the entry still comes.
+
+    Both kinds of events are one handler's, so that a transaction locks entries once: it inserts new entries in
+    the order of their ids (which follow from the cases), then what it keeps, then it locks known entries in the
+    order of their ids. Two replicas can wait for each other, but never in a circle.
     """
-    steps = _by_case(events)
-    posted: list[Posted] = []
-    known = store.cases_entered(work, list(steps))
-    opened = {case: enter(of_case) for case, of_case in steps.items() if case not in known}
-    if opened:
-        mine = store.insert_entries(work, [new for new, _ in opened.values()])
-        for case in mine:
-            posted += opened[case][1]
-        known = steps.keys() - mine
-    if known:
-        posted += _post_known(work, {case: steps[case] for case in known})
+    steps = _by_case(e for e in events if e.name.startswith("case."))
+    breaches = _by_case_and_clock(e for e in events if e.name == "clock.breached")
+    known = store.cases_entered(work, list({*steps, *breaches}))
+    opened = {
+        case: _enter(of_case, breaches.get(case, ())) for case, of_case in steps.items() if case not in known
+    }
+    mine = store.insert_entries(work, [new for new, _ in opened.values()]) if opened else set()
+    store.keep_breaches(
+        work, [e for c, of in breaches.items() if c not in known and c not in steps for e in of]
+    )
+    posted = [p for case in opened if case in mine for p in opened[case][1]]
+    there = (known | steps.keys()) - mine
+    posted += _post_known(work, there, steps, breaches)
     _append(work, posted)
-
-
-def clock_breached(work: Work, events: Sequence[Event]) -> None:
-    """Posts deadlines that passed; those of cases without an entry are kept, in case the entry still comes."""
-    breaches: dict[tuple[str, int], Event] = {}
-    for event in events:
-        breaches.setdefault((event.data["clock"]["id"], event.sequence), event)
-    known = store.cases_entered(work, list({e.data["clock"]["case"] for e in breaches.values()}))
-    # What is kept is written before any entry is locked, so that `settle` and this can't wait in a circle.
-    store.keep_breaches(work, [e for e in breaches.values() if e.data["clock"]["case"] not in known])
-    _post_breaches(work, [e for e in breaches.values() if e.data["clock"]["case"] in known])
 
 
 def settle(work: Work, days: float) -> bool:
     """Posts kept breaches whose entry has come and drops old ones; True when there may be more."""
     taken = store.take_breaches(work, SETTLED_AT_ONCE)
-    _post_breaches(work, taken)
+    breaches = _by_case_and_clock(taken)
+    _append(work, _post_known(work, breaches.keys(), {}, breaches))
     store.drop_breaches(work, days)
     return len(taken) == SETTLED_AT_ONCE
 
 
-def is_livelihood(event: Event) -> bool:
-    """Whether a case belongs in the account."""
-    return event.data["case"]["livelihood"] is True
+def concerns(event: Event) -> bool:
+    """Whether an event may be the ledger's; whose case a breach is of, only the database knows."""
+    if event.name.startswith("case."):
+        return event.data["case"]["livelihood"] is True
+    return event.name == "clock.breached"
 
 
 def _by_case(events: Iterable[Event]) -> dict[str, list[Event]]:
@@ -73,35 +73,43 @@ def _by_case(events: Iterable[Event]) -> dict[str, list[Event]]:
     return steps
 
 
-def _post_known(work: Work, steps: dict[str, list[Event]]) -> list[Posted]:
-    entries = store.lock_entries(work, list(steps))
+def _by_case_and_clock(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """By case, each breach (clock, its sequence) once."""
+    once: dict[tuple[str, int], Event] = {}
+    for event in events:
+        once.setdefault((event.data["clock"]["id"], event.sequence), event)
+    breaches: dict[str, list[Event]] = {}
+    for event in once.values():
+        breaches.setdefault(event.data["clock"]["case"], []).append(event)
+    return breaches
+
+
+def _enter(steps: Sequence[Event], breaches: Iterable[Event]) -> tuple[Entry, list[Posted]]:
+    entry, posted = enter(steps)
+    return entry, posted + [breach(entry, event) for event in breaches]
+
+
+def _post_known(work: Work, cases: Iterable[str], steps: Grouped, breaches: Grouped) -> list[Posted]:
+    entries = store.lock_entries(work, list(cases))
     # What is newer than everything seen can't have been posted; only for the late must one look.
-    late = [e.id for case, e in entries.items() if steps[case][0].sequence <= e.case_sequence]
+    late = [
+        e.id for case, e in entries.items() if case in steps and steps[case][0].sequence <= e.case_sequence
+    ]
     seen = store.steps_posted(work, late) if late else {}
+    clocks = [event.data["clock"]["id"] for case in entries for event in breaches.get(case, ())]
+    told = store.breaches_posted(work, clocks) if clocks else set()
     posted: list[Posted] = []
     changed: list[Entry] = []
     for case, entry in entries.items():
-        new = post(entry, steps[case], seen.get(entry.id, set()))
+        new = post(entry, steps.get(case, ()), seen.get(entry.id, set()))
+        for event in breaches.get(case, ()):
+            if (event.data["clock"]["id"], event.sequence) not in told:
+                new.append(breach(entry, event))
         if new:
             posted += new
             changed.append(entry)
     store.update_entries(work, changed)
     return posted
-
-
-def _post_breaches(work: Work, events: Sequence[Event]) -> None:
-    if not events:
-        return
-    entries = store.lock_entries(work, list({e.data["clock"]["case"] for e in events}))
-    done = store.breaches_posted(work, [e.data["clock"]["id"] for e in events])
-    posted = [
-        breach(entries[e.data["clock"]["case"]], e)
-        for e in events
-        if (e.data["clock"]["id"], e.sequence) not in done
-    ]
-    changed = {p.row["entry_id"] for p in posted}
-    store.update_entries(work, [e for e in entries.values() if e.id in changed])
-    _append(work, posted)
 
 
 def _append(work: Work, posted: Sequence[Posted]) -> None:
@@ -117,7 +125,4 @@ def _append(work: Work, posted: Sequence[Posted]) -> None:
         )
 
 
-HANDLERS: Final[list[Any]] = [
-    on("case.*", case_changed, wants=is_livelihood),
-    on("clock.breached", clock_breached),
-]
+HANDLERS: Final[list[Handler]] = [on("*.*", record, wants=concerns)]
