@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,29 @@ class _Commands(click.Group):
         return found
 
 
+def _from_environment(name: str) -> str | None:
+    """A variable's value, or that of the file named by `<name>_FILE`, or None; StartError 3 when unreadable."""
+    path = os.environ.get(f"{name}_FILE")
+    if name in os.environ or path is None:
+        return os.environ.get(name)
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise StartError(3, f"{name}_FILE can't be read: {error}") from None
+
+
+def _address(name: str) -> Callable[[], str]:
+    """The default of an option that holds an administrator's login: from the environment."""
+
+    def default() -> str:
+        value = _from_environment(name)
+        if not value:
+            raise StartError(3, f"set {name} or {name}_FILE, or give the option")
+        return value
+
+    return default
+
+
 @click.group(cls=_Commands)
 @click.version_option(package_name="jiayuan-chassis")
 def cli() -> None:
@@ -65,7 +89,9 @@ def run(service: str, roles: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("services", nargs=-1, type=click.Choice(SERVICES))
 @click.option(
-    "--admin-url", envvar="DATABASE_ADMIN_URL", required=True, help="PostgreSQL as an administrator."
+    "--admin-url",
+    default=_address("DATABASE_ADMIN_URL"),
+    help="PostgreSQL as an administrator; by default DATABASE_ADMIN_URL or …_FILE.",
 )
 def migrate(services: tuple[str, ...], admin_url: str) -> None:
     """Create database and role of services, bring them to this build's migration, set the grants.
@@ -90,10 +116,15 @@ def broker() -> None:
     """The broker's topology."""
 
 
-@broker.command("import")
-@click.option(
-    "--management-url", envvar="AMQP_MANAGEMENT_URL", required=True, help="With an administrator's login."
+_MANAGEMENT = click.option(
+    "--management-url",
+    default=_address("AMQP_MANAGEMENT_URL"),
+    help="With an administrator's login; by default AMQP_MANAGEMENT_URL or …_FILE.",
 )
+
+
+@broker.command("import")
+@_MANAGEMENT
 @click.option("--vhost", default="jiayuan", show_default=True)
 @click.option("--passwords", type=click.Path(path_type=Path, exists=True), help="JSON: user → password.")
 def broker_import(management_url: str, vhost: str, passwords: Path | None) -> None:
@@ -111,7 +142,7 @@ def broker_import(management_url: str, vhost: str, passwords: Path | None) -> No
 
 
 @broker.command("check")
-@click.option("--management-url", envvar="AMQP_MANAGEMENT_URL", required=True)
+@_MANAGEMENT
 @click.option("--vhost", default="jiayuan", show_default=True)
 def broker_check(management_url: str, vhost: str) -> None:
     """Compare the broker with the definitions; exit code 4 when something is missing or differs."""
@@ -135,9 +166,7 @@ def token(sub: str, roles: tuple[str, ...], street: str, unit: str, hours: float
     """Issue a staff token, signed with JIAYUAN_TOKEN_SECRET or …_FILE."""
     from . import tokens
 
-    secret = os.environ.get("JIAYUAN_TOKEN_SECRET", "")
-    if "JIAYUAN_TOKEN_SECRET_FILE" in os.environ:
-        secret = Path(os.environ["JIAYUAN_TOKEN_SECRET_FILE"]).read_text(encoding="utf-8").strip()
+    secret = _from_environment("JIAYUAN_TOKEN_SECRET") or ""
     try:
         click.echo(tokens.issue(secret, sub, roles, street=street, unit=unit, hours=hours))
     except ValueError as error:

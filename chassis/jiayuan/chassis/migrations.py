@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, NullPool, create_engine, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
 
 from . import tables
 from .database import driver_url
@@ -145,8 +146,9 @@ def prepare(admin_url: str, service: str, metadata: MetaData, password: str, dat
                 conn.execute(text(f"CREATE DATABASE {_quote(name)} TEMPLATE template0 ENCODING 'UTF8'"))
                 conn.execute(text(f"REVOKE ALL ON DATABASE {_quote(name)} FROM PUBLIC"))
             conn.execute(text(f"GRANT CONNECT ON DATABASE {_quote(name)} TO {_quote(name)}"))
-    except OSError as error:
-        raise StartError(EXIT_UNREACHABLE, f"the database can't be reached: {error}") from None
+    except OperationalError as error:
+        why = " ".join(str(error.orig).split())
+        raise StartError(EXIT_UNREACHABLE, f"the database can't be reached: {why}") from None
     finally:
         engine.dispose()
     upgrade(admin.set(database=name).render_as_string(hide_password=False), service, metadata, role=name)
