@@ -578,6 +578,19 @@ def test_any_value_of_any_attribute(key: str, value: Any, outside: bool) -> None
 
 
 @FUZZ
+@given(st.lists(st.tuples(st.sampled_from(KEYS), JSON | st.text(max_size=3)), min_size=1, max_size=2))
+def test_the_quick_look_at_attributes_is_as_strict(changes: list[tuple[str, Any]]) -> None:
+    document = withdrawn() | dict(changes)
+    try:
+        quick = envelope._attributes(document)
+    except BadEvent as error:
+        with pytest.raises(type(error)):
+            envelope._slowly(document)
+    else:
+        assert quick == envelope._slowly(document)
+
+
+@FUZZ
 @given(st.sampled_from(examples()), st.integers(0, 3000), st.binary(min_size=0, max_size=3))
 def test_any_byte_of_a_good_event(example: Any, place: int, put: bytes) -> None:
     body = example.path.read_bytes()
