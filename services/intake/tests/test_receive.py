@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import text as sql
 
 from jiayuan.chassis.testing.databases import Opened
@@ -201,3 +203,23 @@ def test_a_partners_report_takes_its_trace_and_cause_along(intake: Opened) -> No
     assert (received.traceparent, received.causationid) == (trace, event.id)
     assert received.data["report"]["channel"] == "government_system"
     assert received.data["report"]["source_system"] == "p"
+
+
+def test_the_migrations_make_the_tables_that_the_code_has(intake: Opened) -> None:
+    with intake.engine.connect() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_server_default": False})
+        found = [d for d in compare_metadata(context, store.metadata) if "alembic_version" not in str(d)]
+    assert found == []
+
+
+def test_old_idempotency_keys_are_forgotten(intake: Opened) -> None:
+    now = intake.clock.time
+    with intake(now - timedelta(days=31)) as work:
+        assert store.claim_key(work, "s", "old", "d") is None
+    with intake(now) as work:
+        assert store.claim_key(work, "s", "new", "d") is None
+        assert store.forget_keys(work, now - timedelta(days=30)) == 1
+        assert store.claim_key(work, "s", "old", "d") is None
+        found = store.claim_key(work, "s", "new", "d")
+        assert found is not None
+        assert found.digest == "d"

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jiayuan.contracts.check import FieldProblem, problems
 from jiayuan.contracts.names import Lane
@@ -226,6 +224,9 @@ def _errors(file: Path) -> Iterator[Note]:
 def _progress(file: Path, lines: files.Reader) -> Iterator[Callable[[Summary], None]]:
     """A bar on a terminal, a plain line every few seconds elsewhere."""
     if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

@@ -14,14 +14,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
-from zoneinfo import ZoneInfo
 
-import openpyxl
 import orjson
-from openpyxl.utils.exceptions import InvalidFileException
 
 from jiayuan.contracts.check import FieldProblem, problems
 from jiayuan.contracts.times import iso
@@ -30,7 +27,7 @@ from .schemas import FileLine
 from .text import one_line
 
 MAX_LINE: Final = 1_000_000
-ZONE: Final = ZoneInfo("Asia/Shanghai")
+ZONE: Final = timezone(timedelta(hours=8))  # China has one, without summer time
 
 # What a column may be called → where its value belongs. Compared in normal form, without blanks and in lower case.
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -439,6 +436,10 @@ class Xlsx:
         self.path, self.total, self.done = path, 0, 0
         self.ignored: list[str] = []
         self._names = names
+        # Imported here: no other command should wait a quarter of a second for it.
+        import openpyxl
+        from openpyxl.utils.exceptions import InvalidFileException
+
         try:
             self._book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         except (

@@ -78,6 +78,7 @@ report: Final = Table(
     CheckConstraint("state IN ('received', 'withdrawn')", name="report_state"),
     Index("report_received_at", "received_at"),
     comment="What one person or system sent, made clean",
+    info={"grants": "SELECT, INSERT, UPDATE"},
 )
 
 supplement: Final = Table(
@@ -90,6 +91,7 @@ supplement: Final = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("report", "sequence", name="supplement_pkey"),
     comment="What the reporter added later",
+    info={"grants": "SELECT, INSERT"},
 )
 
 rating: Final = Table(
@@ -103,6 +105,7 @@ rating: Final = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("report", "sequence", name="rating_pkey"),
     comment="What the reporter said of the result",
+    info={"grants": "SELECT, INSERT"},
 )
 
 idempotency_key: Final = Table(

@@ -81,7 +81,10 @@ def normal(text: str) -> str:
             text = _TAGS.sub("", _TO_FOLD_FAR.sub(_folded, text))
         if not unicodedata.is_normalized("NFC", text):
             text = unicodedata.normalize("NFC", text)
-        text = _GAPS.sub("\n\n", _EDGES.sub("\n", _BLANKS.sub(" ", text)))
+        if "\t" in text or "  " in text:
+            text = _BLANKS.sub(" ", text)
+        if "\n" in text:
+            text = _GAPS.sub("\n\n", _EDGES.sub("\n", text))
     if "著" in text:
         text = _ZHE.sub("着", text)
     # No look for traditional characters first: OpenCC takes 5 µs for 200 characters, no longer than the look.
