@@ -54,11 +54,12 @@ unless_done() {
     echo "$3" >"$stamp"
 }
 
+# -qq: warnings about an index that lacks a package are no concern of the reader; errors are still shown.
 pip() {
     if [ -n "${JIAYUAN_WHEELS:-}" ]; then
         set -- "$@" --no-index --find-links "$JIAYUAN_WHEELS"
     fi
-    .venv/bin/python -m pip --disable-pip-version-check --no-input --quiet "$@" --root-user-action ignore
+    .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@" --root-user-action ignore
 }
 
 install_packages() { pip install --require-hashes -r requirements/dev.txt; }
