@@ -108,14 +108,19 @@ class Rabbit:
         connection.close()
 
     def bodies(self, queue: str) -> list[dict[str, Any]]:
-        """Takes all messages out of a queue."""
+        """Takes all messages out of a queue: few one by one, many as a stream that ends when nothing comes."""
         found: list[dict[str, Any]] = []
         with self.channel() as channel:
-            while True:
+            while len(found) < 50:
                 method, _, body = channel.basic_get(queue, auto_ack=True)
                 if method is None:
                     return found
                 found.append(json.loads(body))
+            for method, _, body in channel.consume(queue, auto_ack=True, inactivity_timeout=1):
+                if method is None:
+                    return found
+                found.append(json.loads(body))
+        return found
 
     def limit(self, pattern: str, length: int) -> None:
         """Let the queues of that pattern hold `length` messages, refuse more, and wait until it holds."""
