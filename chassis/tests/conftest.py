@@ -27,7 +27,7 @@ from jiayuan.contracts import envelope, names
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.names import Lane
 from jiayuan.local.cluster import free_port
-from jiayuan.local.servers import Servers, provide
+from jiayuan.local.servers import Servers
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -189,16 +189,6 @@ def _rig(servers: Servers, folder: Path) -> Iterator[Rig]:
 def rig(servers: Servers, tmp_path: Path) -> Iterator[Rig]:
     """Probes on the session's servers."""
     yield from _rig(servers, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def own_servers(servers: Servers) -> Iterator[Servers]:
-    """Servers that may be killed: the session's, or private ones when those were given."""
-    if servers.chosen != "given":
-        yield servers
-    else:
-        with provide(prefer="native") as own:
-            yield own
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from jiayuan.chassis.clock import SetClock
 from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.delivery import Deliveries, Message
 from jiayuan.chassis.errors import Transient
+from jiayuan.chassis.seal import Sealer, SealError, new_key
 from jiayuan.chassis.testing.databases import Databases
 from jiayuan.chassis.work import Outgoing, Work, on
 from jiayuan.contracts import envelope, names
@@ -34,6 +35,9 @@ def engine(databases: Databases) -> Iterator[Engine]:
     effect.create(engine)
     yield engine
     databases.forget(url)
+
+
+SEALER = Sealer(new_key())
 
 
 class Taker:
@@ -54,6 +58,7 @@ class Taker:
                 on("handling.reported", self.inbound),
             ],
             self.published.extend,
+            sealer=lambda: SEALER,
         )
 
     def handle(self, work: Work, events: Sequence[Event]) -> None:
@@ -165,7 +170,11 @@ def test_outside_systems_are_answered_and_what_is_refused_is_kept(engine: Engine
     assert letters["m2"].problems == [
         {"field": "data.case", "problem": "there is no such case", "allowed": ""}
     ]
-    assert json.loads(bytes(letters["m2"].body))["id"] == "m2"
+    # What outside systems send may name people: it is kept sealed, and opens with the keys.
+    assert b"m2" not in bytes(letters["m2"].body)
+    assert json.loads(dead_letters.body(letters["m2"], lambda: SEALER))["id"] == "m2"
+    with pytest.raises(SealError):
+        dead_letters.body_text(letters["m2"])
     assert letters[None].reason == "bad_data"
 
 
@@ -262,3 +271,13 @@ def test_rows_of_every_kind_travel_in_one_statement(engine: Engine) -> None:
         )
         assert [c.error for c in changed] == ["new"]
         assert bulk.insert(conn, table, []) == []
+
+
+def test_a_refused_message_of_an_outside_system_is_replayed_from_its_seal(engine: Engine) -> None:
+    taker = Taker(engine)
+    taker.deliveries.take([inbound("unknown", "m2")])
+    (letter,) = dead_letters.listing(engine)
+    dead_letters.decide(engine, [letter.id], "replay", "w", "the case is there now")
+    assert dead_letters.replay_asked(taker.deliveries) == 1
+    (letter,) = dead_letters.listing(engine)
+    assert letter.history[-1]["why"] == "refused: data.case: there is no such case"

@@ -16,6 +16,7 @@ import click
 from jiayuan.contracts.names import SERVICES
 
 from .errors import StartError
+from .seal import Sealer, SealError
 
 
 class _Commands(click.Group):
@@ -185,6 +186,13 @@ def _engine(service: str) -> Any:
     return database.create(load(Settings, service, {"JIAYUAN_AMQP_URI": "", **os.environ}))
 
 
+def _sealer(service: str) -> Callable[[], Sealer] | None:
+    from .config import Settings, load
+
+    keys = load(Settings, service, {"JIAYUAN_AMQP_URI": "", **os.environ}).seal_keys
+    return (lambda: Sealer(keys)) if keys else None
+
+
 _SERVICE = click.argument("service", type=click.Choice(SERVICES))
 
 
@@ -256,7 +264,10 @@ def dead_show(service: str, letter: str, unmasked: bool, who: str) -> None:
         click.echo(row.trace)
     if unmasked:
         letters.note_reading(engine, row.id, who)
-    click.echo(letters.body_text(row, masked=not unmasked))
+    try:
+        click.echo(letters.body_text(row, _sealer(service), masked=not unmasked))
+    except SealError as error:
+        raise StartError(3, str(error)) from None
 
 
 def _decide(

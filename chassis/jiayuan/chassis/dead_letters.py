@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from . import metrics
 from .bulk import dumps
 from .delivery import Dead, Deliveries, Message
 from .redact import mask
+from .seal import Sealer, SealError
 
 log = logging.getLogger("jiayuan.dead_letters")
 
@@ -23,7 +24,7 @@ DEAD, ASKED, REPLAYED, DISCARDED = "dead", "replay", "replayed", "discarded"
 
 _COLUMNS = (
     "id::text AS id, at, state, reason, error, problems, trace, exchange, routing_key, content_type, user_id, "
-    "event_id, event_name, source, subject, body, history"
+    "event_id, event_name, source, subject, body, sealed, history"
 )
 
 
@@ -53,9 +54,18 @@ def show(engine: Engine, id_: str) -> Row[Any] | None:
     return rows[0] if rows else None
 
 
-def body_text(row: Row[Any], *, masked: bool = True) -> str:
+def body(row: Row[Any], sealer: Callable[[], Sealer] | None) -> bytes:
+    """The message as it came; SealError when it is sealed and the keys are not at hand."""
+    if not row.sealed:
+        return bytes(row.body)
+    if sealer is None:
+        raise SealError("the message is sealed: give JIAYUAN_SEAL_KEYS")
+    return sealer().open_bytes(bytes(row.body), row.id)
+
+
+def body_text(row: Row[Any], sealer: Callable[[], Sealer] | None = None, *, masked: bool = True) -> str:
     """The message as text for people; numbers of persons masked unless asked otherwise."""
-    raw = bytes(row.body)
+    raw = body(row, sealer)
     try:
         shown = orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode()
     except orjson.JSONDecodeError:
@@ -110,10 +120,10 @@ def replay_asked(deliveries: Deliveries, limit: int = 50) -> int:
             ).first()
             if row is None:
                 return done
-            message = Message(bytes(row.body), row.content_type, row.exchange, row.routing_key, row.user_id)
-            before = _newest(conn)
-            deliveries.take([message])
-            again = _since(conn, before, row)
+            message = Message(
+                body(row, deliveries.sealer), row.content_type, row.exchange, row.routing_key, row.user_id
+            )
+            again = _taken_back(conn, deliveries.take([message]))
             _mark(conn, row.id, DEAD if again else REPLAYED, again or "handled")
             done += 1
     return done
@@ -126,18 +136,13 @@ def measure(engine: Engine, service: str) -> None:
     metrics.DEAD_LETTERS_WAITING.labels(service).set(waiting)
 
 
-def _newest(conn: Connection) -> datetime:
-    return conn.execute(text("SELECT clock_timestamp()")).scalar_one()
-
-
-def _since(conn: Connection, before: datetime, row: Row[Any]) -> str:
-    """If the replay made a new letter of the same message, takes it back and gives its error."""
+def _taken_back(conn: Connection, buried: Sequence[str]) -> str:
+    """If the replay buried the message anew, takes that letter back and gives its error."""
+    if not buried:
+        return ""
     made = conn.execute(
-        text(
-            "DELETE FROM dead_letter WHERE at >= :before AND state = 'dead' AND body = :body AND id::text <> :id "
-            "RETURNING reason, error"
-        ),
-        {"before": before, "body": bytes(row.body), "id": row.id},
+        text("DELETE FROM dead_letter WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING reason, error"),
+        {"ids": list(buried)},
     ).first()
     return f"{made.reason}: {made.error}"[:1000] if made else ""
 

@@ -23,6 +23,7 @@ from jiayuan.contracts.ids import new_id
 
 from . import bulk, metrics
 from .errors import Refused, Transient, is_transient
+from .seal import Sealer
 from .work import BusinessClock, Handler, Outgoing, Work
 
 log = logging.getLogger("jiayuan.delivery")
@@ -30,6 +31,11 @@ log = logging.getLogger("jiayuan.delivery")
 _INBOX = text(
     "INSERT INTO inbox (source, id) SELECT source, id FROM json_to_recordset(CAST(:rows AS json)) "
     "AS r(source text, id text) ORDER BY source, id ON CONFLICT DO NOTHING RETURNING source, id"
+)
+
+_FORGET = text(
+    "DELETE FROM inbox AS i USING json_to_recordset(CAST(:rows AS json)) AS r(source text, id text) "
+    "WHERE i.source = r.source AND i.id = r.id"
 )
 
 
@@ -78,7 +84,9 @@ class Deliveries:
         publish: Callable[[list[Outgoing]], None],
         *,
         grace: float = 3.0,
+        sealer: Callable[[], Sealer] | None = None,
     ) -> None:
+        self.sealer = sealer
         self.service, self.engine, self.clock, self.metadata = service, engine, clock, metadata
         self.handlers = list(handlers)
         self.publish = publish
@@ -110,9 +118,13 @@ class Deliveries:
 
     # -- batches -----------------------------------------------------------------------------------
 
-    def take(self, messages: Sequence[Message], lane: names.Lane = "live") -> None:
-        """Handles a batch once and for all. Raises only `Transient`; then nothing of the rest was done."""
+    def take(self, messages: Sequence[Message], lane: names.Lane = "live") -> list[str]:
+        """Handles a batch once and for all; the ids of the dead letters that came of it.
+
+        Raises only `Transient`; then nothing of the rest was done.
+        """
         arrived, dead = [], []
+        buried: list[str] = []
         for message in messages:
             try:
                 event = decode(
@@ -127,28 +139,27 @@ class Deliveries:
         metrics.BATCH_SIZE.labels(self.service).observe(len(messages))
         if dead:
             with self.work(lane) as work:
-                self._bury(work, dead)
+                buried += self._bury(work, dead)
                 for d in dead:
                     self._reject(work, d)
         if arrived:
-            self._take(arrived, lane)
+            buried += self._take(arrived, lane)
+        return buried
 
-    def _take(self, arrived: Sequence[Arrived], lane: names.Lane) -> None:
+    def _take(self, arrived: Sequence[Arrived], lane: names.Lane) -> list[str]:
         try:
             with self.work(lane) as work:
-                self._handle(work, arrived)
+                return self._handle(work, arrived)
         except Transient:
             raise
         except Exception as error:  # noqa: BLE001  whatever a handler raises costs only the message at fault
             if len(arrived) > 1:
                 # Halves instead of one by one: the same end, and one bad message of 200 costs 16 transactions.
                 middle = len(arrived) // 2
-                self._take(arrived[:middle], lane)
-                self._take(arrived[middle:], lane)
-                return
-            self._give_up(arrived[0], error, lane)
+                return self._take(arrived[:middle], lane) + self._take(arrived[middle:], lane)
+            return self._give_up(arrived[0], error, lane)
 
-    def _give_up(self, arrived: Arrived, error: Exception, lane: names.Lane) -> None:
+    def _give_up(self, arrived: Arrived, error: Exception, lane: names.Lane) -> list[str]:
         found = error.problems if isinstance(error, Refused | BadEvent) else []
         reason = error.reason if isinstance(error, Refused | BadEvent) else "handler_raised"
         trace = "".join(traceback.format_exception(error)[-8:])
@@ -170,11 +181,12 @@ class Deliveries:
             },
         )
         with self.work(lane) as work:
-            self._bury(work, [dead])
+            buried = self._bury(work, [dead])
             problems = found or [FieldProblem("data", "could not be handled; the operators have been told")]
             work.rejected(arrived.event, problems)
+        return buried
 
-    def _handle(self, work: Work, arrived: Sequence[Arrived]) -> None:
+    def _handle(self, work: Work, arrived: Sequence[Arrived]) -> list[str]:
         rows = [{"source": a.event.source, "id": a.event.id} for a in arrived]
         new = {(r[0], r[1]) for r in work.conn.execute(_INBOX, {"rows": bulk.dumps(rows)})}
         groups: dict[int, list[Event]] = {}
@@ -190,10 +202,15 @@ class Deliveries:
                 work.duplicate(a.event)
         for index in sorted(groups):
             self.handlers[index].run(work, groups[index])
-        if work.refused:
-            by_id = {a.event.id: a.message for a in arrived}
-            self._bury(work, [_refusal(e, p, by_id.get(e.id)) for e, p in work.refused])
-            work.refused.clear()
+        if not work.refused:
+            return []
+        by_id = {a.event.id: a.message for a in arrived}
+        refusals = [_refusal(e, p, by_id.get(e.id)) for e, p in work.refused]
+        # Not taken: a replay, or the sender's second try, must not meet its own shadow.
+        keys = [{"source": e.source, "id": e.id} for e, _ in work.refused]
+        work.conn.execute(_FORGET, {"rows": bulk.dumps(keys)})
+        work.refused.clear()
+        return self._bury(work, refusals)
 
     def _handler_of(self, name: str) -> int | None:
         if name not in self._by_name:
@@ -216,10 +233,12 @@ class Deliveries:
         with self.work() as work:
             self._bury(work, dead)
 
-    def _bury(self, work: Work, dead: Sequence[Dead]) -> None:
+    def _bury(self, work: Work, dead: Sequence[Dead]) -> list[str]:
+        ids = [new_id() for _ in dead]
+        bodies = [self._body(d.message, id_) for d, id_ in zip(dead, ids, strict=True)]
         rows = [
             {
-                "id": new_id(),
+                "id": id_,
                 "reason": d.reason,
                 "error": _clean(d.error),
                 "problems": [
@@ -234,14 +253,22 @@ class Deliveries:
                 "event_name": d.event.name if d.event else None,
                 "source": d.event.source if d.event else None,
                 "subject": d.event.subject if d.event else None,
-                "body": d.message.body,
+                "body": body,
+                "sealed": sealed,
             }
-            for d in dead
+            for d, id_, (body, sealed) in zip(dead, ids, bodies, strict=True)
         ]
         work.insert(self.metadata.tables["dead_letter"], rows)
         for d in dead:
             metrics.DEAD_LETTERS.labels(self.service, d.reason).inc()
             log.warning("dead letter kept", extra={"reason": d.reason, "routing_key": d.message.routing_key})
+        return ids
+
+    def _body(self, message: Message, id_: str) -> tuple[bytes, bool]:
+        """The body as it is kept: what outside systems send may name people, so that is sealed."""
+        if message.exchange != names.INBOUND_EXCHANGE or self.sealer is None:
+            return message.body, False
+        return self.sealer().seal_bytes(message.body, id_), True
 
     def _reject(self, work: Work, dead: Dead) -> None:
         """Tells an outside system what was wrong with a message that could not even be read."""

@@ -42,6 +42,24 @@ class Sealer:
         sealed = self._ring[self._first].encrypt(nonce, orjson.dumps(plain), aad.encode())
         return f"{self._first}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
+    def seal_bytes(self, plain: bytes, aad: str) -> bytes:
+        """`keyid.` and nonce + ciphertext, for values of any length."""
+        nonce = os.urandom(12)
+        return (
+            self._first.encode() + b"." + nonce + self._ring[self._first].encrypt(nonce, plain, aad.encode())
+        )
+
+    def open_bytes(self, sealed: bytes, aad: str) -> bytes:
+        """The bytes again; SealError when the key is unknown or the value was changed or moved."""
+        name, _, raw = sealed.partition(b".")
+        key = self._ring.get(name.decode("ascii", "replace"))
+        if key is None:
+            raise SealError(f"sealed with key {name!r:.40}, which is not in seal_keys")
+        try:
+            return key.decrypt(raw[:12], raw[12:], aad.encode())
+        except (InvalidTag, ValueError):
+            raise SealError("the sealed value was changed or belongs to somebody else") from None
+
     def open(self, sealed: str, aad: str) -> dict[str, Any]:
         """The document again; SealError when the key is unknown or the value was changed or moved."""
         name, _, encoded = sealed.partition(".")

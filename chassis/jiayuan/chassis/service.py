@@ -62,6 +62,7 @@ class Runtime:
             handlers,
             publish or _leave_to_the_sweeper,
             grace=settings.outbox_grace,
+            sealer=(lambda: self.sealer) if settings.seal_keys else None,
         )
         self.sweeper: Sweeper | None = None
         self.lanes: Callable[[], dict[str, bool]] = dict

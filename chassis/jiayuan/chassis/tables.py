@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Integer,
@@ -73,6 +74,7 @@ def add(metadata: MetaData) -> None:
         Column("source", Text),
         Column("subject", Text),
         Column("body", LargeBinary, nullable=False),
+        Column("sealed", Boolean, nullable=False, server_default=text("false")),
         Column("history", JSONB, nullable=False, server_default=text("'[]'")),
         Index("dead_letter_state_at", "state", "at"),
         comment="Messages that could not be handled, why, and what was done about them",

@@ -235,7 +235,7 @@ class Gazetteer:
 
 def grid_code(place: str, number: int) -> str:
     """The code of a compound's grid: that of its community, and its number in the gazetteer's order from 1."""
-    return f"{place}-{number:02}"
+    return f"{place}-G{number:02}"
 
 
 def _claim(word: str, meanings: Iterable[tuple[float, Node, bool, bool]], grids: Sequence[str]) -> _Claim:
