@@ -133,6 +133,8 @@ def provide(*, prefer: str | None = None, folder: Path | None = None) -> Servers
             return
         atexit.unregister(stop)
         take_down_state(state_file)
+        if folder is None:  # when nothing was started there is no state to take down, but a folder
+            shutil.rmtree(state_file.parent, ignore_errors=True)
         if watch.stdin and not watch.stdin.closed:
             watch.stdin.close()
         watch.wait()
@@ -232,6 +234,7 @@ def _start(forced: str | None, state_file: Path, *, temporary: bool) -> Servers:
 def _start_containers(why: str, state_file: Path, temporary: bool) -> Servers:
     fresh = containers.ContainerSet.new()
     servers = _servers(State("containers", why, fresh, temporary), state_file)
+    fresh.changed()  # on record before anything runs
     try:
         fresh.start()
     except BaseException:
@@ -254,6 +257,7 @@ def _start_native(why: str, state_file: Path, temporary: bool) -> Servers:
     data.chmod(0o755)  # passed through and listed by the servers' own users; what is below is private
     fresh = native.NativeSet.new(data)
     servers = _servers(State("native", why, fresh, temporary), state_file)
+    fresh.changed()
     fresh.start()
     return servers
 
