@@ -142,7 +142,7 @@ def test_another_street_lowers_the_confidence(gazetteer: Gazetteer) -> None:
     ("code", "street", "community", "grid"),
     [
         ("350921001001", "350921001", "350921001001", None),
-        ("350921001001-02", "350921001", "350921001001", "350921001001-02"),
+        ("350921001001-G02", "350921001", "350921001001", "350921001001-G02"),
         ("350921001", "350921001", None, None),
         ("350921001999", "350921001", None, None),
         ("350921101", None, None, None),
@@ -172,9 +172,9 @@ def test_a_code_that_is_not_in_the_list_leaves_it_to_the_names(gazetteer: Gazett
 
 def test_a_compound_gives_its_grid(gazetteer: Gazetteer) -> None:
     assert (
-        gazetteer.locate(text="聚福小区停水").grid == "350921001001-02" == place.grid_code("350921001001", 2)
+        gazetteer.locate(text="聚福小区停水").grid == "350921001001-G02" == place.grid_code("350921001001", 2)
     )
-    assert gazetteer.grids["350921001001-02"][0] == "聚福小区"
+    assert gazetteer.grids["350921001001-G02"][0] == "聚福小区"
     both = gazetteer.locate(text="聚福小区和星河小区都停水")
     assert (both.community, both.grid) == ("350921001001", None)
     assert gazetteer.locate(text="龙津社区停水").grid is None
