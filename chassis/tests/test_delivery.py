@@ -281,3 +281,12 @@ def test_a_refused_message_of_an_outside_system_is_replayed_from_its_seal(engine
     assert dead_letters.replay_asked(taker.deliveries) == 1
     (letter,) = dead_letters.listing(engine)
     assert letter.history[-1]["why"] == "refused: data.case: there is no such case"
+
+
+@pytest.mark.parametrize("id_", ["a\u0000b", "a\nb", "x" * 500, "\ud800"])
+def test_a_message_with_an_impossible_id_is_rejected_and_kept_all_the_same(engine: Engine, id_: str) -> None:
+    taker, good = Taker(engine), inbound("c1")
+    body = json.dumps({**json.loads(good.body), "id": id_}).encode()
+    taker.deliveries.take([Message(body, good.content_type, good.exchange, good.routing_key, good.user_id)])
+    assert counts(engine)["dead_letter"] == 1
+    assert [o[1] for o in outcomes(taker)] == ["rejected"]
