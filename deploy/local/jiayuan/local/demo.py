@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -44,11 +45,14 @@ from .simulation import PARTNER, People
 
 FOLDER: Final = Path(".local/demo")
 STATE: Final = "demo.json"
+DIRECTORY: Final = "directory.json"
 REAL: Final = Path("../shared/data/messages_unlabelled.jsonl")
-REPORTS: Final = 600
-# 15 minutes of business time take 0.7 seconds, 24 hours 66.
-SPEED: Final = 1300.0
-ARRIVALS: Final = 25.0
+REPORTS: Final = 400
+# 15 minutes of business time take 0.8 seconds, 24 hours 79.
+SPEED: Final = 1100.0
+ARRIVALS: Final = 28.0
+# After this many seconds no department lets a whole day pass any more.
+LAST_DAY: Final = 9.0
 # Shorter than the shipped ones, so that every clock runs out while somebody watches.
 LIMITS: Final = {"citizen": "24h", "confirmation": "4h", "street_response": "2h"}
 SEED: Final = 1
@@ -198,7 +202,23 @@ def bring_up(options: Options, say: Callable[[str], None]) -> Stage:
     folder = options.folder.absolute()
     folder.mkdir(parents=True)
     remember(folder, None, None)
-    servers = start_detached(folder / "servers", prefer=options.prefer)
+    seeding = _start_seeding(folder / DIRECTORY)  # it needs no server, and takes seconds
+    try:
+        servers = start_detached(folder / "servers", prefer=options.prefer)
+        return _bring_up(options, folder, servers, seeding, say)
+    finally:
+        if seeding.poll() is None:
+            seeding.kill()
+            seeding.wait()
+
+
+def _bring_up(
+    options: Options,
+    folder: Path,
+    servers: Servers,
+    seeding: subprocess.Popen[str],
+    say: Callable[[str], None],
+) -> Stage:
     remember(folder, None, servers)
     say(f"RabbitMQ and PostgreSQL: {servers.chosen} ({servers.why})")
     clock = Clock(options.speed, float(int(time.time())))
@@ -214,7 +234,7 @@ def bring_up(options: Options, say: Callable[[str], None]) -> Stage:
     for service in cluster.services:
         started.append(cluster.start(service, wait=False))
         remember(folder, cluster, servers)
-    directory = _seed(cluster, options, say)
+    directory = _take_over(cluster, options, seeding, say)
     for process in started:
         process.wait_ready()
     cluster.save()
@@ -232,10 +252,25 @@ def _command(cluster: Cluster, service: str, *arguments: str) -> str:
     return done.stdout
 
 
-def _seed(cluster: Cluster, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
-    """The directory at its real scale, and a policy whose long limits are short enough to be watched."""
-    file = cluster.folder / "directory.json"
-    _command(cluster, "routing", "routing", "directory", "seed", "--out", str(file))
+def _start_seeding(file: Path) -> subprocess.Popen[str]:
+    """The directory at its real scale: real streets and communities, invented grids and people."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "jiayuan.chassis.cli", "routing", "directory", "seed", "--out", str(file)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _take_over(
+    cluster: Cluster, options: Options, seeding: subprocess.Popen[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Routing gets the directory, and a policy whose long limits are short enough to be watched."""
+    words, _ = seeding.communicate(timeout=120)
+    if seeding.returncode:
+        raise DemoError(f"jiayuan routing directory seed failed: {words.strip()[-600:]}")
+    file = cluster.folder / DIRECTORY
     _command(cluster, "routing", "routing", "directory", "import", str(file), "--who", "demo")
     document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     communities = sum(len(s["communities"]) for s in document["streets"])
@@ -297,7 +332,14 @@ def play(stage: Stage, options: Options, console: Console) -> tuple[replay.Accou
         f"the clock runs {options.speed:g} times as fast: 15 minutes take {minutes:.1f} s, 24 hours {day:.0f} s",
         highlight=False,
     )
-    people = People(cluster.addresses(), cluster.token, stage.partner(PARTNER), stage.clock, seed=SEED)
+    people = People(
+        cluster.addresses(),
+        cluster.token,
+        stage.partner(PARTNER),
+        stage.clock,
+        seed=SEED,
+        last_day=time.time() + LAST_DAY,
+    )
     sender = replay.Replay(
         messages,
         cluster.address("intake"),

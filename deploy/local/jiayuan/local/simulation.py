@@ -79,12 +79,14 @@ def sort_of(leg: Mapping[str, Any]) -> str:
     return "worker" if leg["step"] == 0 else "head"
 
 
-def deeds(leg: Mapping[str, Any], seed: int, temper: str | None = None) -> list[Deed]:
-    """What the assignee of a leg will do, in order; nothing when it stays silent. `temper` takes the drawn one's
-    place."""
+def deeds(leg: Mapping[str, Any], seed: int, *, last_day: bool = False) -> list[Deed]:
+    """What the assignee of a leg will do, in order; nothing when it stays silent. On the last day of the demonstration
+    no department lets a whole day pass: nobody would be there to see it."""
     dice = chance(seed, "leg", leg["id"])
     sort = sort_of(leg)
-    temper = temper or pick(dice, TEMPERS[sort])
+    temper = pick(dice, TEMPERS[sort])
+    if last_day and leg["assignee"]["type"] == "unit" and temper in ("silent", "late"):
+        temper = "prompt"
     limit = float(leg.get("response_limit") or 15 * MINUTE)
     note = {action: dice.choice(words) for action, words in NOTES.items()}
     if temper == "silent":
@@ -164,13 +166,17 @@ class People:
         clock: Clock,
         *,
         seed: int,
-        threads: int = 4,
-        every: float = 0.12,
+        threads: int = 16,
+        every: float = 0.15,
+        last_day: float = float("inf"),
     ) -> None:
+        """`token` issues staff tokens as Cluster.token does; `last_day`: from which wall time on departments are
+        never silent or late."""
         self.tally = Tally()
         self._routing = Client(addresses["routing"], threads + 2)
         self._intake = Client(addresses["intake"], threads + 2)
         self._token, self._clock, self._seed, self._every = token, clock, seed, every
+        self._last_day = last_day
         self._county = token("demo-county", "county")
         self._publisher_uri = partner_uri
         self._publisher: Publisher | None = None
@@ -180,7 +186,7 @@ class People:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._seen: set[str] = set()
-        self._busy: Counter[str] = Counter()
+        self._busy: set[str] = set()
         self._codes: dict[str, str] = {}
         self._results: Counter[str] = Counter()
         self._handlings = itertools.count(1)
@@ -274,25 +280,42 @@ class People:
     def _look(self) -> None:
         """One look at the whole county a turn. Legs are committed a little out of order: it looks back a while."""
         newest = ""
-        back = timedelta(seconds=3 * self._clock.speed)
+        back = timedelta(seconds=2 * self._clock.speed)
         while not self._stop.wait(self._every):
             after = f"&after={quote(iso(parse(newest) - back))}" if newest else ""
             page = self._routing.get(f"/legs?of=county&state=offered&limit=200{after}", token=self._county)
             for row in page["legs"]:
                 newest = max(newest, row["leg"]["offered_at"])
                 if row["leg"]["id"] not in self._seen:
-                    self._seen.add(row["leg"]["id"])
                     self._take(row["case"]["id"], row["leg"])
 
-    def _take(self, case: str, leg: Mapping[str, Any], temper: str | None = None, begin: float = 0.0) -> None:
-        """Plans what a leg's assignee does; `begin`: from when on it counts, as wall time, if not from the offer."""
-        plan = deeds(leg, self._seed, temper)
+    def _take(self, case: str, leg: Mapping[str, Any]) -> None:
         offered = self._clock_wall(leg["offered_at"])
+        self._begin(case, leg, deeds(leg, self._seed, last_day=offered > self._last_day), offered)
+
+    def _begin(self, case: str, leg: Mapping[str, Any], plan: Sequence[Deed], wall: float) -> None:
+        """An assignee sets about what it will do, one thing after the other, counted from a wall time."""
         with self._lock:
-            self._busy[leg["id"]] = len(plan)
-        for deed in plan:
-            wall = (begin or offered) + self._wall(deed.after)
-            self._at(wall, lambda d=deed: self._act(case, leg, d))  # type: ignore[misc]
+            self._seen.add(leg["id"])
+            if plan:
+                self._busy.add(leg["id"])
+        self._next(case, leg, plan, wall)
+
+    def _next(self, case: str, leg: Mapping[str, Any], plan: Sequence[Deed], wall: float) -> None:
+        if not plan:
+            with self._lock:
+                self._busy.discard(leg["id"])
+            return
+
+        def act() -> None:
+            # Whoever is told no, stops: the leg is somebody else's by now.
+            went_well = False
+            try:
+                went_well = self._act(case, leg, plan[0])
+            finally:
+                self._next(case, leg, plan[1:] if went_well else (), wall)
+
+        self._at(wall + self._wall(plan[0].after), act)
 
     def _clock_wall(self, at: str) -> float:
         """The wall time of a business time."""
@@ -301,13 +324,11 @@ class People:
 
     # what is done
 
-    def _act(self, case: str, leg: Mapping[str, Any], deed: Deed) -> None:
-        with self._lock:
-            self._busy[leg["id"]] -= 1
-        unit = leg["assignee"]["id"]
-        if leg["assignee"]["type"] == "unit" and unit in self._by_bus:
+    def _act(self, case: str, leg: Mapping[str, Any], deed: Deed) -> bool:
+        """Whether it was taken."""
+        if leg["assignee"]["type"] == "unit" and leg["assignee"]["id"] in self._by_bus:
             self._report(case, leg, deed)
-            return
+            return True
         status, answer = self._routing.call(
             "POST",
             f"/cases/{case}/legs/{leg['id']}/{deed.action}",
@@ -316,14 +337,15 @@ class People:
         )
         if status == 409:
             self._tally(self.tally.refused, f"{deed.action} of a leg that is {answer.get('leg_state')}")
-            return
+            return False
         if status >= 400:
             self._fault(f"{deed.action} of leg {leg['id']}: {status} {said(answer)}")
-            return
+            return False
         self._tally(self.tally.done, deed.action)
         if deed.action == "answer" and leg["kind"] == "supervise":
             self._in(20 * MINUTE, lambda: self._press(case))
         self._consider(answer)
+        return True
 
     def _token_of(self, leg: Mapping[str, Any]) -> str:
         who = leg["assignee"]
@@ -336,11 +358,6 @@ class People:
 
     def _report(self, case: str, leg: Mapping[str, Any], deed: Deed) -> None:
         """A unit's own system says over the bus what was done."""
-        now = self._case(case)
-        current = next((x for x in now["case"]["legs"] if x["id"] == leg["id"]), None) if now else None
-        if current is None or current["state"] not in LIVE:
-            self._tally(self.tally.refused, f"{deed.action} of a leg that is {current and current['state']}")
-            return
         assert self._publisher is not None
         self._publisher.handling_reported(
             {
@@ -380,7 +397,8 @@ class People:
         desk = self._token("demo-county", "county")
         for leg in now["case"]["legs"]:
             with self._lock:
-                waiting = leg["state"] in LIVE and leg["kind"] != "supervise" and not self._busy[leg["id"]]
+                idle = leg["id"] in self._seen and leg["id"] not in self._busy
+            waiting = idle and leg["state"] in LIVE and leg["kind"] != "supervise"
             if not waiting:
                 continue
             if leg["kind"] == "assist" and chance(self._seed, "release", leg["id"]).random() < 0.5:
@@ -403,11 +421,7 @@ class People:
             Deed(dice.uniform(16, 45) * MINUTE, "answer", "经督办，已安排办理"),
             Deed(dice.uniform(1, 2) * HOUR, "resolve", "已办结"),
         ]
-        left = plan[LIVE.index(leg["state"]) :]
-        with self._lock:
-            self._busy[leg["id"]] = len(left)
-        for deed in left:
-            self._in(deed.after, lambda d=deed: self._act(case, leg, d))  # type: ignore[misc]
+        self._begin(case, leg, plan[LIVE.index(leg["state"]) :], time.time())
 
     # what citizens say
 
