@@ -16,6 +16,7 @@ import kombu.exceptions
 
 from jiayuan.contracts import names, topology
 
+from . import wire
 from .errors import EXIT_TOPOLOGY, EXIT_UNREACHABLE, StartError
 from .work import Outgoing
 
@@ -31,6 +32,7 @@ def connect(uri: str, heartbeat: int = 20, timeout: float = 5.0) -> Any:
     connection.connect()
     sock = connection.connection.transport.sock
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    wire.read_ahead(connection)
     return connection
 
 
@@ -65,15 +67,16 @@ class Publisher:
         self._sent = sent = Sent()
         try:
             self._open()
-            for row in rows:
-                self._tag += 1
-                self._pending[self._tag] = row.id
-                message = amqp.Message(
-                    row.body, content_type=names.CONTENT_TYPE, delivery_mode=2, message_id=row.id
-                )
-                self._channel.basic_publish(
-                    message, exchange=row.exchange, routing_key=row.routing_key, mandatory=row.mandatory
-                )
+            with wire.together(self._connection):
+                for row in rows:
+                    self._tag += 1
+                    self._pending[self._tag] = row.id
+                    message = amqp.Message(
+                        row.body, content_type=names.CONTENT_TYPE, delivery_mode=2, message_id=row.id
+                    )
+                    self._channel.basic_publish(
+                        message, exchange=row.exchange, routing_key=row.routing_key, mandatory=row.mandatory
+                    )
             until = time.monotonic() + self.timeout
             while self._pending:
                 left = until - time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -49,4 +50,9 @@ def observe_lag(service: str, event: Event) -> None:
     """Lag by the wall clock: our event ids (UUIDv7) carry the millisecond of the decision."""
     if len(event.id) == 36 and event.id[14] == "7":
         decided = int(event.id[:8] + event.id[9:13], 16) / 1000
-        LAG.labels(service, event.lane).observe(max(0.0, time.time() - decided))
+        _lag(service, event.lane).observe(max(0.0, time.time() - decided))
+
+
+@cache
+def _lag(service: str, lane: str) -> Histogram:
+    return LAG.labels(service, lane)

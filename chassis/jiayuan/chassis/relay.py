@@ -29,7 +29,7 @@ _DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS uuid[]))")
 # Never by `id > cursor`: a transaction that commits late would be skipped.
 _CLAIM = text(
     "SELECT id::text, exchange, routing_key, body::text FROM outbox WHERE not_before <= clock_timestamp() "
-    "ORDER BY not_before, id LIMIT :n FOR UPDATE SKIP LOCKED"
+    "ORDER BY id LIMIT :n FOR UPDATE SKIP LOCKED"
 )
 _PUT_OFF = text(
     "UPDATE outbox AS o SET attempts = o.attempts + 1, last_error = r.why, "

@@ -107,11 +107,14 @@ class Subscribe(Entrypoint):
                 self._connect()
                 pause = 0.2
                 # Only this greenlet reads from the connection, and only it closes it.
+                beat = 0.0
                 while not self._closing:
                     with contextlib.suppress(TimeoutError):
                         self._connection.drain_events(timeout=0.5)
-                    with self._write:
-                        self._connection.heartbeat_check()
+                    if (now := time.monotonic()) - beat > 1.0:
+                        beat = now
+                        with self._write:
+                            self._connection.heartbeat_check()
             except LOST as error:
                 self._lost()
                 if self._stopping:

@@ -51,7 +51,6 @@ def add(metadata: MetaData) -> None:
         Column("not_before", DateTime(timezone=True), nullable=False),
         Column("attempts", Integer, nullable=False, server_default=text("0")),
         Column("last_error", Text),
-        Index("outbox_not_before", "not_before"),
         comment="Events that were decided and not yet confirmed by the broker",
         postgresql_with=_SHORT_LIVED,
     )

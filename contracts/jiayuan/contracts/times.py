@@ -21,7 +21,8 @@ def iso(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`; ValueError for a time without a zone."""
     if at.tzinfo is None:
         raise ValueError(f"time without a zone: {at!r}")
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse(text: str) -> datetime:
