@@ -50,7 +50,7 @@ REAL: Final = Path("../shared/data/messages_unlabelled.jsonl")
 REPORTS: Final = 400
 # 15 minutes of business time take 0.8 seconds, 24 hours 79.
 SPEED: Final = 1100.0
-ARRIVALS: Final = 28.0
+ARRIVALS: Final = 40.0
 # After this many seconds no department lets a whole day pass any more.
 LAST_DAY: Final = 9.0
 # Shorter than the shipped ones, so that every clock runs out while somebody watches.

@@ -114,7 +114,7 @@ def _share(dice: Any, temper: str) -> float:
         return float(dice.uniform(0.84, 0.96))
     if temper == "late":
         return float(dice.uniform(1.03, 1.15))
-    return float(dice.triangular(0.03, 0.6, 0.1))
+    return float(dice.triangular(0.03, 0.5, 0.1))
 
 
 def _done(dice: Any, answered: float, temper: str, finish_limit: int | None) -> float:
@@ -166,7 +166,7 @@ class People:
         clock: Clock,
         *,
         seed: int,
-        threads: int = 16,
+        threads: int = 12,
         every: float = 0.15,
         last_day: float = float("inf"),
     ) -> None:
@@ -180,10 +180,12 @@ class People:
         self._county = token("demo-county", "county")
         self._publisher_uri = partner_uri
         self._publisher: Publisher | None = None
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="people")
+        # Who has 15 minutes must not wait behind those who have a day.
+        self._quick = ThreadPoolExecutor(threads, thread_name_prefix="people")
+        self._slow = ThreadPoolExecutor(max(1, threads // 4), thread_name_prefix="people-slow")
         self._stop = threading.Event()
         self._lock = threading.Condition()
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._agenda: list[tuple[float, int, bool, Callable[[], None]]] = []
         self._order = itertools.count()
         self._seen: set[str] = set()
         self._busy: set[str] = set()
@@ -211,7 +213,8 @@ class People:
             self._lock.notify_all()
         for thread in self._threads:
             thread.join(30)
-        self._pool.shutdown(cancel_futures=True)
+        self._quick.shutdown(cancel_futures=True)
+        self._slow.shutdown(cancel_futures=True)
         if self._publisher is not None:
             self._publisher.close()
 
@@ -228,9 +231,9 @@ class People:
 
     # what is planned
 
-    def _at(self, wall: float, deed: Callable[[], None]) -> None:
+    def _at(self, wall: float, deed: Callable[[], None], *, quick: bool = False) -> None:
         with self._lock:
-            heapq.heappush(self._agenda, (wall, next(self._order), deed))
+            heapq.heappush(self._agenda, (wall, next(self._order), quick, deed))
             self._lock.notify()
 
     def _in(self, business_seconds: float, deed: Callable[[], None]) -> None:
@@ -246,9 +249,9 @@ class People:
                 if wait > 0:
                     self._lock.wait(min(wait, 1.0))
                     continue
-                deed = heapq.heappop(self._agenda)[2]
+                _, _, quick, deed = heapq.heappop(self._agenda)
                 self._at_work += 1
-            self._pool.submit(self._do, deed)
+            (self._quick if quick else self._slow).submit(self._do, deed)
 
     def _do(self, deed: Callable[[], None]) -> None:
         try:
@@ -315,7 +318,8 @@ class People:
             finally:
                 self._next(case, leg, plan[1:] if went_well else (), wall)
 
-        self._at(wall + self._wall(plan[0].after), act)
+        quick = (leg.get("response_limit") or 24 * HOUR) < 24 * HOUR
+        self._at(wall + self._wall(plan[0].after), act, quick=quick)
 
     def _clock_wall(self, at: str) -> float:
         """The wall time of a business time."""
