@@ -16,3 +16,15 @@ def servers() -> Iterator[Servers]:
     """RabbitMQ and PostgreSQL: given, in containers or private native ones; never a skip."""
     with provide() as chosen:
         yield chosen
+
+
+@pytest.fixture(scope="session")
+def own_servers(servers: Servers) -> Iterator[Servers]:
+    """Servers that may be killed: the session's, or private ones when those were given."""
+    if servers.chosen != "given":
+        yield servers
+    else:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.delenv("JIAYUAN_SERVERS", raising=False)
+            with provide(prefer="native") as own:
+                yield own
