@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
@@ -129,8 +129,12 @@ class Work:
         cause: Event | None = None,
         at: datetime | None = None,
         traceparent: str = "",
+        causationid: str = "",
     ) -> Event:
-        """Decides an event: it is published after the commit, and not at all without it."""
+        """Decides an event: it is published after the commit, and not at all without it.
+
+        What led to it is `cause`, or `causationid` where only the id of that event is known any more.
+        """
         event = envelope.make(
             name,
             self._source,
@@ -143,6 +147,8 @@ class Work:
             traceparent=traceparent,
             cause=cause,
         )
+        if causationid and cause is None:
+            event = replace(event, causationid=causationid)
         # Mandatory exactly where the contract names a listener: there, "nobody is bound" is a fault.
         self._send(event, names.EVENTS_EXCHANGE, event.routing_key, bool(names.subscribers(name)))
         self.emitted.append(event)

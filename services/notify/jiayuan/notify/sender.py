@@ -300,6 +300,7 @@ class Sender:
             sequence=version,
             street=row["street"],
             traceparent=row["traceparent"],
+            causationid=row["event_id"],
         )
 
     # -- what is stuck -----------------------------------------------------------------------------
