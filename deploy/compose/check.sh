@@ -1,0 +1,113 @@
+#!/bin/bash
+# The whole of docker-compose.yml for real, beside whatever runs here: own project, secrets, volumes, port.
+# Builds, brings all up with three replicas of routing, sends reports through the proxy and follows them, kills
+# a replica, restarts the broker, and takes everything away again. Exit code 0 when all of it worked.
+#   COMPOSE="docker compose"   another Compose than docker-compose (or, without it, docker compose)
+#   OVERRIDE=file.yml          with an override, e.g. deploy/compose/split-roles.yml
+#   KEEP=1                     leave it running
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+say() { echo "compose-check: $*"; }
+docker info >/dev/null 2>&1 || { say "no Docker engine answers: start one, then try again"; exit 1; }
+if [ -z "${COMPOSE:-}" ]; then
+    if command -v docker-compose >/dev/null; then COMPOSE=docker-compose; else COMPOSE="docker compose"; fi
+fi
+$COMPOSE version >/dev/null 2>&1 || { say "'$COMPOSE' is missing: install Compose 1.29 or 2"; exit 1; }
+
+folder=$(mktemp -d)
+export COMPOSE_PROJECT_NAME=jiayuan-check-$$ JIAYUAN_SECRETS=$folder/secrets JIAYUAN_IMAGES=jiayuan-check
+JIAYUAN_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+export JIAYUAN_PORT
+files=(-f docker-compose.yml)
+[ -z "${OVERRIDE:-}" ] || files+=(-f "$OVERRIDE")
+compose() { $COMPOSE "${files[@]}" "$@"; }
+
+finish() {
+    code=$?
+    if [ $code != 0 ]; then
+        compose ps || true
+        compose logs --tail 15 || true
+    fi
+    if [ -n "${KEEP:-}" ]; then
+        say "left running: COMPOSE_PROJECT_NAME=$COMPOSE_PROJECT_NAME JIAYUAN_SECRETS=$JIAYUAN_SECRETS JIAYUAN_PORT=$JIAYUAN_PORT JIAYUAN_IMAGES=$JIAYUAN_IMAGES"
+    else
+        compose down -v --timeout 30 >/dev/null 2>&1 || true
+        rm -rf "$folder"
+    fi
+    [ $code = 0 ] && say "everything worked" || say "failed"
+    exit $code
+}
+trap finish EXIT
+
+# Wait until every container of the given services that is not a job says that it is healthy.
+healthy() {
+    for _ in $(seq 90); do
+        states=$(docker ps -a --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+            --format '{{.Label "com.docker.compose.service"}} {{.Status}}' | grep -v -E '^(migrate-|broker-setup)')
+        grep -q -v '(healthy)' <<<"$states" || return 0
+        sleep 2
+    done
+    say "not healthy:" && grep -v '(healthy)' <<<"$states"
+    return 1
+}
+container() { docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+    --filter "label=com.docker.compose.service=$1" --filter "label=com.docker.compose.container-number=$2"; }
+
+say "building with $($COMPOSE version --short 2>/dev/null || echo Compose)"
+deploy/compose/secrets.sh >/dev/null
+compose build >"$folder/build.log" 2>&1 || { tail -30 "$folder/build.log"; exit 1; }
+say "starting"
+compose up -d --scale routing=3 >"$folder/up.log" 2>&1 || { tail -30 "$folder/up.log"; exit 1; }
+healthy
+say "up and healthy; taking in the directory"
+compose exec -T routing sh -c \
+    'jiayuan routing directory seed --out /tmp/d.json && jiayuan routing directory import /tmp/d.json --who check'
+JIAYUAN_TOKEN=$(compose exec -T intake jiayuan token --sub check --role county --role operator | tr -d '\r')
+export JIAYUAN_TOKEN
+python3 deploy/compose/check_flow.py 300
+
+say "what each replica of routing has taken:"
+for number in 1 2 3; do
+    taken=$(docker exec "$(container routing $number)" python3 -c '
+import re, urllib.request
+text = urllib.request.urlopen("http://127.0.0.1:8000/metrics").read().decode()
+print(int(float(re.search(r"^jiayuan_batch_size_sum\S* (\S+)", text, re.M).group(1))))')
+    say "  routing $number: $taken messages"
+    [ "$taken" -gt 0 ]
+done
+
+victim=$(container routing 2)
+started=$(docker inspect -f '{{.State.StartedAt}}' "$victim")
+say "killing routing 2"
+docker exec "$victim" sh -c 'kill -9 -1' || true
+for _ in $(seq 60); do
+    [ "$(docker inspect -f '{{.State.StartedAt}}' "$victim")" = "$started" ] || break
+    sleep 0.5
+done
+[ "$(docker inspect -f '{{.State.StartedAt}}' "$victim")" != "$started" ]
+python3 deploy/compose/check_flow.py 50
+say "restarting the broker while reports come in"
+compose restart -t 30 broker >/dev/null 2>&1 &
+restart=$!
+python3 deploy/compose/check_flow.py 50
+wait $restart
+healthy
+say "restarting the database while reports come in"
+compose restart -t 30 database >/dev/null 2>&1 &
+restart=$!
+python3 deploy/compose/check_flow.py 50
+wait $restart
+healthy
+for service in intake routing sla ledger notify; do
+    dead=$(compose exec -T $service jiayuan dead-letters list $service | tr -d '\r')
+    [ "$dead" = none ] || { say "dead letters in $service:"; echo "$dead"; exit 1; }
+done
+say "no dead letters; stopping gracefully"
+compose stop -t 40 intake routing sla ledger notify >/dev/null 2>&1
+for service in intake routing sla ledger notify; do
+    code=$(docker inspect -f '{{.State.ExitCode}}' "$(docker ps -aq \
+        --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+        --filter "label=com.docker.compose.service=$service" | head -1)")
+    [ "$code" = 0 ] || { say "$service stopped with exit code $code"; exit 1; }
+done
