@@ -20,8 +20,10 @@ from sqlalchemy.schema import Index
 
 _NOW = text("clock_timestamp()")
 
-# Rows that live for milliseconds: clean up early and often, or the table grows with its dead.
+# Rows that live for milliseconds: clean up early and often, or the table grows with its dead; and don't compress
+# what is deleted at once.
 _SHORT_LIVED = {
+    "toast_tuple_target": "8160",
     "autovacuum_vacuum_scale_factor": "0.0",
     "autovacuum_vacuum_threshold": "10000",
     "autovacuum_vacuum_cost_delay": "0",
