@@ -94,7 +94,7 @@ def test_a_day_at_a_department_that_nobody_watched(fast_town: Town) -> None:
     assert (over["kind"], over["level"]) == ("supervise", "street")
     assert over["assignee"] == {"type": "desk", "id": f"desk-{case['street']}"}
     books = town.settled()
-    (step,) = _raised(town, case["id"])
+    (step,) = until(lambda: _raised(town, case["id"]), "the step up is heard")
     assert step.document["data"]["change"]["leg"] == over["id"]
     assert len(_clocks(town, case["id"], "clock.breached", leg["id"])) == 1
     told = [(n["recipient"], n["step"]) for n in books.notices if n["matter"] == case["id"]]

@@ -51,10 +51,13 @@ def test_a_live_report_overtakes_an_import(town: Town, tmp_path: Path) -> None:
     town.account.sent["file_import"] += LINES
     town.account.imported += LINES
 
-    lanes = {h.document.get("lane", "live") for h in town.listener.events(case=case["id"])}
-    assert lanes == {"live"}
     books = town.settled(timeout=120)
     assert _cases(town, "file_import") - before == LINES
     exactly_one_of_everything(books, [receipt["id"]])
-    bulk = [h for h in town.listener.events("case.opened") if h.key == "case.opened.bulk"]
-    assert len(bulk) >= LINES
+
+    def opened(key: str) -> set[str]:
+        return {h.case for h in town.listener.events("case.opened") if h.key == key}
+
+    until(lambda: len(opened("case.opened.bulk")) >= LINES, "every case of the import was opened in its lane")
+    until(lambda: case["id"] in opened("case.opened"), "the live report's case was opened in its own")
+    assert case["id"] not in opened("case.opened.bulk")
