@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: .venv help setup test test-unit lint isolation chaos bench demo down definitions lock
+.PHONY: .venv help setup test test-unit lint isolation chaos bench demo down definitions lock compose-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -15,6 +15,7 @@ setup: .venv ## Make .venv with the pinned packages, install servers where they 
 	@$(PY) -m jiayuan.local.servers install
 
 test: setup ## Lint, isolation and every layer of tests, on real servers
+	@tools/node.sh
 	@$(MAKE) --no-print-directory lint isolation
 	$(PY) -m pytest contracts chassis services deploy/local tests --durations=10 \
 		-m "not chaos_long and not bench"
@@ -43,6 +44,9 @@ demo: setup ## Everything up, real reports through all five services (DATA=path)
 
 down: .venv ## Leave nothing of the demo running
 	$(PY) -m jiayuan.local.demo --down
+
+compose-check: ## docker-compose.yml for real: up, reports, kills, down (needs a Docker engine)
+	@deploy/compose/check.sh
 
 definitions: .venv ## Write the contract files generated from the code
 	$(PY) -m jiayuan.contracts.generate
