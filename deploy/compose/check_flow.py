@@ -20,7 +20,13 @@ from typing import Any
 BASE = f"http://127.0.0.1:{os.environ['JIAYUAN_PORT']}"
 TOKEN = os.environ["JIAYUAN_TOKEN"]
 PLACES = ("龙津社区", "东关社区", "府前社区", "俊贤社区", "西关社区")
-MATTERS = ("楼道灯坏了，晚上看不见路", "路灯不亮，请维修", "小区垃圾没人清运", "井盖松动，很危险", "下水道堵了，污水外溢")
+MATTERS = (
+    "楼道灯坏了，晚上看不见路",
+    "路灯不亮，请维修",
+    "小区垃圾没人清运",
+    "井盖松动，很危险",
+    "下水道堵了，污水外溢",
+)
 PATIENCE = 120.0
 
 
@@ -57,22 +63,29 @@ def persist(what: str, method: str, path: str, good: Any, **kwargs: Any) -> Any:
 
 def one(number: int) -> str:
     """Sends one report, twice with the same key, and follows it; its case."""
-    text = f"{PLACES[number % len(PLACES)]}{number % 90 + 1}号楼{MATTERS[number % len(MATTERS)]}（{uuid.uuid4().hex[:6]}）"
+    place, matter = PLACES[number % len(PLACES)], MATTERS[number % len(MATTERS)]
+    text = f"{place}{number % 90 + 1}号楼{matter}（{uuid.uuid4().hex[:6]}）"
     body = {"text": text, "contact": {"name": "测试", "phone": "13900001234"}}
     key = {"Idempotency-Key": uuid.uuid4().hex}
     report = persist("sending", "POST", "/intake/reports", lambda d: "id" in d, body=body, headers=key)["id"]
-    again = persist("sending again", "POST", "/intake/reports", lambda d: "id" in d, body=body, headers=key)["id"]
+    again = persist("sending again", "POST", "/intake/reports", lambda d: "id" in d, body=body, headers=key)[
+        "id"
+    ]
     if again != report:
         raise SystemExit(f"check: the same key made two reports, {report} and {again}")
     found = persist("case", "GET", f"/routing/cases?report={report}", lambda d: "case" in d)
     case = found["case"]["id"]
     clocks = persist("clocks", "GET", f"/sla/clocks?case={case}", lambda d: bool(d["clocks"]))["clocks"]
-    notices = persist("notices", "GET", f"/notify/notices?report={report}", lambda d: bool(d["notices"]))["notices"]
+    notices = persist("notices", "GET", f"/notify/notices?report={report}", lambda d: bool(d["notices"]))[
+        "notices"
+    ]
     steps = [(n["recipient"], n["matter"], n["step"]) for n in notices]
     if sum(c["kind"] == "citizen" for c in clocks) != 1 or len(set(steps)) != len(steps):
         raise SystemExit(f"check: report {report}: clocks {clocks}, notices {notices}")
     if found["case"]["livelihood"]:
-        entries = persist("entry", "GET", f"/ledger/entries?case={case}", lambda d: bool(d["entries"]))["entries"]
+        entries = persist("entry", "GET", f"/ledger/entries?case={case}", lambda d: bool(d["entries"]))[
+            "entries"
+        ]
         if len(entries) != 1:
             raise SystemExit(f"check: case {case} has {len(entries)} entries")
     return str(case)
@@ -83,9 +96,9 @@ def main() -> None:
     count, started = int(sys.argv[1]), time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         cases = list(pool.map(one, range(count)))
-    print(
+    sys.stdout.write(
         f"compose-check: {count} reports are in {len(set(cases))} cases with clocks, entries and notices, "
-        f"{time.monotonic() - started:.0f} s"
+        f"{time.monotonic() - started:.0f} s\n"
     )
 
 

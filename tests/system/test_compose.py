@@ -1,0 +1,292 @@
+"""What can be said of the containers without an engine: compose files, image recipe, secrets, manifests, dashboard.
+
+`make compose-check` brings them up for real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jiayuan.chassis import metrics
+from jiayuan.chassis.host import service_class
+from jiayuan.chassis.seal import Sealer
+from jiayuan.chassis.service import ROLES
+from jiayuan.contracts import names, topology
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).resolve().parents[2]
+USERS = [topology.service_user(s) for s in names.SERVICES] + [p.name for p in topology.PARTNERS]
+# Read by the command line or the broker's import, not by a service's settings.
+OTHERS = {
+    "JIAYUAN_SERVICE",
+    *(f"JIAYUAN_{s.upper()}_DATABASE_PASSWORD" for s in names.SERVICES),
+    *(f"JIAYUAN_BROKER_PASSWORD_{u.upper().replace('-', '_')}" for u in USERS),
+}
+
+
+def _yaml(path: str) -> Any:
+    return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = _yaml("docker-compose.yml")
+    return found
+
+
+@pytest.fixture(scope="module")
+def split() -> dict[str, Any]:
+    found: dict[str, Any] = _yaml("deploy/compose/split-roles.yml")
+    return found
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets") / "made"
+    _secrets(folder)
+    return folder
+
+
+def _secrets(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        [ROOT / "deploy/compose/secrets.sh", *arguments],
+        env={**os.environ, "JIAYUAN_SECRETS": str(folder)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def _variables(service: str) -> set[str]:
+    """Every variable that a service's settings read, without _FILE."""
+    known = {f.name.upper() for f in fields(service_class(service).settings_class)}
+    return {f"JIAYUAN_{k}" for k in known} | {f"JIAYUAN_{service.upper()}_{k}" for k in known} | OTHERS
+
+
+def _unknown(service: str, environment: dict[str, Any]) -> list[str]:
+    return sorted(
+        k
+        for k in environment
+        if k.startswith("JIAYUAN_") and k.removesuffix("_FILE") not in _variables(service)
+    )
+
+
+def _service_of(part: dict[str, Any]) -> str:
+    """Which service's image a part of a compose file runs, or nothing."""
+    found = re.match(r"\$\{JIAYUAN_IMAGES:-jiayuan\}/(\w+):", part.get("image", ""))
+    return found[1] if found else ""
+
+
+def test_every_service_is_in_it_and_can_be_scaled(compose: dict[str, Any]) -> None:
+    for service in names.SERVICES:
+        part = compose["services"][service]
+        assert _service_of(part) == service
+        assert part["command"] == ["run", service]
+        assert part["build"]["args"]["SERVICE"] == service
+        assert not {"container_name", "ports", "hostname"} & set(part)
+        assert part["depends_on"] == {
+            "broker-setup": {"condition": "service_completed_successfully"},
+            f"migrate-{service}": {"condition": "service_completed_successfully"},
+        }
+        assert compose["services"][f"migrate-{service}"]["command"] == ["migrate", service]
+        assert f"handle_path /{service}/*" in (ROOT / "deploy/compose/Caddyfile").read_text(encoding="utf-8")
+
+
+def test_only_the_proxy_is_reached_from_outside(compose: dict[str, Any]) -> None:
+    assert [n for n, part in compose["services"].items() if "ports" in part] == ["proxy"]
+    assert compose["services"]["proxy"]["ports"] == ["${JIAYUAN_BIND:-127.0.0.1}:${JIAYUAN_PORT:-8080}:8080"]
+    assert compose["networks"]["inside"] == {"internal": True}
+    for name in ("broker", "database", *names.SERVICES):
+        assert "inside" in compose["services"][name]["networks"]
+        assert "front" not in compose["services"][name]["networks"]
+
+
+def test_everything_is_limited_and_stops_gracefully(compose: dict[str, Any]) -> None:
+    for name, part in compose["services"].items():
+        assert {"mem_limit", "logging", "restart", "healthcheck"} <= set(part) | (
+            {"healthcheck"} if _service_of(part) else set()
+        ), name
+        if part["restart"] != "no":
+            assert "stop_grace_period" in part, name
+        if _service_of(part) or name == "proxy":
+            assert part["read_only"] is True, name
+            assert part["cap_drop"] == ["ALL"], name
+
+
+def test_what_the_environment_names_is_a_setting(compose: dict[str, Any], split: dict[str, Any]) -> None:
+    for document in (compose, split):
+        for name, part in document["services"].items():
+            if service := _service_of(part):
+                assert _unknown(service, part["environment"]) == [], name
+
+
+def test_secrets_are_mounted_where_they_are_read(compose: dict[str, Any], split: dict[str, Any]) -> None:
+    for document in (compose, split):
+        for name, part in document["services"].items():
+            mounted = {s if isinstance(s, str) else s["source"] for s in part.get("secrets", [])}
+            assert mounted <= set(compose["secrets"]), name
+            if _service_of(part):
+                files = {v for k, v in part["environment"].items() if k.endswith("_FILE")}
+                assert files == {f"/run/secrets/{s}" for s in mounted}, name
+
+
+def test_the_split_runs_every_role_of_the_same_services(
+    compose: dict[str, Any], split: dict[str, Any]
+) -> None:
+    for service in names.SERVICES:
+        roles = set()
+        for name, part in split["services"].items():
+            command = part["command"]
+            if command[:3] != ["run", service, "--role"]:
+                continue
+            roles.add(command[3])
+            if name != service:
+                assert part["environment"] == compose["services"][service]["environment"], name
+                assert part["secrets"] == compose["services"][service]["secrets"], name
+        used = {
+            getattr(v, "role", "any")
+            for cls in service_class(service).__mro__
+            for m in vars(cls).values()
+            for v in getattr(m, "nameko_entrypoints", ())
+        } - {"any"}
+        assert roles == used, service
+        assert roles <= set(ROLES)
+
+
+def test_every_secret_is_made_and_every_user_has_one(compose: dict[str, Any], secrets: Path) -> None:
+    made = {p.name for p in secrets.iterdir() if not p.name.startswith(".")}
+    assert made == set(compose["secrets"])
+    for name, entry in compose["secrets"].items():
+        assert entry["file"] == f"${{JIAYUAN_SECRETS:-./deploy/compose/secrets}}/{name}"
+    setup = compose["services"]["broker-setup"]
+    for user in USERS:
+        variable = f"JIAYUAN_BROKER_PASSWORD_{user.upper().replace('-', '_')}_FILE"
+        assert setup["environment"][variable] == f"/run/secrets/broker_password_{user}"
+
+
+def test_secrets_are_random_closed_and_kept(secrets: Path, tmp_path: Path) -> None:
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    files = {p.name: p.read_text() for p in secrets.iterdir() if not p.name.startswith(".")}
+    assert len(set(files.values())) == len(files)
+    assert (secrets / ".gitignore").read_text() == "*\n"
+    Sealer(files["seal_keys"].strip())
+    assert len(files["token_secret"].strip()) >= 32
+    copy = tmp_path / "copy"
+    shutil.copytree(secrets, copy)
+    _secrets(copy)
+    assert {n: (copy / n).read_text() for n in files} == files
+
+
+def test_rotation_changes_one_secret_everywhere(secrets: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(secrets, copy)
+    before = {p.name: p.read_text() for p in copy.iterdir()}
+    _secrets(copy, "rotate", "broker", "jiayuan-routing")
+    _secrets(copy, "rotate", "database", "sla")
+    _secrets(copy, "rotate", "seal")
+    after = {p.name: p.read_text() for p in copy.iterdir()}
+    assert {n for n in after if after[n] != before[n]} == {
+        "broker_password_jiayuan-routing",
+        "routing_amqp_uri",
+        "sla_database_password",
+        "sla_database_url",
+        "seal_keys",
+    }
+    assert after["broker_password_jiayuan-routing"].strip() in after["routing_amqp_uri"]
+    assert after["sla_database_password"].strip() in after["sla_database_url"]
+    old = Sealer(before["seal_keys"].strip()).seal({"phone": "1"}, "somebody")
+    assert Sealer(after["seal_keys"].strip()).open(old, "somebody") == {"phone": "1"}
+    assert after["seal_keys"].startswith("k2:")
+
+
+def test_the_recipe_copies_what_is_there() -> None:
+    recipe = (ROOT / "deploy/image/Dockerfile").read_text(encoding="utf-8")
+    sources = [
+        source for line in re.findall(r"^COPY (?!--from)(.*)$", recipe, re.M) for source in line.split()[:-1]
+    ]
+    assert sources
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for source in sources:
+        for service in names.SERVICES:
+            path = source.replace("${SERVICE}", service).rstrip("/")
+            assert (ROOT / path).exists(), path
+            assert any(path == a or path.startswith(a + "/") for a in allowed), path
+    assert re.search(r"^USER 10001:10001$", recipe, re.M)
+    for script in ("entrypoint", "ready", "fetch-wheels"):
+        assert os.access(ROOT / "deploy/image" / script, os.X_OK)
+
+
+def test_the_examples_of_the_environment_are_the_defaults() -> None:
+    files = ["docker-compose.yml", "deploy/compose/split-roles.yml"]
+    text = "".join((ROOT / f).read_text(encoding="utf-8") for f in files)
+    defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
+    lines = (ROOT / "deploy/compose/env.example").read_text(encoding="utf-8").splitlines()
+    assert dict(line.split("=", 1) for line in lines if line and not line.startswith("#")) == defaults
+
+
+def test_the_manifests_name_what_exists(secrets: Path) -> None:
+    documents = [
+        d
+        for path in sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+        for d in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    ]
+    made = {p.name for p in secrets.iterdir()}
+    deployed = set()
+    for document in documents:
+        if document["kind"] not in ("Deployment", "Job"):
+            continue
+        pod = document["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        service = re.fullmatch(r"jiayuan/(\w+):\S+", container["image"])
+        assert service, container["image"]
+        environment = {e["name"]: e["value"] for e in container["env"]}
+        assert _unknown(service[1], environment) == []
+        items = {i["key"] for v in pod["volumes"] if "secret" in v for i in v["secret"]["items"]}
+        assert items <= made
+        files = {v for k, v in environment.items() if k.endswith("_FILE")}
+        assert files == {f"/run/secrets/jiayuan/{i}" for i in items}
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        if document["kind"] == "Deployment":
+            deployed.add(service[1])
+            assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert deployed == set(names.SERVICES)
+    jobs = {d["metadata"]["name"] for d in documents if d["kind"] == "Job"}
+    assert jobs == {"broker-setup", *(f"migrate-{s}" for s in names.SERVICES)}
+
+
+def _series() -> dict[str, set[str]]:
+    """Metric → the names that a query may use."""
+    suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+    described = [m.describe()[0] for m in vars(metrics).values() if hasattr(m, "describe")]
+    return {d.name: {d.name + suffix for suffix in suffixes[d.type]} for d in described}
+
+
+def test_every_metric_of_the_dashboard_exists() -> None:
+    dashboard = json.loads((ROOT / "deploy/dashboards/delivery.json").read_text(encoding="utf-8"))
+    used = {
+        name
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"\bjiayuan_\w+", target["expr"])
+    }
+    assert used <= {name for series in _series().values() for name in series}
+    assert [metric for metric, series in _series().items() if not series & used] == []
+
+
+def test_the_operators_page_explains_every_metric() -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    assert [
+        metric for metric, series in _series().items() if not any(f"`{n}" in page for n in (metric, *series))
+    ] == []
