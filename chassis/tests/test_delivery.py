@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -290,3 +291,17 @@ def test_a_message_with_an_impossible_id_is_rejected_and_kept_all_the_same(engin
     taker.deliveries.take([Message(body, good.content_type, good.exchange, good.routing_key, good.user_id)])
     assert counts(engine)["dead_letter"] == 1
     assert [o[1] for o in outcomes(taker)] == ["rejected"]
+
+
+def test_what_is_logged_of_a_failing_event_names_its_trace(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    taker = Taker(engine)
+    taker.fail_with["bad"] = RuntimeError("no")
+    row = report("bad")
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    body = json.dumps({**json.loads(row.body), "traceparent": parent}).encode()
+    taker.deliveries.take([message(dataclasses.replace(row, body=body))])
+    kept = next(r for r in caplog.records if r.message == "dead letter kept")
+    assert vars(kept)["trace"] == parent[3:35]
+    assert vars(kept)["event_id"] == row.id

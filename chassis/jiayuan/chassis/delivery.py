@@ -21,7 +21,7 @@ from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.envelope import BadEvent, Event, decode
 from jiayuan.contracts.ids import new_id
 
-from . import bulk, metrics
+from . import bulk, metrics, trace
 from .errors import Refused, Transient, is_transient
 from .seal import Sealer
 from .work import BusinessClock, Handler, Outgoing, Work
@@ -147,6 +147,8 @@ class Deliveries:
         return buried
 
     def _take(self, arrived: Sequence[Arrived], lane: names.Lane) -> list[str]:
+        # What a handler of one event logs says whose it is; a batch has no one trace.
+        context = trace.current.set(_context(arrived[0].event) if len(arrived) == 1 else None)
         try:
             with self.work(lane) as work:
                 return self._handle(work, arrived)
@@ -158,27 +160,24 @@ class Deliveries:
                 middle = len(arrived) // 2
                 return self._take(arrived[:middle], lane) + self._take(arrived[middle:], lane)
             return self._give_up(arrived[0], error, lane)
+        finally:
+            trace.current.reset(context)
 
     def _give_up(self, arrived: Arrived, error: Exception, lane: names.Lane) -> list[str]:
         found = error.problems if isinstance(error, Refused | BadEvent) else []
         reason = error.reason if isinstance(error, Refused | BadEvent) else "handler_raised"
-        trace = "".join(traceback.format_exception(error)[-8:])
+        lines = "".join(traceback.format_exception(error)[-8:])
         dead = Dead(
             arrived.message,
             reason,
             f"{type(error).__name__}: {error}"[:2000],
             found,
-            trace[-8000:],
+            lines[-8000:],
             arrived.event,
         )
         log.error(
             "message dead-lettered",
-            extra={
-                "reason": reason,
-                "event": arrived.event.name,
-                "event_id": arrived.event.id,
-                "error": dead.error,
-            },
+            extra={"reason": reason, "error": dead.error},
         )
         with self.work(lane) as work:
             buried = self._bury(work, [dead])
@@ -261,7 +260,10 @@ class Deliveries:
         work.insert(self.metadata.tables["dead_letter"], rows)
         for d in dead:
             metrics.DEAD_LETTERS.labels(self.service, d.reason).inc()
-            log.warning("dead letter kept", extra={"reason": d.reason, "routing_key": d.message.routing_key})
+            log.warning(
+                "dead letter kept",
+                extra={"reason": d.reason, "routing_key": d.message.routing_key, **_context(d.event)},
+            )
         return ids
 
     def _body(self, message: Message, id_: str) -> tuple[bytes, bool]:
@@ -279,6 +281,15 @@ class Deliveries:
         work.outcome(
             dead.message.user_id, known.get("id", "?"), known.get("type", "?"), "rejected", None, problems
         )
+
+
+def _context(event: Event | None) -> dict[str, str]:
+    """What a log line says of the event that it is about."""
+    if event is None:
+        return {}
+    kind = event.name.partition(".")[0]
+    found = {"event": event.name, "event_id": event.id, "trace": trace.trace_id(event.traceparent)}
+    return {**found, kind if kind in ("case", "report") else "subject": event.subject}
 
 
 def _refusal(event: Event, problems: Sequence[FieldProblem], message: Message | None = None) -> Dead:
