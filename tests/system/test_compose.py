@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.metrics import MetricWrapperBase
 
 from jiayuan.chassis import metrics
 from jiayuan.chassis.host import service_class
@@ -269,7 +270,7 @@ def test_the_manifests_name_what_exists(secrets: Path) -> None:
 def _series() -> dict[str, set[str]]:
     """Metric → the names that a query may use."""
     suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
-    described = [m.describe()[0] for m in vars(metrics).values() if hasattr(m, "describe")]
+    described = [m.describe()[0] for m in vars(metrics).values() if isinstance(m, MetricWrapperBase)]
     return {d.name: {d.name + suffix for suffix in suffixes[d.type]} for d in described}
 
 
