@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -282,6 +283,23 @@ def test_a_refused_message_of_an_outside_system_is_replayed_from_its_seal(engine
     assert dead_letters.replay_asked(taker.deliveries) == 1
     (letter,) = dead_letters.listing(engine)
     assert letter.history[-1]["why"] == "refused: data.case: there is no such case"
+
+
+def test_what_processes_died_on_is_kept_sealed_and_can_be_replayed(engine: Engine) -> None:
+    taker = Taker(engine)
+    came = [inbound("c1", note="请打13867190000"), message(report("ours"))]
+    # As the broker hands it on after its limit: by another exchange, with the service as the key.
+    dead = [replace(m, exchange=names.DEAD_EXCHANGE, routing_key="routing") for m in came]
+    unreadable = Message(b"13867190000", None, names.DEAD_EXCHANGE, "routing")
+    dead_letters.from_broker(taker.deliveries, [*dead, unreadable])
+    letters = {x.exchange: x for x in dead_letters.listing(engine) if x.routing_key != "routing"}
+    assert {x.routing_key for x in letters.values()} == {"handling.reported", "report.received"}
+    assert all(b"13867190000" not in bytes(x.body) for x in dead_letters.listing(engine))
+    assert dead_letters.decide(engine, [x.id for x in letters.values()], "replay", "w", "repaired") == 2
+    assert dead_letters.replay_asked(taker.deliveries) == 2
+    assert len(dead_letters.listing(engine, state="replayed")) == 2
+    assert [o[1] for o in outcomes(taker)] == ["accepted"]
+    assert taker.calls == [1]
 
 
 @pytest.mark.parametrize("id_", ["a\u0000b", "a\nb", "x" * 500, "\ud800"])

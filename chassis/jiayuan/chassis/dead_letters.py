@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, Row, text
 
+from jiayuan.contracts import names
+from jiayuan.contracts.registry import EVENTS
 from jiayuan.contracts.times import iso
 
 from . import metrics
@@ -163,7 +166,28 @@ def from_broker(deliveries: Deliveries, messages: Sequence[Message]) -> None:
     """Keeps what the broker dead-lettered after its delivery limit: processes died on it again and again."""
     deliveries.bury(
         [
-            Dead(m, "delivery_limit", "processes ended while they held this message, more often than allowed")
+            Dead(
+                _before_death(m),
+                "delivery_limit",
+                "processes ended while they held this message, more often than allowed",
+            )
             for m in messages
         ]
     )
+
+
+def _before_death(message: Message) -> Message:
+    """The message with the exchange and key that it first came by; the dead-letter exchange's stand there now.
+
+    The type tells them (a header that does could be the sender's). What can't be read is taken for a stranger's,
+    and so kept sealed.
+    """
+    try:
+        document = orjson.loads(message.body)
+    except orjson.JSONDecodeError:
+        document = None
+    type_ = document.get("type") if isinstance(document, dict) else None
+    name = names.event_name(type_) if isinstance(type_, str) else None
+    if name in EVENTS and not message.user_id:
+        return replace(message, exchange=names.EVENTS_EXCHANGE, routing_key=name)
+    return replace(message, exchange=names.INBOUND_EXCHANGE, routing_key=name or message.routing_key)
