@@ -11,7 +11,7 @@ import pytest
 
 from jiayuan.local.servers import Servers
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parent))  # at the end: other folders have a conftest.py too
 from town import Town
 
 
