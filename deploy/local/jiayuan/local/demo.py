@@ -127,7 +127,7 @@ def down(folder: Path = FOLDER) -> bool:
     other = Process(*state["demo"]) if "demo" in state else None
     if other is not None and other.pid != os.getpid() and other.alive():
         # It is still at work, in another terminal: it takes itself down.
-        processes.send([other], signal.SIGINT)
+        processes.send([other], signal.SIGTERM)
         if not processes.wait_gone([other], 60):
             processes.kill_trees([other])
     services = [Process(*p) for p in state.get("processes", ())]
@@ -178,6 +178,16 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def _ignoring(*numbers: signal.Signals) -> Iterator[None]:
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
 # -- bringing up -------------------------------------------------------------------------------------
 
 
@@ -220,7 +230,6 @@ def _bring_up(
     say: Callable[[str], None],
 ) -> Stage:
     remember(folder, None, servers)
-    say(f"RabbitMQ and PostgreSQL: {servers.chosen} ({servers.why})")
     clock = Clock(options.speed, float(int(time.time())))
     settings = {
         "JIAYUAN_CLOCK_SPEED": str(clock.speed),
@@ -230,18 +239,34 @@ def _bring_up(
     cluster = Cluster(servers, folder, settings=settings)
     cluster.prepare()
     remember(folder, cluster, servers)
-    started = []
-    for service in cluster.services:
-        started.append(cluster.start(service, wait=False))
-        remember(folder, cluster, servers)
-    directory = _take_over(cluster, options, seeding, say)
-    for process in started:
-        process.wait_ready()
-    cluster.save()
+    try:
+        directory = _start_services(cluster, servers, options, seeding, say)
+    except BaseException:
+        cluster.kill()  # one of them may not be written down yet
+        raise
     stage = Stage(servers, cluster, clock, directory)
     _wait_for_directory(stage)
     say("services: " + "  ".join(f"{s} {a}" for s, a in cluster.addresses().items()))
     return stage
+
+
+def _start_services(
+    cluster: Cluster,
+    servers: Servers,
+    options: Options,
+    seeding: subprocess.Popen[str],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Five processes; while they start, the directory goes in, which is returned."""
+    started = []
+    for service in cluster.services:
+        started.append(cluster.start(service, wait=False))
+        remember(cluster.folder, cluster, servers)
+    directory = _take_over(cluster, options, seeding, say)
+    for process in started:
+        process.wait_ready()
+    cluster.save()
+    return directory
 
 
 def _command(cluster: Cluster, service: str, *arguments: str) -> str:
@@ -323,6 +348,8 @@ def play(stage: Stage, options: Options, console: Console) -> tuple[replay.Accou
         f"replaying {len(messages)} reports: {words}. Messages of elsewhere are given a place in Xiapu by a hash; "
         "their text stays as it is.",
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     minutes, day = (
         stage.clock.wall_seconds(timedelta(minutes=15)),
@@ -566,11 +593,8 @@ def run(options: Options | None = None, console: Console | None = None) -> Outco
             remember(options.folder.absolute(), stage.cluster, stage.servers)
             return outcome
     except BaseException:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
-        try:
+        with _ignoring(signal.SIGINT, signal.SIGTERM):  # once is enough
             down(options.folder)
-        finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         raise
 
 
@@ -581,6 +605,7 @@ def _say_result(console: Console, outcome: Outcome, people: People, account: rep
         f"{account.resent} reports were sent twice",
         style="dim",
         highlight=False,
+        soft_wrap=True,
     )
     if outcome.code:
         console.print(

@@ -45,6 +45,17 @@ ACTIONS: Final = {
     "supplemented": "收到补充",
     "withdrawn": "收到撤回",
 }
+CASE_STATES: Final = {
+    "open": "尚未分派",
+    "assigned": "待签收",
+    "accepted": "已签收",
+    "answered": "已应答",
+    "resolved": "已办结，待评价",
+    "closed": "已结案",
+    "voided": "已作废",
+    "merged": "已并案",
+}
+COLOURS: Final = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色", "green": "绿色"}
 CLOCKS: Final = {"response": "响应", "finish": "办理", "citizen": "群众", "confirmation": "确认"}
 POSTINGS: Final = {
     "opening": "入账",
@@ -250,8 +261,9 @@ def heading(known: Known) -> str:
     out = [f"诉求 {report['id']}（{report['channel']}，{report['kind']}）"]
     if case is not None:
         c = case["case"]
+        state, colour = CASE_STATES.get(c["state"], c["state"]), COLOURS.get(c["colour"], c["colour"])
         out.append(
-            f"工单 {c['number']}：{c['state']}，{c['colour']}，第 {case['sequence']} 步。{c['decision']['reason']}"
+            f"工单 {c['number']}：{state}，{colour}，共 {case['sequence']} 步。{c['decision']['reason']}"
         )
     missing = [
         name
