@@ -145,8 +145,17 @@ def find(services: Services, name: str) -> Known:
         case,
         clocks["clocks"],
         [services.get("ledger", f"/entries/{e['id']}") for e in entries],
-        services.get("notify", f"/notices?case={id_}")["notices"],
+        _notices(services, report_id, id_),
     )
+
+
+def _notices(services: Services, report_id: str, case_id: str) -> list[Mapping[str, Any]]:
+    """Those on the report and those on its case, each once."""
+    found = [
+        services.get("notify", f"/notices?{of}")["notices"]
+        for of in (f"report={report_id}", f"case={case_id}")
+    ]
+    return list({n["id"]: n for notices in found for n in notices}.values())
 
 
 def _is_uuid(name: str) -> bool:
