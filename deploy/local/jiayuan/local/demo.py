@@ -52,9 +52,9 @@ REPORTS: Final = 400
 SPEED: Final = 1100.0
 ARRIVALS: Final = 40.0
 # After this many seconds no department lets a whole day pass any more.
-LAST_DAY: Final = 9.0
+LAST_DAY: Final = 7.0
 # Shorter than the shipped ones, so that every clock runs out while somebody watches.
-LIMITS: Final = {"citizen": "24h", "confirmation": "4h", "street_response": "2h"}
+LIMITS: Final = {"citizen": "24h", "confirmation": "3h", "street_response": "2h"}
 SEED: Final = 1
 
 

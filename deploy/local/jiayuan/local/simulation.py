@@ -93,14 +93,15 @@ def deeds(leg: Mapping[str, Any], seed: int, *, last_day: bool = False) -> list[
         return []
     if temper == "returns":
         return [Deed(limit * dice.uniform(0.15, 0.5), "return", dice.choice(REASONS[sort]))]
-    answered = limit * _share(dice, temper)
+    answered = limit * _share(dice, temper, quick=limit < HOUR)
     accepted = answered * dice.uniform(0.2, 0.6)
     if temper == "late":
         # Taken in time, or it would be somebody else's by then; answered too late.
         accepted = limit * dice.uniform(0.1, 0.5)
     if leg["kind"] == "supervise":
         return [Deed(accepted, "accept", note["accept"]), Deed(answered, "answer", note["supervise"])]
-    done = _done(dice, answered, temper, leg.get("finish_limit"))
+    # What has come as far as the desk is settled at once.
+    done = _done(dice, answered, "late" if sort == "desk" else temper, leg.get("finish_limit"))
     return [
         Deed(accepted, "accept", note["accept"]),
         Deed(answered, "answer", note["answer"]),
@@ -108,13 +109,13 @@ def deeds(leg: Mapping[str, Any], seed: int, *, last_day: bool = False) -> list[
     ]
 
 
-def _share(dice: Any, temper: str) -> float:
-    """When it is answered, as a share of the response limit."""
+def _share(dice: Any, temper: str, *, quick: bool) -> float:
+    """When it is answered, as a share of the response limit; what is quick is mostly answered on the spot."""
     if temper == "slow":
         return float(dice.uniform(0.84, 0.96))
     if temper == "late":
-        return float(dice.uniform(1.03, 1.15))
-    return float(dice.triangular(0.03, 0.5, 0.1))
+        return float(dice.uniform(1.03, 1.12))
+    return float(dice.triangular(0.02, 0.3, 0.05) if quick else dice.triangular(0.03, 0.5, 0.1))
 
 
 def _done(dice: Any, answered: float, temper: str, finish_limit: int | None) -> float:
