@@ -22,6 +22,7 @@ from jiayuan.chassis.clock import Clock
 from jiayuan.chassis.config import Settings, load
 from jiayuan.chassis.errors import Problem, StartError, Transient, is_transient
 from jiayuan.chassis.seal import Sealer, SealError, new_key
+from jiayuan.chassis.service import Service
 from jiayuan.contracts.check import FieldProblem
 
 pytestmark = pytest.mark.unit
@@ -268,6 +269,14 @@ class _Coded(psycopg2.Error):
 )
 def test_what_waits_and_what_fails(error: Exception, transient: bool) -> None:
     assert is_transient(error) is transient
+
+
+# -- services -----------------------------------------------------------------------------------------
+
+
+def test_a_service_cannot_replace_an_entrypoint_of_the_chassis_by_accident() -> None:
+    with pytest.raises(TypeError, match="sweep would replace"):
+        type("Careless", (Service,), {"name": "x", "sweep": lambda _self: None})
 
 
 # -- HTTP ------------------------------------------------------------------------------------------

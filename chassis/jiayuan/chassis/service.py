@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import eventlet
 from eventlet.event import Event as Signal
-from nameko.extensions import DependencyProvider, Entrypoint
+from nameko.extensions import ENTRYPOINT_EXTENSIONS_ATTR, DependencyProvider, Entrypoint
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine, MetaData, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -203,6 +203,13 @@ class Service:
     name: ClassVar[str]
     delivery: Any
     settings_class: ClassVar[type[Settings]] = Settings
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuses a service that would quietly replace an entrypoint of the chassis by a method of the same name."""
+        super().__init_subclass__(**kwargs)
+        taken = [n for n in vars(cls) if getattr(getattr(Service, n, None), ENTRYPOINT_EXTENSIONS_ATTR, None)]
+        if taken:
+            raise TypeError(f"{cls.__name__}: {', '.join(taken)} would replace entrypoints of the chassis")
 
     @subscribe("live", role="serve")
     def on_live(self, batch: list[Message]) -> None:

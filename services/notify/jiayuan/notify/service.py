@@ -24,7 +24,7 @@ class NotifyService(Service):
         return sender.of(self.delivery).turn()
 
     @every(seconds=1.0, role="send")
-    def sweep(self) -> bool:
+    def find_stuck(self) -> bool:
         """Finds what is stuck, and asks the provider about it."""
         return sender.of(self.delivery).sweep()
 
