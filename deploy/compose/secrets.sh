@@ -97,7 +97,9 @@ case "${1:-make} ${2:-}" in
     old=$(read_secret seal_keys)
     newest=${old%%:*}
     write seal_keys "k$((${newest#k} + 1)):$(key),$old"
-    echo "now: docker-compose up -d --no-deps --force-recreate intake routing notify"
+    # Who opens must know the key before somebody seals with it.
+    echo "now: docker-compose up -d --no-deps --force-recreate notify"
+    echo "then: docker-compose up -d --no-deps --force-recreate routing intake"
     ;;
 "rotate provider")
     write provider_secret "${3:-$(random)}"
