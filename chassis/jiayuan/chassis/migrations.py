@@ -67,7 +67,11 @@ def check(conn: Connection, service: str) -> None:
 
 
 def delivery_tables(op: Any) -> None:
-    """For a service's first migration: inbox, outbox and dead letters."""
+    """For a service's first migration: inbox, outbox and dead letters.
+
+    It follows `tables` as it stands. From the first release on, `tables` is changed together with a migration of
+    every service, and this function is frozen at what it made until then.
+    """
     metadata = MetaData()
     tables.add(metadata)
     metadata.create_all(op.get_bind(), checkfirst=False)

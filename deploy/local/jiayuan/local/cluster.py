@@ -168,7 +168,7 @@ class Cluster:
             "JIAYUAN_DATABASE_URL": self.database_urls[service],
             "JIAYUAN_TOKEN_SECRET": self.token_secret,
             "JIAYUAN_SEAL_KEYS": self.seal_keys,
-            "JIAYUAN_INTAKE_PSEUDONYM_SECRET": self.token_secret,
+            "JIAYUAN_INTAKE_REPORTER_SECRET": self.token_secret,
             **self.settings,
         }
 
