@@ -95,17 +95,25 @@ class Process:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def terminate(self, timeout: float = 30.0) -> int:
-        """Asks it to stop and waits; its exit code. Killed when it takes too long."""
+    def ask_to_stop(self) -> None:
+        """SIGTERM; doesn't wait."""
+        if self.popen is not None and self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+
+    def wait_stopped(self, timeout: float = 30.0) -> int:
+        """Waits until it has ended; its exit code. Killed when it takes too long."""
         if self.popen is None:
             return 0
-        if self.popen.poll() is None:
-            self.popen.send_signal(signal.SIGTERM)
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise ServiceError(f"{self.service} did not stop within {timeout:g} s") from None
+
+    def terminate(self, timeout: float = 30.0) -> int:
+        """Asks it to stop and waits; its exit code."""
+        self.ask_to_stop()
+        return self.wait_stopped(timeout)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -253,10 +261,10 @@ class Cluster:
         codes = {}
         everything = [p for ps in self.processes.values() for p in ps]
         for p in everything:
-            if p.alive and p.popen:
-                p.popen.send_signal(signal.SIGTERM)
+            p.ask_to_stop()
         for p in everything:
-            codes[p.log.stem] = p.terminate()
+            # Not asked again: an interpreter that is about to end has no handler any more.
+            codes[p.log.stem] = p.wait_stopped()
         return codes
 
     def kill(self) -> None:
