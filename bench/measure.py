@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,17 @@ def machine() -> float:
     """CPU seconds that the whole machine has been busy."""
     values = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]))
     return (sum(values[:8]) - values[3] - values[4]) / _TICK
+
+
+def yardstick() -> float:
+    """Milliseconds of a fixed Python loop, the least of three: how fast this machine is at the moment."""
+    best = float("inf")
+    for _ in range(3):
+        started, x = time.perf_counter(), 0
+        for i in range(3_000_000):
+            x += i & 7
+        best = min(best, 1e3 * (time.perf_counter() - started))
+    return best
 
 
 def rss_mb(pid: int) -> float:

@@ -26,7 +26,7 @@ from typing import Any
 import amqp
 from sqlalchemy import Engine, create_engine, text
 
-from bench.measure import Row, cpu, machine, percentile, rss_mb
+from bench.measure import Row, cpu, machine, percentile, rss_mb, yardstick
 from jiayuan.chassis import wire
 from jiayuan.chassis.broker import connect
 from jiayuan.chassis.database import driver_url
@@ -468,6 +468,7 @@ def main() -> int:
     rows: dict[str, list[Row]] = {}
     with provide() as servers, tempfile.TemporaryDirectory(prefix="jiayuan-bench-") as folder:
         for i in range(a.rounds):
+            print(f"round {i + 1}: a fixed Python loop takes {yardstick():.0f} ms here, now", flush=True)
             ours = jiayuan(servers, Path(folder) / f"round-{i}", a.n, a.rate, a.secs)
             print(f"round {i + 1}: {ours}", flush=True)
             rows.setdefault(ours.name, []).append(ours)

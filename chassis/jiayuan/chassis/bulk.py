@@ -5,16 +5,38 @@ One round trip and one parse whatever the number of rows, instead of a parameter
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Table, TextClause, text
+from sqlalchemy import Connection, CursorResult, Row, Table
 from sqlalchemy.dialects import postgresql
 
 _DIALECT = postgresql.dialect()
 Rows = Sequence[dict[str, Any]]
+
+
+class Prepared:
+    """A statement that a connection plans once: with few rows, planning costs more than doing.
+
+    `sql` has parameters `$1`, `$2` … of the given `types`.
+    """
+
+    def __init__(self, sql: str, *types: str) -> None:
+        # psycopg2 has no prepared statements of its own; SQL's PREPARE belongs to the connection as well.
+        self.name = "j_" + hashlib.sha256(sql.encode()).hexdigest()[:20]
+        self._prepare = f"PREPARE {self.name} ({', '.join(types)}) AS {sql}".replace("%", "%%")
+        self._execute = f"EXECUTE {self.name} ({', '.join(['%s'] * len(types))})"
+
+    def run(self, conn: Connection, *values: Any) -> CursorResult[Any]:
+        """Executes it, after preparing it where this connection hasn't yet."""
+        known: set[str] = conn.info.setdefault("jiayuan.prepared", set())
+        if self.name not in known:
+            conn.exec_driver_sql(self._prepare, ())
+            known.add(self.name)
+        return conn.exec_driver_sql(self._execute, values)
 
 
 def _default(value: Any) -> Any:
@@ -35,27 +57,29 @@ def _column_types(table: Table, columns: tuple[str, ...]) -> str:
 @lru_cache(maxsize=512)
 def _insert(
     table: Table, columns: tuple[str, ...], order: tuple[str, ...], conflict: str, returning: str
-) -> TextClause:
+) -> Prepared:
     names = ", ".join(f'"{c}"' for c in columns)
     by = f" ORDER BY {', '.join(order)}" if order else ""
     back = f" RETURNING {returning}" if returning else ""
-    return text(
+    return Prepared(
         f'INSERT INTO "{table.name}" ({names}) SELECT {names} '
-        f"FROM json_to_recordset(CAST(:rows AS json)) AS r({_column_types(table, columns)}){by} {conflict}{back}"
+        f"FROM json_to_recordset(CAST($1 AS json)) AS r({_column_types(table, columns)}){by} {conflict}{back}",
+        "text",
     )
 
 
 @lru_cache(maxsize=512)
 def _update(
     table: Table, columns: tuple[str, ...], key: tuple[str, ...], where: str, returning: str
-) -> TextClause:
+) -> Prepared:
     sets = ", ".join(f'"{c}" = r."{c}"' for c in columns if c not in key)
     on = " AND ".join(f't."{c}" = r."{c}"' for c in key)
     extra = f" AND ({where})" if where else ""
     back = f" RETURNING {returning}" if returning else ""
-    return text(
+    return Prepared(
         f'UPDATE "{table.name}" AS t SET {sets} '
-        f"FROM json_to_recordset(CAST(:rows AS json)) AS r({_column_types(table, columns)}) WHERE {on}{extra}{back}"
+        f"FROM json_to_recordset(CAST($1 AS json)) AS r({_column_types(table, columns)}) WHERE {on}{extra}{back}",
+        "text",
     )
 
 
@@ -70,7 +94,7 @@ def insert(
         return []
     columns = tuple(rows[0])
     order = tuple(f'"{c.name}"' for c in table.primary_key.columns if c.name in columns)
-    result = conn.execute(_insert(table, columns, order, conflict, returning), {"rows": dumps(rows)})
+    result = _insert(table, columns, order, conflict, returning).run(conn, dumps(rows))
     return list(result) if returning else []
 
 
@@ -90,5 +114,5 @@ def update(
     if not rows:
         return []
     statement = _update(table, tuple(rows[0]), tuple(key), where, returning)
-    result = conn.execute(statement, {"rows": dumps(rows)})
+    result = statement.run(conn, dumps(rows))
     return list(result) if returning else []

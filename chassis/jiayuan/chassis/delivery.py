@@ -28,9 +28,10 @@ from .work import BusinessClock, Handler, Outgoing, Work
 
 log = logging.getLogger("jiayuan.delivery")
 
-_INBOX = text(
-    "INSERT INTO inbox (source, id) SELECT source, id FROM json_to_recordset(CAST(:rows AS json)) "
-    "AS r(source text, id text) ORDER BY source, id ON CONFLICT DO NOTHING RETURNING source, id"
+_INBOX = bulk.Prepared(
+    "INSERT INTO inbox (source, id) SELECT source, id FROM json_to_recordset(CAST($1 AS json)) "
+    "AS r(source text, id text) ORDER BY source, id ON CONFLICT DO NOTHING RETURNING source, id",
+    "text",
 )
 
 _FORGET = text(
@@ -187,7 +188,7 @@ class Deliveries:
 
     def _handle(self, work: Work, arrived: Sequence[Arrived]) -> list[str]:
         rows = [{"source": a.event.source, "id": a.event.id} for a in arrived]
-        new = {(r[0], r[1]) for r in work.conn.execute(_INBOX, {"rows": bulk.dumps(rows)})}
+        new = {tuple(r) for r in _INBOX.run(work.conn, bulk.dumps(rows))}
         groups: dict[int, list[Event]] = {}
         for a in arrived:
             key = (a.event.source, a.event.id)

@@ -25,7 +25,7 @@ _BURST = 1000
 _FLUSH_ROWS = 500
 _FLUSH_SECONDS = 0.25
 
-_DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS uuid[]))")
+_DELETE = bulk.Prepared("DELETE FROM outbox WHERE id = ANY(CAST($1 AS uuid[]))", "text[]")
 # Never by `id > cursor`: a transaction that commits late would be skipped.
 _CLAIM = text(
     "SELECT id::text, exchange, routing_key, body::text FROM outbox WHERE not_before <= clock_timestamp() "
@@ -122,7 +122,7 @@ class Relay:
         ids, self._confirmed = self._confirmed, []
         try:
             with self.engine.begin() as conn:
-                conn.execute(_DELETE, {"ids": ids})
+                _DELETE.run(conn, ids)
         except SQLAlchemyError as error:
             # They will be published once more by the sweeper, and every inbox knows them.
             log.warning("confirmed events could not be deleted", extra={"why": type(error).__name__})
@@ -149,7 +149,7 @@ class Sweeper:
                 ]
                 sent = self.publisher.send(rows)
                 if sent.confirmed:
-                    conn.execute(_DELETE, {"ids": sent.confirmed})
+                    _DELETE.run(conn, sent.confirmed)
                 if sent.failed:
                     self._put_off(conn, sent.failed)
             total += len(sent.confirmed)

@@ -63,10 +63,12 @@ def _statement(sql: str) -> TextClause:
     return text(sql)
 
 
-_OUTBOX = text(
+_OUTBOX = bulk.Prepared(
     "INSERT INTO outbox (id, exchange, routing_key, body, not_before) "
-    "SELECT id, exchange, routing_key, body, clock_timestamp() + make_interval(secs => :grace) "
-    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, exchange text, routing_key text, body json)"
+    "SELECT id, exchange, routing_key, body, clock_timestamp() + make_interval(secs => $2) "
+    "FROM json_to_recordset(CAST($1 AS json)) AS r(id uuid, exchange text, routing_key text, body json)",
+    "text",
+    "double precision",
 )
 
 
@@ -224,7 +226,7 @@ class Work:
                 }
                 for o in outgoing
             ]
-            self.conn.execute(_OUTBOX, {"rows": bulk.dumps(rows), "grace": self._grace})
+            _OUTBOX.run(self.conn, bulk.dumps(rows), self._grace)
         return outgoing
 
     @property

@@ -62,7 +62,8 @@ def statements(engine: Engine) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(_conn: Any, _cursor: Any, sql: str, *_: Any) -> None:
-        seen.append(sql)
+        if not sql.startswith("PREPARE"):
+            seen.append(sql)
 
     event.listen(engine, "before_cursor_execute", note)
     yield seen
