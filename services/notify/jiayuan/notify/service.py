@@ -18,7 +18,7 @@ class NotifyService(Service):
     settings_class = NotifySettings
     delivery = Delivery(store.metadata, handlers.HANDLERS)
 
-    @every(seconds=0.1, role="send")
+    @every(seconds=0.25, role="send")
     def send(self) -> bool:
         """Sends a batch of what is queued."""
         return sender.of(self.delivery).turn()
