@@ -38,7 +38,6 @@ class Settings:
     outbox_grace: float = 3.0
     outbox_in_flight: int = 2000
     outbox_retry_most: float = 60.0
-    sweep_every: float = 1.0
     inbox_days: float = 14.0
     clock_speed: float = 1.0
     clock_epoch: float = 0.0

@@ -49,7 +49,6 @@ class Message:
     exchange: str
     routing_key: str
     user_id: str | None = None
-    redelivered: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -105,7 +104,7 @@ class Deliveries:
         outgoing: list[Outgoing] = []
         try:
             with self.engine.begin() as conn:
-                work = Work(conn, self.service, self.clock, self.metadata, lane=lane, grace=self.grace)
+                work = Work(conn, self.service, self.clock, lane=lane, grace=self.grace)
                 yield work
                 if work.refused:
                     self._bury(work, [_refusal(e, p) for e, p in work.refused])

@@ -253,7 +253,6 @@ def _message(m: Any) -> Message:
         info["exchange"],
         info["routing_key"],
         properties.get("user_id"),
-        bool(info.get("redelivered")),
     )
 
 

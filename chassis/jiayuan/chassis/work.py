@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import Connection, CursorResult, Executable, MetaData, Row, Table, TextClause, text
+from sqlalchemy import Connection, CursorResult, Executable, Row, Table, TextClause, text
 
 from jiayuan.contracts import envelope, names
 from jiayuan.contracts.check import FieldProblem
@@ -80,7 +80,6 @@ class Work:
         conn: Connection,
         service: str,
         clock: BusinessClock,
-        metadata: MetaData,
         *,
         lane: names.Lane = "live",
         grace: float = 3.0,
@@ -91,7 +90,7 @@ class Work:
         self.emitted: list[Event] = []
         self.refused: list[tuple[Event, list[FieldProblem]]] = []
         self._service, self._source = service, names.source(service)
-        self._metadata, self._grace = metadata, grace
+        self._grace = grace
         self._outgoing: list[Outgoing] = []
 
     # -- the database ------------------------------------------------------------------------------
@@ -228,8 +227,3 @@ class Work:
             ]
             _OUTBOX.run(self.conn, bulk.dumps(rows), self._grace)
         return outgoing
-
-    @property
-    def table(self) -> dict[str, Table]:
-        """The service's tables by name."""
-        return dict(self._metadata.tables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -137,5 +137,4 @@ def settings(cls: type[S], service: str, url: str, amqp_uri: str = "amqp://nowhe
 
 
 WorkFor = Callable[[str], Opened]
-OpenWork = Callable[..., AbstractContextManager[Work]]
-__all__ = ["SEAL_KEYS", "TOKEN_SECRET", "Databases", "OpenWork", "Opened", "WorkFor", "settings"]
+__all__ = ["SEAL_KEYS", "TOKEN_SECRET", "Databases", "Opened", "WorkFor", "settings"]

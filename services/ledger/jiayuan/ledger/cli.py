@@ -31,7 +31,7 @@ def _reading() -> Iterator[Work]:
     try:
         with engine.connect() as conn:
             migrations.check(conn, "ledger")
-            yield Work(conn, "ledger", Clock(), store.metadata)
+            yield Work(conn, "ledger", Clock())
     except OperationalError as error:
         where = f"{engine.url.host}:{engine.url.port}/{engine.url.database}"
         raise StartError(

@@ -26,7 +26,7 @@ def _reading() -> Iterator[Work]:
     engine = database.create(settings)
     try:
         with engine.connect() as conn:
-            yield Work(conn, "notify", Clock(), store.metadata)
+            yield Work(conn, "notify", Clock())
     finally:
         engine.dispose()
 
