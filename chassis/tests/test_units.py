@@ -17,12 +17,12 @@ from marshmallow import RAISE, Schema, fields, validate
 from sqlalchemy import exc
 from werkzeug.test import EnvironBuilder
 
-from jiayuan.chassis import logs, redact, tokens, trace, web
+from jiayuan.chassis import logs, migrations, redact, tokens, trace, web
 from jiayuan.chassis.clock import Clock
 from jiayuan.chassis.config import Settings, load
 from jiayuan.chassis.errors import Problem, StartError, Transient, is_transient
 from jiayuan.chassis.seal import Sealer, SealError, new_key
-from jiayuan.chassis.service import Service
+from jiayuan.chassis.service import Service, http
 from jiayuan.contracts.check import FieldProblem
 
 pytestmark = pytest.mark.unit
@@ -277,6 +277,52 @@ def test_what_waits_and_what_fails(error: Exception, transient: bool) -> None:
 def test_a_service_cannot_replace_an_entrypoint_of_the_chassis_by_accident() -> None:
     with pytest.raises(TypeError, match="sweep would replace"):
         type("Careless", (Service,), {"name": "x", "sweep": lambda _self: None})
+
+
+def test_two_mixins_cannot_replace_each_others_entrypoints() -> None:
+    class One:
+        @http("GET", "/one")
+        def show(self, _call: Any) -> Any:
+            """One."""
+
+    class Two:
+        @http("GET", "/two")
+        def show(self, _call: Any) -> Any:
+            """Two."""
+
+    class Three:
+        @http("GET", "/healthz")
+        def healthz(self, _call: Any) -> Any:
+            """Hidden behind the chassis' own."""
+
+    with pytest.raises(TypeError, match="show of One would replace the entrypoint of Two"):
+        type("Both", (Service, One, Two), {"name": "both"})
+    with pytest.raises(TypeError, match="healthz of Service would replace the entrypoint of Three"):
+        type("Hiding", (Service, Three), {"name": "hiding"})
+    assert type("Well", (Service, One), {"name": "well"}).show is One.show
+
+
+def _revision(folder: Path, number: str, after: str | None) -> None:
+    down = f'"{after}"' if after else "None"
+    (folder / "versions" / f"{number}_word.py").write_text(
+        f'"""Why."""\n\nrevision = "{number}"\ndown_revision = {down}\n', encoding="utf-8"
+    )
+
+
+def test_the_newest_migration_is_the_one_that_no_other_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "versions").mkdir()
+    monkeypatch.setattr(migrations, "folder", lambda _service: tmp_path)
+    head = migrations.head.__wrapped__
+    with pytest.raises(StartError, match="no migrations"):
+        head("any")
+    for number, after in (("0001", None), ("0003", "0001"), ("0002", "0003")):
+        _revision(tmp_path, number, after)
+    assert head("any") == "0002"
+    _revision(tmp_path, "0004", "0003")
+    with pytest.raises(StartError, match="end in 0002 and 0004"):
+        head("any")
 
 
 # -- HTTP ------------------------------------------------------------------------------------------

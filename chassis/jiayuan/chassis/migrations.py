@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from . import tables
 from .database import driver_url
 from .errors import EXIT_SCHEMA, EXIT_UNREACHABLE, StartError
 
+_LINKS = re.compile(r'^revision = "(\w+)"$.*?^down_revision = (None|"(\w+)")$', re.MULTILINE | re.DOTALL)
 DEFAULT_GRANTS = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -41,11 +43,23 @@ def folder(service: str) -> Path:
 
 @cache
 def head(service: str) -> str:
-    """The newest revision of this build: revisions are called 0001, 0002, … as their files are."""
-    revisions = sorted(p.name[:4] for p in (folder(service) / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
-    if not revisions:
-        raise StartError(EXIT_SCHEMA, f"{service} has no migrations in {folder(service)}")
-    return revisions[-1]
+    """The newest revision of this build: the one that no other follows. Numbers name revisions, they don't order them.
+
+    The files are read, not run: a service looks at its start, and Alembic is the migrator's business.
+    """
+    versions = folder(service) / "versions"
+    before: dict[str, str] = {}
+    for path in sorted(versions.glob("[0-9][0-9][0-9][0-9]_*.py")):
+        before |= {m[1]: m[3] or "" for m in [_LINKS.search(path.read_text(encoding="utf-8"))] if m}
+    newest = sorted(before.keys() - set(before.values()))
+    if not newest:
+        raise StartError(EXIT_SCHEMA, f"{service} has no migrations in {versions}")
+    if len(newest) > 1:
+        raise StartError(
+            EXIT_SCHEMA,
+            f"the migrations of {service} end in {' and '.join(newest)}: one must follow the other",
+        )
+    return newest[0]
 
 
 def current(conn: Connection) -> str:

@@ -197,6 +197,10 @@ class Every(Entrypoint):
 every = Every.decorator
 
 
+def _is_entrypoint(method: Any) -> bool:
+    return bool(getattr(method, ENTRYPOINT_EXTENSIONS_ATTR, None))
+
+
 class Service:
     """Subclass it, name it, give it a `Delivery`; see any `services/*/jiayuan/*/service.py`."""
 
@@ -205,11 +209,18 @@ class Service:
     settings_class: ClassVar[type[Settings]] = Settings
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuses a service that would quietly replace an entrypoint of the chassis by a method of the same name."""
+        """Refuses a service in which one entrypoint would quietly replace another: of the chassis, or of a mixin."""
         super().__init_subclass__(**kwargs)
-        taken = [n for n in vars(cls) if getattr(getattr(Service, n, None), ENTRYPOINT_EXTENSIONS_ATTR, None)]
-        if taken:
-            raise TypeError(f"{cls.__name__}: {', '.join(taken)} would replace entrypoints of the chassis")
+        owners: dict[str, type] = {}
+        for owner in cls.__mro__:
+            for name, value in vars(owner).items():
+                first = owners.get(name)
+                if first is not None and _is_entrypoint(value):
+                    raise TypeError(
+                        f"{cls.__name__}: {name} of {first.__name__} would replace the entrypoint of {owner.__name__}"
+                    )
+                if first is None and (_is_entrypoint(value) or not name.startswith("__")):
+                    owners[name] = owner
 
     @subscribe("live", role="serve")
     def on_live(self, batch: list[Message]) -> None:

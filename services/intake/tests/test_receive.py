@@ -55,6 +55,30 @@ def test_a_report_goes_in_clean_sealed_and_announced(intake: Opened) -> None:
     assert _count(intake, "outbox") == 1
 
 
+def test_what_only_its_channel_says_is_kept_and_what_is_personal_of_it_sealed(intake: Opened) -> None:
+    device_at = intake.clock.time - timedelta(hours=2)
+    sent = _submission(
+        contact=people.Contact(phone="13800138000"),
+        attachments=("b" * 64, "a" * 64),
+        consent="2026-01",
+        submitter="worker-1",
+        device_at=device_at,
+        facts={"work_order": "12345-1"},
+        secrets={"callback": "13900139000"},
+    )
+    with intake() as work:
+        handlers.receive(work, [sent, _submission(1)])
+    with intake.engine.connect() as conn:
+        full, bare = conn.execute(store.report.select().order_by(store.report.c.id)).all()
+    assert (full.consent, full.submitter, full.device_at) == ("2026-01", "worker-1", device_at)
+    assert (full.attachments, full.facts) == (["b" * 64, "a" * 64], {"work_order": "12345-1"})
+    assert keys.current().sealer.open(full.secrets, full.reporter) == {"callback": "13900139000"}
+    assert [bare.consent, bare.submitter, bare.device_at, bare.secrets] == [None] * 4
+    with intake.engine.connect() as conn:
+        empty = sql("SELECT count(*) FROM report WHERE facts IS NULL AND attachments IS NULL")
+        assert conn.execute(empty).scalar_one() == 1
+
+
 def test_the_same_key_again_changes_nothing(intake: Opened) -> None:
     sent = [_submission(n, source_system="hotline-12345", external_id=f"E{n}") for n in range(5)]
     with intake() as work:

@@ -49,12 +49,13 @@ def submit(delivery: Any, call: Any) -> Answer:
         (receipt,) = receive(work, [submission], keys)
         if receipt.outcome != ACCEPTED:
             raise Problem(422, "The report can't be taken", problems=receipt.problems)
-        return _receipt(receipt)
+        return receipt_document(receipt)
 
-    return _once(delivery, call, f"report:{sender or ''}", document, run)
+    return once(delivery, call, f"report:{sender or ''}", document, run)
 
 
-def _receipt(receipt: Receipt) -> dict[str, Any]:
+def receipt_document(receipt: Receipt) -> dict[str, Any]:
+    """What a reporter is told of an accepted report, advice in danger included; the same on every channel."""
     clean = receipt.clean
     assert clean is not None
     out: dict[str, Any] = {
@@ -237,10 +238,10 @@ def _reporters(
 
     # The code is part of the scope: nobody without it gets the first answer by guessing a key.
     code = hashlib.sha256(_code(call).encode()).hexdigest()[:16]
-    return _once(delivery, call, f"{what}:{report_id}:{code}", document, checked)
+    return once(delivery, call, f"{what}:{report_id}:{code}", document, checked)
 
 
-def _once(
+def once(
     delivery: Any,
     call: Any,
     scope: str,

@@ -152,8 +152,14 @@ def _row(work: Work, id_: str, submission: Submission, receipt: Receipt, keys: K
         "reporter": reporter,
         "contact": keys.sealer.seal(_storable(contact.document()), reporter or id_) if contact else None,
         "occurred_at": iso(submission.occurred_at) if submission.occurred_at else None,
+        "device_at": iso(submission.device_at) if submission.device_at else None,
         "received_at": receipt.received_at,
         "lane": work.lane,
+        "consent": submission.consent or None,
+        "submitter": submission.submitter or None,
+        "attachments": submission.attachments or None,
+        "facts": submission.facts or None,
+        "secrets": keys.sealer.seal(submission.secrets, reporter or id_) if submission.secrets else None,
     }
 
 

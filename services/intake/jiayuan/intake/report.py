@@ -28,7 +28,13 @@ _KINDS: Final = (("consultation", ("咨询", "请问", "询问")), ("praise", ("
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What came in, whatever the channel. `source_system` and `external_id` together name it for ever."""
+    """What came in, whatever the channel. `source_system` and `external_id` together name it for ever.
+
+    `crs` is the coordinates' system: wgs84, gcj02 or bd09. `attachments` are digests of media, `consent` the version
+    that the reporter agreed to, `submitter` who of the staff sent it for somebody, `device_at` the time by the device's
+    own clock. `facts` is what only this channel says of it, ready for JSON and with nothing personal in it; what is
+    personal goes into `secrets`, which is sealed.
+    """
 
     channel: str
     text: str
@@ -39,11 +45,18 @@ class Submission:
     place_text: str = ""
     lat: float | None = None
     long: float | None = None
+    crs: str = "wgs84"
     contact: Contact = field(default_factory=Contact)
     occurred_at: datetime | None = None
     received_at: datetime | None = None
     source_system: str = ""
     external_id: str = ""
+    attachments: tuple[str, ...] = ()
+    consent: str = ""
+    submitter: str = ""
+    device_at: datetime | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, Any] = field(default_factory=dict)
     cause: Event | None = None
     traceparent: str = ""
 
@@ -163,16 +176,20 @@ def from_document(
     *,
     channel: str,
     source_system: str = "",
+    submitter: str = "",
+    facts: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, Any] | None = None,
     cause: Event | None = None,
     traceparent: str = "",
 ) -> Submission:
-    """A submission from a checked document (`schemas.SubmittedReport` or the bus's `report.submitted`).
+    """A submission from a checked document (`schemas.NewReport` and its like, or the bus's `report.submitted`).
 
-    `channel` is for documents that name none.
+    `channel` and `source_system` are for documents that name none; the rest is the adapter's own.
     """
     where = document.get("place") or {}
     who = document.get("contact") or {}
     occurred, received = document.get("occurred_at"), document.get("received_at")
+    device = document.get("device_at")
     return Submission(
         channel=document.get("channel") or channel,
         text=document["text"],
@@ -183,6 +200,7 @@ def from_document(
         place_text=where.get("text") or "",
         lat=where.get("lat"),
         long=where.get("long"),
+        crs=where.get("crs") or "wgs84",
         contact=Contact(
             text.one_line(who.get("name") or ""), who.get("phone") or "", who.get("openid") or ""
         ),
@@ -190,6 +208,12 @@ def from_document(
         received_at=parse(received) if received else None,
         source_system=document.get("source_system") or source_system,
         external_id=document.get("external_id") or "",
+        attachments=tuple(document.get("attachments") or ()),
+        consent=document.get("consent") or "",
+        submitter=submitter,
+        device_at=parse(device) if device else None,
+        facts=facts or {},
+        secrets=secrets or {},
         cause=cause,
         traceparent=traceparent,
     )

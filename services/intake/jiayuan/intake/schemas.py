@@ -40,7 +40,9 @@ class NewReport(Demand):
     category = a_code()
     place = fields.Nested(Where, allow_none=True)
     contact = fields.Nested(Contact, allow_none=True)
+    consent = a_text(40)
     occurred_at = a_time()
+    device_at = a_time()
 
 
 class FileLine(NewReport):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from jiayuan.chassis.service import Delivery, Service, every, http
+from jiayuan.chassis.service import Delivery, Service, every
 
-from . import api, handlers, keys, store
+from . import handlers, keys, store
+from .channels.reports import Reports
 
 
 class Intake(Delivery):
@@ -22,42 +22,12 @@ class Intake(Delivery):
         handlers.report.rules()
 
 
-class IntakeService(Service):
-    """Takes reports in from every channel and makes them clean."""
+class IntakeService(Service, Reports):
+    """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 
     name = "intake"
     settings_class = keys.IntakeSettings
     delivery = Intake(store.metadata, handlers.HANDLERS)
-
-    @http("POST", "/reports")
-    def report(self, call: Any) -> Any:
-        """A new report."""
-        return api.submit(self.delivery, call)
-
-    @http("GET", "/reports", roles=api.FIND)
-    def find(self, call: Any) -> Any:
-        """A report by its tracking code, for staff whom somebody tells it."""
-        return api.find(self.delivery, call)
-
-    @http("GET", "/reports/<string:report>")
-    def show(self, call: Any, report: str) -> Any:
-        """A report, for whoever has its tracking code, and for staff."""
-        return api.show(self.delivery, call, report)
-
-    @http("POST", "/reports/<string:report>/supplements")
-    def supplement(self, call: Any, report: str) -> Any:
-        """The reporter adds something."""
-        return api.supplement(self.delivery, call, report)
-
-    @http("POST", "/reports/<string:report>/withdrawal")
-    def withdraw(self, call: Any, report: str) -> Any:
-        """The reporter takes it back."""
-        return api.withdraw(self.delivery, call, report)
-
-    @http("POST", "/reports/<string:report>/rating")
-    def rate(self, call: Any, report: str) -> Any:
-        """The reporter says whether it is solved."""
-        return api.rate(self.delivery, call, report)
 
     @every(seconds=600.0, role="relay")
     def forget_keys(self) -> bool:
