@@ -275,7 +275,7 @@ def test_what_waits_and_what_fails(error: Exception, transient: bool) -> None:
 
 
 def test_a_service_cannot_replace_an_entrypoint_of_the_chassis_by_accident() -> None:
-    with pytest.raises(TypeError, match="sweep would replace"):
+    with pytest.raises(TypeError, match="sweep of Careless would replace"):
         type("Careless", (Service,), {"name": "x", "sweep": lambda _self: None})
 
 

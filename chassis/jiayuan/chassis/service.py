@@ -6,7 +6,7 @@ A service's own `service.py` adds its entrypoints and nothing else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ from .errors import Problem, Transient, is_transient
 from .relay import Relay, Sweeper
 from .seal import Sealer
 from .subscribe import Subscribe, subscribe
-from .web import Call, http
+from .web import Call, Refusal, http
 from .work import Handler, Outgoing, Work
 
 __all__ = ["Delivery", "Runtime", "Service", "every", "http", "subscribe"]
@@ -207,6 +207,8 @@ class Service:
     name: ClassVar[str]
     delivery: Any
     settings_class: ClassVar[type[Settings]] = Settings
+    # Refusals in another form than problem documents, by the prefix of their paths.
+    refusals: ClassVar[Mapping[str, Refusal]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuses a service in which one entrypoint would quietly replace another: of the chassis, or of a mixin."""

@@ -1,10 +1,10 @@
-"""HTTP: JSON in, JSON out, bearer tokens, problem documents (RFC 9457), W3C trace context."""
+"""HTTP: JSON or forms in, JSON out, bearer tokens, problem documents (RFC 9457), W3C trace context."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import eventlet
@@ -15,12 +15,12 @@ from marshmallow import Schema
 from nameko.extensions import Entrypoint
 from nameko.web.server import WebServer
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.routing import Rule
+from werkzeug.routing import RequestRedirect, Rule
 from werkzeug.wrappers import Request, Response
 
 from jiayuan.contracts.check import FieldProblem, explain
 
-from . import metrics, tokens, trace
+from . import forms, metrics, tokens, trace
 from .errors import Problem, Transient, is_transient
 
 log = logging.getLogger("jiayuan.web")
@@ -31,7 +31,7 @@ MAX_BODY = 1024 * 1024
 class Call(Request):
     """A request with what a handler needs of it."""
 
-    max_content_length = MAX_BODY
+    max_content_length: int | None = MAX_BODY
     who: tokens.Principal | None = None
     traceparent: str = ""
 
@@ -56,6 +56,10 @@ class Call(Request):
             )
         assert isinstance(document, dict)
         return document
+
+    def form_body(self) -> forms.Form:
+        """The body as a form, urlencoded or multipart; Problem 400 or 415 says what is wrong with it."""
+        return forms.read(self.get_data(parse_form_data=False), self.headers.get("Content-Type", ""))
 
     def need(self, *roles: str) -> tokens.Principal:
         """The caller, who must have one of the roles."""
@@ -100,21 +104,28 @@ def problem(error: Problem) -> Response:
     )
 
 
-def problem_of(error: Exception) -> Response:
-    """What a caller is told of any failure; details of ours stay in the log."""
+# What a refusal looks like to the caller of a path.
+Refusal = Callable[[str, Problem], Response]
+
+
+def problem_document(_path: str, error: Problem) -> Response:
+    """The refusal of every path that has no form of its own."""
+    return problem(error)
+
+
+def problem_of(error: Exception, most: int = MAX_BODY) -> Problem:
+    """What a caller is told of any failure; details of ours stay in the log. `most`: bytes that a body may have."""
     if isinstance(error, Problem):
-        return problem(error)
+        return error
     if isinstance(error, RequestEntityTooLarge):
-        return problem(Problem(413, "The body is too large", f"at most {MAX_BODY} bytes"))
+        return Problem(413, "The body is too large", f"at most {most} bytes")
     if isinstance(error, HTTPException):
-        return problem(Problem(error.code or 500, error.name, error.description or ""))
+        return Problem(error.code or 500, error.name, error.description or "")
     if isinstance(error, Transient) or is_transient(error):
         log.warning("request put off", extra={"why": str(error)[:300]})
-        return problem(Problem(503, "Not available right now", "nothing was changed; send it again shortly"))
+        return Problem(503, "Not available right now", "nothing was changed; send it again shortly")
     log.error("request failed", exc_info=error)
-    return problem(
-        Problem(500, "Something went wrong here", "nothing was changed; the operators can see why")
-    )
+    return Problem(500, "Something went wrong here", "nothing was changed; the operators can see why")
 
 
 def dispatch(
@@ -125,6 +136,7 @@ def dispatch(
     roles: tuple[str, ...],
     route: str,
     service: str,
+    refuse: Refusal = problem_document,
 ) -> Response:
     """Signs in, runs `run(call, **rules)`, answers, measures."""
     started = time.monotonic()
@@ -138,7 +150,7 @@ def dispatch(
             call.need(*roles)
         response = answer(run(call, **rules))
     except Exception as error:  # noqa: BLE001  every failure becomes an answer
-        response = problem_of(error)
+        response = refuse(call.path, problem_of(error, call.max_content_length or MAX_BODY))
     finally:
         trace.current.reset(context)
     response.headers["traceparent"] = call.traceparent
@@ -148,18 +160,37 @@ def dispatch(
     return response
 
 
+def refusal_of(service_class: Any) -> Refusal:
+    """The refusal of a service: what its `refusals` say for the path's prefix, else a problem document."""
+    refusals: Mapping[str, Refusal] = getattr(service_class, "refusals", {})
+    prefixes = sorted(refusals, key=len, reverse=True)
+
+    def refuse(path: str, error: Problem) -> Response:
+        for prefix in prefixes:
+            if path.startswith(prefix):
+                return refusals[prefix](path, error)
+        return problem(error)
+
+    return refuse
+
+
 class _App:
     """Finds the entrypoint of a request and lets it answer."""
 
     def __init__(self, server: Server) -> None:
         self.url_map = server.make_url_map()
+        self.refuse = refusal_of(server.container.service_cls)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         try:
             endpoint, values = self.url_map.bind_to_environ(environ).match()
             response = endpoint.handle(Call(environ), values)
+        except (
+            RequestRedirect
+        ) as redirect:  # a doubled slash, as when a base address that ends in one is joined
+            return redirect.get_response(environ)(environ, start_response)
         except Exception as error:  # noqa: BLE001  a server answers
-            response = problem_of(error)
+            response = self.refuse(environ.get("PATH_INFO", ""), problem_of(error))
         return response(environ, start_response)
 
 
@@ -205,14 +236,25 @@ class Server(WebServer):
 
 
 class Http(Entrypoint):
-    """`@http("POST", "/reports", roles=("desk",))`: calls the method with (call, **path values)."""
+    """`@http("POST", "/reports", roles=("desk",))`: calls the method with (call, **path values).
+
+    `max_body`: bytes that a body may have, where a photo or more must fit into it.
+    """
 
     server = Server()
 
     def __init__(
-        self, method: str, url: str, *, roles: tuple[str, ...] = (), role: str = "serve", **kwargs: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        roles: tuple[str, ...] = (),
+        role: str = "serve",
+        max_body: int = MAX_BODY,
+        **kwargs: Any,
     ) -> None:
         self.method, self.url, self.roles, self.role = method, url, roles, role
+        self.max_body = max_body
         super().__init__(**kwargs)
 
     def get_url_rule(self) -> Rule:
@@ -221,6 +263,7 @@ class Http(Entrypoint):
 
     def setup(self) -> None:
         """Registers with the server."""
+        self.refuse = refusal_of(self.container.service_cls)
         self.server.register_provider(self)
 
     def stop(self) -> None:
@@ -230,6 +273,7 @@ class Http(Entrypoint):
 
     def handle(self, call: Call, values: Mapping[str, Any]) -> Response:
         """Runs the method as a worker and gives its answer."""
+        call.max_content_length = self.max_body
         return dispatch(
             values,
             call,
@@ -238,6 +282,7 @@ class Http(Entrypoint):
             self.roles,
             self.url,
             self.container.service_name,
+            self.refuse,
         )
 
     def _run(self, call: Call, **values: Any) -> Any:
