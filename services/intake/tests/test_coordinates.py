@@ -66,5 +66,5 @@ def test_elsewhere_nothing_is_shifted() -> None:
 
 
 def test_an_unknown_system_is_named() -> None:
-    with pytest.raises(ValueError, match="cgcs2000.*allowed: wgs84, gcj02, bd09"):
+    with pytest.raises(ValueError, match=r"cgcs2000.*allowed: wgs84, gcj02, bd09"):
         coordinates.to_wgs84(26.9, 120.0, "cgcs2000")

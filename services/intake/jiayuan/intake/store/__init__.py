@@ -14,7 +14,19 @@ from .reports import (
     supplements,
     withdraw,
 )
-from .tables import RECEIVED, WITHDRAWN, idempotency_key, metadata, rating, report, supplement
+from .tables import (
+    RECEIVED,
+    WITHDRAWN,
+    fallback_point,
+    gazetteer_version,
+    idempotency_key,
+    metadata,
+    place_question,
+    rating,
+    report,
+    service_point,
+    supplement,
+)
 
 __all__ = [
     "RECEIVED",
@@ -22,7 +34,9 @@ __all__ = [
     "Known",
     "add_reports",
     "claim_key",
+    "fallback_point",
     "forget_keys",
+    "gazetteer_version",
     "id_of_code",
     "idempotency_key",
     "keep_answer",
@@ -30,9 +44,11 @@ __all__ = [
     "metadata",
     "next_version",
     "one",
+    "place_question",
     "rating",
     "ratings",
     "report",
+    "service_point",
     "supplement",
     "supplements",
     "withdraw",

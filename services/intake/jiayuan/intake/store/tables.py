@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.schema import Index
 
 from jiayuan.chassis import tables
@@ -56,6 +57,9 @@ report: Final = Table(
     Column("grid", Text),
     Column("place_evidence", Text, nullable=False),
     Column("place_confidence", Float, nullable=False),
+    Column("lat", Float, comment="WGS-84 degrees, as sent, even if it is no place"),
+    Column("long", Float),
+    Column("point", Text, comment="what the coordinates are: inside, outside, fallback, swapped"),
     Column("signs", JSONB, nullable=False),
     Column("reporter", Text, comment="pseudonym; NULL when anonymous"),
     Column(
@@ -123,4 +127,88 @@ idempotency_key: Final = Table(
     PrimaryKeyConstraint("scope", "key", name="idempotency_key_pkey"),
     Index("idempotency_key_created_at", "created_at", postgresql_using="brin"),
     comment="Requests that may be sent again without harm",
+)
+
+gazetteer_version: Final = Table(
+    "gazetteer_version",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),
+    Column("effective_from", DateTime(timezone=True), nullable=False),
+    Column("document", JSON, nullable=False, comment="the whole gazetteer, see docs/gazetteer.md"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the document"),
+    Column("counts", JSONB, nullable=False),
+    Column("imported_at", DateTime(timezone=True), nullable=False),
+    Column("imported_by", Text, nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("revoked_reason", Text),
+    comment="Lists of places; the newest that is in effect and not revoked is the one that reports are matched with",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+fallback_point: Final = Table(
+    "fallback_point",
+    metadata,
+    Column("lat", Float, nullable=False, comment="WGS-84 degrees, six decimals"),
+    Column("long", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reports", Integer, nullable=False, comment="how many had it when it was found"),
+    Column("places", Integer, nullable=False, comment="how many different places those named"),
+    Column("added_at", DateTime(timezone=True), nullable=False),
+    Column("added_by", Text, nullable=False),
+    PrimaryKeyConstraint("lat", "long", name="fallback_point_pkey"),
+    comment="Points that a system gives when it knows none: no place",
+)
+
+service_point: Final = Table(
+    "service_point",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="party_centre 黨群服務中心, neighbour_centre 近鄰中心, station 驛站",
+    ),
+    Column("lat", Float, nullable=False, comment="WGS-84 degrees"),
+    Column("long", Float, nullable=False),
+    Column("services", JSONB, nullable=False, comment="names of what is offered: [name, …]"),
+    Column(
+        "hours",
+        JSONB,
+        nullable=False,
+        comment='open when, by weekday: {"mon": ["08:00-12:00", …], …, "sun": []}; local time',
+    ),
+    Column("capacity", Integer, nullable=False, comment="people at a time"),
+    Column("street", Text),
+    Column("community", Text),
+    Column("address", Text, nullable=False, server_default=text("''")),
+    Column("open_from", Date),
+    Column("open_until", Date, comment="the last day"),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("kind IN ('party_centre', 'neighbour_centre', 'station')", name="service_point_kind"),
+    CheckConstraint("capacity >= 1", name="service_point_capacity"),
+    comment="Where people are served near their homes",
+)
+
+place_question: Final = Table(
+    "place_question",
+    metadata,
+    Column("report", Uuid, ForeignKey("report.id"), primary_key=True),
+    Column("asked", Text, nullable=False, comment="reporter, until it has waited too long; or desk"),
+    Column("street", Text, comment="whose desk; NULL when the candidates lie in several"),
+    Column("candidates", JSONB, nullable=False, comment="[{code, name, street, confidence, why}, …]"),
+    Column("why", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'open'")),
+    Column("decided", Text, comment="the code that was chosen; NULL when none fits"),
+    Column("decided_by", Text),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("reason", Text),
+    CheckConstraint("asked IN ('reporter', 'desk')", name="place_question_asked"),
+    CheckConstraint("state IN ('open', 'decided')", name="place_question_state"),
+    Index("place_question_open", "street", "at", postgresql_where=text("state = 'open'")),
+    comment="Reports whose place can be one of several, for a person to decide",
+    info={"grants": "SELECT, INSERT, UPDATE"},
 )
