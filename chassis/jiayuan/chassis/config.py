@@ -16,18 +16,23 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import forwarded
 from .errors import EXIT_CONFIG, StartError
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every service needs. Durations are seconds of the wall clock unless said otherwise."""
+    """What every service needs. Durations are seconds of the wall clock unless said otherwise.
+
+    `trusted_proxies`: addresses and networks, separated by commas, whose `X-Forwarded-For` is believed.
+    """
 
     service: str
     amqp_uri: str = field(repr=False)
     database_url: str = field(repr=False)
     http_host: str = "127.0.0.1"
     http_port: int = 0
+    trusted_proxies: str = ""
     batch_size: int = 200
     linger_ms: float = 3.0
     heartbeat: int = 20
@@ -70,6 +75,8 @@ def load(cls: type[S], service: str, environ: Mapping[str, str] | None = None) -
                     wrong.append(f"{f.name} is missing (set JIAYUAN_{f.name.upper()})")
                 continue
             values[f.name] = _convert(raw, hints[f.name])
+            if f.name == "trusted_proxies":
+                forwarded.networks(values[f.name])
         except (ValueError, OSError) as error:
             wrong.append(f"{f.name}: {error}")
     if wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import psycopg2
@@ -28,7 +28,10 @@ class Refused(Exception):
 
 
 class Problem(Exception):
-    """A refusal of an HTTP request, sent as a problem document (RFC 9457)."""
+    """A refusal of an HTTP request, sent as a problem document (RFC 9457).
+
+    `extra` are further members of the document (`type` among them), `headers` go with the answer.
+    """
 
     def __init__(
         self,
@@ -36,10 +39,11 @@ class Problem(Exception):
         title: str,
         detail: str = "",
         problems: Iterable[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
         **extra: Any,
     ) -> None:
         self.status, self.title, self.detail = status, title, detail
-        self.problems, self.extra = list(problems), extra
+        self.problems, self.headers, self.extra = list(problems), dict(headers or {}), extra
         super().__init__(f"{status} {title} {detail}".strip())
 
 

@@ -14,13 +14,13 @@ from eventlet.event import Event as Signal
 from marshmallow import Schema
 from nameko.extensions import Entrypoint
 from nameko.web.server import WebServer
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.routing import RequestRedirect, Rule
 from werkzeug.wrappers import Request, Response
 
 from jiayuan.contracts.check import FieldProblem, explain
 
-from . import forms, metrics, tokens, trace
+from . import forms, forwarded, metrics, tokens, trace
 from .errors import Problem, Transient, is_transient
 
 log = logging.getLogger("jiayuan.web")
@@ -34,6 +34,13 @@ class Call(Request):
     max_content_length: int | None = MAX_BODY
     who: tokens.Principal | None = None
     traceparent: str = ""
+    proxies: str = ""
+    """The networks of the settings' `trusted_proxies`."""
+
+    @property
+    def address(self) -> str:
+        """The caller's address; `X-Forwarded-For` is believed as far as trusted proxies wrote it."""
+        return forwarded.client(self.remote_addr or "", self.headers.get("X-Forwarded-For"), self.proxies)
 
     def json_body(self, schema: type[Schema]) -> dict[str, Any]:
         """The body, checked; Problem 400 or 422 naming each field, what is wrong and what is allowed.
@@ -93,9 +100,11 @@ def problem(error: Problem) -> Response:
             {"field": p.field, "problem": p.problem, "allowed": p.allowed} for p in error.problems
         ]
     document |= error.extra
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    headers = dict(error.headers)
+    if error.status == 401:
+        headers.setdefault("WWW-Authenticate", "Bearer")
     if error.status == 503:
-        headers["Retry-After"] = "2"
+        headers.setdefault("Retry-After", "2")
     return Response(
         orjson.dumps(document, default=str),
         status=error.status,
@@ -119,6 +128,9 @@ def problem_of(error: Exception, most: int = MAX_BODY) -> Problem:
         return error
     if isinstance(error, RequestEntityTooLarge):
         return Problem(413, "The body is too large", f"at most {most} bytes")
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return Problem(405, error.name, f"allowed here: {allowed}", headers={"Allow": allowed})
     if isinstance(error, HTTPException):
         return Problem(error.code or 500, error.name, error.description or "")
     if isinstance(error, Transient) or is_transient(error):
@@ -137,9 +149,11 @@ def dispatch(
     route: str,
     service: str,
     refuse: Refusal = problem_document,
+    before: Callable[[Call], None] | None = None,
 ) -> Response:
-    """Signs in, runs `run(call, **rules)`, answers, measures."""
+    """Signs in, asks `before`, which may refuse, runs `run(call, **rules)`, answers, measures."""
     started = time.monotonic()
+    call.proxies = settings.trusted_proxies
     call.traceparent = trace.traceparent(call.headers.get("traceparent"))
     context = trace.current.set({"trace": trace.trace_id(call.traceparent)})
     try:
@@ -148,6 +162,8 @@ def dispatch(
             call.who = tokens.read(settings.token_secret, header[7:].strip(), settings.token_issuer)
         if roles:
             call.need(*roles)
+        if before is not None:
+            before(call)
         response = answer(run(call, **rules))
     except Exception as error:  # noqa: BLE001  every failure becomes an answer
         response = refuse(call.path, problem_of(error, call.max_content_length or MAX_BODY))
@@ -238,6 +254,7 @@ class Server(WebServer):
 class Http(Entrypoint):
     """`@http("POST", "/reports", roles=("desk",))`: calls the method with (call, **path values).
 
+    `before` is asked first and refuses by raising a Problem; `doc` is what a document of the interface says of it.
     `max_body`: bytes that a body may have, where a photo or more must fit into it.
     """
 
@@ -251,10 +268,12 @@ class Http(Entrypoint):
         roles: tuple[str, ...] = (),
         role: str = "serve",
         max_body: int = MAX_BODY,
+        before: Callable[[Call], None] | None = None,
+        doc: Any = None,
         **kwargs: Any,
     ) -> None:
         self.method, self.url, self.roles, self.role = method, url, roles, role
-        self.max_body = max_body
+        self.max_body, self.before, self.doc = max_body, before, doc
         super().__init__(**kwargs)
 
     def get_url_rule(self) -> Rule:
@@ -283,6 +302,7 @@ class Http(Entrypoint):
             self.url,
             self.container.service_name,
             self.refuse,
+            self.before,
         )
 
     def _run(self, call: Call, **values: Any) -> Any:
