@@ -16,11 +16,13 @@ class IntakeSettings(Settings):
 
     `reporter_secret` makes the pseudonyms; empty, it is drawn from the oldest key of `seal_keys`, and must be set
     before that key is dropped, or everybody becomes somebody else. `idempotency_days`: how long the first answer to
-    an idempotency key is kept.
+    an idempotency key is kept. `limits`: a file of limits like `data/limits.yaml`, which is used when it is empty, or
+    `off`.
     """
 
     reporter_secret: str = field(default="", repr=False)
     idempotency_days: float = 30.0
+    limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)

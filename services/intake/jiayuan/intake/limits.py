@@ -18,7 +18,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -116,9 +117,11 @@ class Limiter:
         seconds, most = rule.seconds, rule.most
         window = int(at // seconds)
         count = self._counts.get((subject, seconds))
+        if most == 0:
+            return math.inf
         if count is None:
             self._counts[subject, seconds] = _Count(window)
-            return at if most > 0 else math.inf
+            return at
         _roll(count, window)
         room = most - 1 - count.now
         if room >= count.before * (1 - (at / seconds - window)):
@@ -158,8 +161,16 @@ class Limiter:
                 elif count.window == window + 1:
                     count.before = n
 
-    def untold(self, used: Sequence[Used]) -> None:
-        """The database was away: `used` is said again next time, where its window is still open."""
+    @contextmanager
+    def telling(self, used: Sequence[Used]) -> Iterator[None]:
+        """What `unsent` gave is being told; where that fails it is said again next time."""
+        try:
+            yield
+        except BaseException:
+            self._keep(used)
+            raise
+
+    def _keep(self, used: Sequence[Used]) -> None:
         with self._lock:
             for u in used:
                 count = self._counts.get((u.subject, u.seconds))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, keys, store
+from . import handlers, keys, limits, store
 from .channels.reports import Reports
 
 
@@ -18,7 +18,7 @@ class Intake(Delivery):
         super().setup()
         settings = self.runtime.settings
         assert isinstance(settings, keys.IntakeSettings)
-        keys.use(settings)
+        limits.use(settings.limits, keys.use(settings).secret)
         handlers.report.rules()
 
 
@@ -35,3 +35,18 @@ class IntakeService(Service, Reports):
         with self.delivery.work() as work:
             before = work.now - timedelta(days=self.delivery.settings.idempotency_days)
             return store.forget_keys(work, before) > 0
+
+    @every(seconds=2.0)
+    def share_limits(self) -> None:
+        """Tells the other replicas what callers used of their limits here, and hears what they used there."""
+        limiter = limits.current()
+        if used := limiter.unsent():
+            with limiter.telling(used), self.delivery.work() as work:
+                totals = store.count_together(work, used)
+            limiter.told(totals)
+
+    @every(seconds=60.0, role="relay")
+    def forget_limits(self) -> bool:
+        """Forgets what was used in windows that are past; True while there are more."""
+        with self.delivery.work() as work:
+            return store.forget_use(work, limits.current().clock()) > 0

@@ -6,7 +6,11 @@ from typing import Any
 
 from jiayuan.chassis.service import http
 
-from .. import api
+from .. import api, limits
+
+_WRITE = limits.Limited("reports", "write")
+_ADD = limits.Limited("reports", "add")
+_READ = limits.Limited("reports", "read")
 
 
 class Reports:
@@ -14,32 +18,32 @@ class Reports:
 
     delivery: Any
 
-    @http("POST", "/reports")
+    @http("POST", "/reports", before=_WRITE)
     def report(self, call: Any) -> Any:
         """A new report."""
         return api.submit(self.delivery, call)
 
-    @http("GET", "/reports", roles=api.FIND)
+    @http("GET", "/reports", roles=api.FIND, before=_READ)
     def find(self, call: Any) -> Any:
         """A report by its tracking code, for staff whom somebody tells it."""
         return api.find(self.delivery, call)
 
-    @http("GET", "/reports/<string:report>")
+    @http("GET", "/reports/<string:report>", before=_READ)
     def show(self, call: Any, report: str) -> Any:
         """A report, for whoever has its tracking code, and for staff."""
         return api.show(self.delivery, call, report)
 
-    @http("POST", "/reports/<string:report>/supplements")
+    @http("POST", "/reports/<string:report>/supplements", before=_ADD)
     def supplement(self, call: Any, report: str) -> Any:
         """The reporter adds something."""
         return api.supplement(self.delivery, call, report)
 
-    @http("POST", "/reports/<string:report>/withdrawal")
+    @http("POST", "/reports/<string:report>/withdrawal", before=_ADD)
     def withdraw(self, call: Any, report: str) -> Any:
         """The reporter takes it back."""
         return api.withdraw(self.delivery, call, report)
 
-    @http("POST", "/reports/<string:report>/rating")
+    @http("POST", "/reports/<string:report>/rating", before=_ADD)
     def rate(self, call: Any, report: str) -> Any:
         """The reporter says whether it is solved."""
         return api.rate(self.delivery, call, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .idempotency import claim_key, forget_keys, keep_answer
+from .limits import count_together, forget_use
 from .reports import (
     Known,
     add_reports,
@@ -34,8 +35,10 @@ __all__ = [
     "Known",
     "add_reports",
     "claim_key",
+    "count_together",
     "fallback_point",
     "forget_keys",
+    "forget_use",
     "gazetteer_version",
     "id_of_code",
     "idempotency_key",
