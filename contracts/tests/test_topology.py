@@ -46,7 +46,7 @@ def test_names_there_and_back() -> None:
     assert names.event_name("cn.jiayuan.case.opened.v1") == "case.opened"
     for other in ("case.opened", "cn.jiayuan.case.opened.v2", "org.jiayuan.case.opened.v1"):
         assert names.event_name(other) is None
-    assert names.subscribers("case.opened") == ("sla", "ledger")
+    assert names.subscribers("case.opened") == ("intake", "sla", "ledger")
     assert names.subscribers("notice.sent") == ()
     assert names.matches("case.*", "case.opened")
     assert not names.matches("case.*", "case.opened.bulk")

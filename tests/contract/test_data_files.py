@@ -126,3 +126,7 @@ def test_the_reports_offer_what_intake_must_cope_with(reports: list[dict[str, An
     assert sum(bool(traditional.search(t)) for t in texts) >= 20
     assert sum(bool(re.search(r"1390000\d{4}|１３９|359999|３５９９", t)) for t in texts) >= 20
     assert len(streets) == 3
+
+
+def test_reporters_read_the_units_names_as_the_directory_has_them(units: Any) -> None:
+    assert _yaml("jiayuan.intake", "units.yaml")["units"] == {u["code"]: u["name"] for u in units}

@@ -28,7 +28,7 @@ BULK_SUFFIX: Final = ".bulk"
 
 # Which events a service takes from jiayuan.events; `*` stands for one word, as in a topic binding.
 SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "intake": (),
+    "intake": ("case.*",),
     "routing": (
         "report.received",
         "report.supplemented",

@@ -19,7 +19,7 @@ from jiayuan.contracts.times import iso
 
 from . import category as categories
 from . import keys as process_keys
-from . import people, report, schemas, store, text
+from . import people, progress, report, schemas, store, text
 from .handlers import ACCEPTED, Receipt, receive
 
 _MAX_KEY: Final = 200
@@ -116,9 +116,25 @@ def show(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
         reporter = _has_code(call, row)
         if not reporter:
             _check_staff(call, row)
-        supplements, ratings = store.supplements(work, report_id), store.ratings(work, report_id)
+        return _document(work, row, reporter=reporter)
+
+
+def track(delivery: Any, call: Any, code: str) -> dict[str, Any]:  # noqa: ARG001  an entrypoint's arguments
+    """`GET /track/<code>`: the same as `show`, for a reporter who has only the code."""
+    typed = report.read_code(code)
+    with delivery.work() as work:
+        found = store.id_of_code(work, typed) if typed else None
+        if found is None:
+            raise Problem(404, "No such report", "there is no report with this tracking code")
+        return _document(work, _find(work, found), reporter=True)
+
+
+def _document(work: Work, row: Row[Any], *, reporter: bool) -> dict[str, Any]:
+    id_ = str(row.id)
+    supplements, ratings = store.supplements(work, id_), store.ratings(work, id_)
+    case = store.progress_of(work, [id_]).get(id_)
     out: dict[str, Any] = {
-        "id": str(row.id),
+        "id": id_,
         "state": row.state,
         "kind": row.kind,
         "channel": row.channel,
@@ -138,6 +154,7 @@ def show(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
         "occurred_at": iso(row.occurred_at) if row.occurred_at else None,
         "received_at": iso(row.received_at),
         "withdrawn_at": iso(row.withdrawn_at) if row.withdrawn_at else None,
+        "progress": progress.document(row.state, case),
         "supplements": [{"text": s.text, "at": iso(s.at)} for s in supplements],
         "ratings": [
             {"solved": r.solved, "satisfaction": r.satisfaction, "words": r.words, "at": iso(r.at)}

@@ -14,7 +14,7 @@ from jiayuan.contracts.times import iso
 
 from . import category as categories
 from . import keys as process_keys
-from . import people, report, store, text
+from . import people, progress, report, store, text
 from .keys import Keys
 from .report import BadSubmission, CleanReport, Submission
 
@@ -241,4 +241,9 @@ def partner_of(event: Event) -> str:
     return event.source.rsplit("/", 1)[-1]
 
 
-HANDLERS: Final = [on("report.submitted", submitted)]
+def case_changed(work: Work, events: Sequence[Event]) -> None:
+    """`case.*`: what became of reports. Old and repeated events change nothing: the newest sequence of a case wins."""
+    store.keep_progress(work, progress.rows_of(events))
+
+
+HANDLERS: Final = [on("report.submitted", submitted), on("case.*", case_changed)]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from jiayuan.chassis.service import Delivery, Service, every
 
 from . import handlers, keys, limits, store
+from .channels.public import Public
 from .channels.reports import Reports
 
 
@@ -22,7 +23,7 @@ class Intake(Delivery):
         handlers.report.rules()
 
 
-class IntakeService(Service, Reports):
+class IntakeService(Service, Reports, Public):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 
     name = "intake"

@@ -33,6 +33,11 @@ class Reports:
         """A report, for whoever has its tracking code, and for staff."""
         return api.show(self.delivery, call, report)
 
+    @http("GET", "/track/<string:code>")
+    def track(self, call: Any, code: str) -> Any:
+        """A report, for whoever has its tracking code and knows no id."""
+        return api.track(self.delivery, call, code)
+
     @http("POST", "/reports/<string:report>/supplements", before=_ADD)
     def supplement(self, call: Any, report: str) -> Any:
         """The reporter adds something."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .idempotency import claim_key, forget_keys, keep_answer
 from .limits import count_together, forget_use
+from .progress import keep_progress, progress_of
 from .reports import (
     Known,
     add_reports,
@@ -11,6 +12,7 @@ from .reports import (
     known,
     next_version,
     one,
+    public_page,
     ratings,
     supplements,
     withdraw,
@@ -43,11 +45,14 @@ __all__ = [
     "id_of_code",
     "idempotency_key",
     "keep_answer",
+    "keep_progress",
     "known",
     "metadata",
     "next_version",
     "one",
     "place_question",
+    "progress_of",
+    "public_page",
     "rating",
     "ratings",
     "report",

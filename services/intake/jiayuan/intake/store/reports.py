@@ -95,3 +95,15 @@ def withdraw(work: Work, id_: str, reason: str | None, at: datetime) -> None:
         at=at,
         reason=reason,
     )
+
+
+_PUBLIC: Final = (
+    "SELECT id, kind, category, category_name, street, community, state, received_at, withdrawn_at, signs "
+    "FROM report WHERE (received_at, id) < (:at, CAST(:id AS uuid)) AND received_at >= :since "
+    "ORDER BY received_at DESC, id DESC LIMIT :most"
+)
+
+
+def public_page(work: Work, before: tuple[datetime, str], since: datetime, most: int) -> list[Row[Any]]:
+    """Reports that came before (received_at, id), newest first, with no column that says who or what in words."""
+    return list(work.execute(_PUBLIC, at=before[0], id=before[1], since=since, most=most))

@@ -23,7 +23,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from sqlalchemy.schema import Index
 
 from jiayuan.chassis import tables
@@ -224,5 +224,35 @@ place_question: Final = Table(
     CheckConstraint("state IN ('open', 'decided')", name="place_question_state"),
     Index("place_question_open", "street", "at", postgresql_where=text("state = 'open'")),
     comment="Reports whose place can be one of several, for a person to decide",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+progress: Final = Table(
+    "progress",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="of the case"),
+    Column("number", Text, nullable=False),
+    Column("sequence", Integer, nullable=False, comment="of the newest event; older ones change nothing"),
+    Column("state", Text, nullable=False),
+    Column("level", Text, nullable=False, comment="where it is handled"),
+    Column("confirmed", Text),
+    Column("reports", ARRAY(Uuid), nullable=False),
+    Column(
+        "legs", JSONB, nullable=False, comment="level, unit, state and times of each; nobody's name or id"
+    ),
+    Column("pauses", JSONB, nullable=False),
+    Column("extensions", JSONB, nullable=False),
+    Column(
+        "notes", JSONB, nullable=False, comment="what the reporter is told, masked, by the event's sequence"
+    ),
+    Column("expected_at", DateTime(timezone=True), comment="first receipt and the citizen's limit"),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("resolved_at", DateTime(timezone=True)),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Index("progress_reports", "reports", postgresql_using="gin"),
+    comment="What became of reports: the newest state of each case that intake has heard of",
+    # Its pages leave room, so that a new state of a case is written beside the old one.
+    postgresql_with={"fillfactor": "70"},
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
