@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 from jiayuan.chassis.service import http
 
-from .. import public
+from .. import limits, public
+
+_READ = limits.Limited("public", "read")
 
 
 class Public:
@@ -15,7 +17,7 @@ class Public:
     delivery: Any
     pages: ClassVar[public.Pages] = public.Pages()
 
-    @http("GET", "/public/reports")
+    @http("GET", "/public/reports", before=_READ)
     def public_reports(self, call: Any) -> Any:
         """A page of reports: category, community, status, times."""
         return public.page(self.delivery, call, self.pages)

@@ -33,7 +33,7 @@ class Reports:
         """A report, for whoever has its tracking code, and for staff."""
         return api.show(self.delivery, call, report)
 
-    @http("GET", "/track/<string:code>")
+    @http("GET", "/track/<string:code>", before=_READ)
     def track(self, call: Any, code: str) -> Any:
         """A report, for whoever has its tracking code and knows no id."""
         return api.track(self.delivery, call, code)
