@@ -21,7 +21,7 @@ from jiayuan.chassis import logs, migrations, redact, tokens, trace, web
 from jiayuan.chassis.clock import Clock
 from jiayuan.chassis.config import Settings, load
 from jiayuan.chassis.errors import Problem, StartError, Transient, is_transient
-from jiayuan.chassis.seal import Sealer, SealError, new_key
+from jiayuan.chassis.seal import AES, SM4, Key, Sealer, SealError, new_key
 from jiayuan.chassis.service import Service, http
 from jiayuan.contracts.check import FieldProblem
 
@@ -124,7 +124,61 @@ def test_keys_rotate_the_first_seals_all_open() -> None:
         Sealer(new).open(sealed, "p")
 
 
-@pytest.mark.parametrize("keys", ["", "k", "k:", "k:AAAA", ":" + "A" * 44, "k:***"])
+@pytest.mark.parametrize("algorithm", [AES, SM4])
+def test_both_ciphers_seal_for_one_person_and_notice_every_change(algorithm: str) -> None:
+    sealer = Sealer(new_key("a", algorithm))
+    assert sealer.first.algorithm == algorithm
+    sealed = sealer.seal_bytes(b"\x00 anything", "person-1")
+    assert sealer.open_bytes(sealed, "person-1") == b"\x00 anything"
+    for at in range(2, len(sealed)):
+        changed = sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
+        with pytest.raises(SealError):
+            sealer.open_bytes(changed, "person-1")
+    for value, aad in ((sealed, "person-2"), (sealed[:-1], "person-1"), (b"a.", "person-1")):
+        with pytest.raises(SealError):
+            sealer.open_bytes(value, aad)
+
+
+def test_sm4_gcm_is_the_one_of_rfc_8998() -> None:
+    # RFC 8998, appendix A.1.
+    key = Key("k", bytes.fromhex("0123456789abcdeffedcba9876543210"), SM4)
+    plain = bytes.fromhex(
+        "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccddddddddddddddddeeeeeeeeeeeeeeeeffffffffffffffff"
+        "eeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa"
+    )
+    sealed = bytes.fromhex(
+        "17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735d82710ca5c22f0ccfa7cbf93d496ac15"
+        "a56834cbcf98c397b4024a2691233b8d83de3541e4c2b58177e065a9bf7b62ec"
+    )
+    aad = bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
+    aead, nonce = key._aead, bytes.fromhex("00001234567800000000abcd")
+    assert aead.encrypt(nonce, plain, aad) == sealed
+    assert aead.decrypt(nonce, sealed, aad) == plain
+
+
+def test_a_ring_may_change_its_cipher() -> None:
+    old, new = new_key("old"), new_key("new", SM4)
+    sealed = Sealer(old).seal({"x": 1}, "p")
+    both = Sealer(f"{new},{old}")
+    assert both.names == ("new", "old")
+    assert both.open(sealed, "p") == both.open(both.seal({"x": 1}, "p"), "p") == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "",
+        "k",
+        "k:",
+        "k:AAAA",
+        ":" + "A" * 44,
+        "k:***",
+        "k.l:" + "A" * 44,
+        "k:sm4:",
+        "k:sm4:" + "A" * 44,
+        "k:des:AA",
+    ],
+)
 def test_malformed_keys_are_refused_without_showing_them(keys: str) -> None:
     with pytest.raises(SealError) as caught:
         Sealer(keys)

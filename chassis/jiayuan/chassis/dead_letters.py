@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import Connection, Engine, Row, text
 
 from jiayuan.contracts import names
+from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.registry import EVENTS
 from jiayuan.contracts.times import iso
 
@@ -20,6 +21,7 @@ from .bulk import dumps
 from .delivery import Dead, Deliveries, Message
 from .redact import mask
 from .seal import Sealer, SealError
+from .work import Work
 
 log = logging.getLogger("jiayuan.dead_letters")
 
@@ -130,6 +132,41 @@ def replay_asked(deliveries: Deliveries, limit: int = 50) -> int:
             _mark(conn, row.id, DEAD if again else REPLAYED, again or "handled")
             done += 1
     return done
+
+
+def forget_people(work: Work, events: Sequence[Event]) -> None:
+    """`person.erased`: takes their sealed contacts out of the letters kept of `report.received`.
+
+    The letter stays and can be replayed: the matter is not erased with the person.
+    """
+    for event in events:
+        reporter = event.data["reporter"]
+        rows = work.execute(
+            "SELECT id::text AS id, body FROM dead_letter WHERE NOT sealed AND routing_key LIKE 'report.received%' "
+            "AND position(convert_to(:reporter, 'UTF8') IN body) > 0 FOR UPDATE",
+            reporter=reporter,
+        )
+        note = {"at": iso(datetime.now(UTC)), "who": "person.erased", "action": "contact removed", "why": ""}
+        for row in rows.all():
+            work.execute(
+                "UPDATE dead_letter SET body = :body, history = history || CAST(:note AS jsonb) "
+                "WHERE id = CAST(:id AS uuid)",
+                body=_without_contact(bytes(row.body), reporter),
+                note=dumps([note]),
+                id=row.id,
+            )
+
+
+def _without_contact(raw: bytes, reporter: str) -> bytes:
+    """A `report.received` without the reporter's contact; what can't be read any more is dropped altogether."""
+    try:
+        document = orjson.loads(raw)
+        report = document["data"]["report"]
+        if report["reporter"] == reporter:
+            report["contact"] = None
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return b""
+    return orjson.dumps(document)
 
 
 def measure(engine: Engine, service: str) -> None:

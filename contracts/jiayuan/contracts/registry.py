@@ -49,6 +49,7 @@ EVENTS: Final[dict[str, EventType]] = {
         + _types("intake", report.ReportSupplemented, report__supplemented="The reporter added something.")
         + _types("intake", report.ReportWithdrawn, report__withdrawn="The reporter took the report back.")
         + _types("intake", report.ReportRated, report__rated="The reporter said whether it is solved.")
+        + _types("intake", report.PersonErased, person__erased="A reporter's personal data was erased.")
         + _types("routing", case.CaseChanged, **_CASE)
         + _types("routing", case.DirectoryChanged, directory__changed="People, units or desks changed.")
         + _types("routing", case.EmergencyDeclared, emergency__declared="Emergency mode is on for an area.")

@@ -1,4 +1,4 @@
-"""Masks, and pseudonyms of reporters."""
+"""Masks, and handles of reporters."""
 
 from __future__ import annotations
 
@@ -63,27 +63,27 @@ def test_other_numbers_are_left_alone(typed: str) -> None:
     assert people.mask(normal(typed)) == normal(typed)
 
 
-def test_one_person_is_one_pseudonym_however_the_phone_is_written() -> None:
+def test_one_person_is_one_handle_however_the_phone_is_written() -> None:
     spelt = ["13800138000", "138 0013 8000", "138-0013-8000", "+86 138 0013 8000", "008613800138000"]
     spelt.append("１３８００１３８０００")
-    found = {people.reporter_of(Contact("例", p, ""), b"secret") for p in spelt}
+    found = {people.handle_of(Contact("例", p, ""), b"secret") for p in spelt}
     assert len(found) == 1
-    (pseudonym,) = found
-    assert pseudonym is not None
-    assert "13800138000" not in pseudonym
-    assert people.reporter_of(Contact("", "13800138000", "another-openid"), b"secret") == pseudonym
-    assert people.reporter_of(Contact("", "13800138000"), b"other") != pseudonym
-    assert people.reporter_of(Contact("", "13800138001"), b"secret") != pseudonym
+    (handle,) = found
+    assert handle is not None
+    assert "13800138000" not in handle
+    assert people.handle_of(Contact("", "13800138000", "another-openid"), b"secret") == handle
+    assert people.handle_of(Contact("", "13800138000"), b"other") != handle
+    assert people.handle_of(Contact("", "13800138001"), b"secret") != handle
 
 
 def test_an_openid_is_a_person_and_a_name_alone_is_nobody() -> None:
-    assert people.reporter_of(Contact(openid="o1"), b"s") == people.reporter_of(Contact("例", "", "o1"), b"s")
-    assert people.reporter_of(Contact(openid="o1"), b"s") != people.reporter_of(Contact(openid="o2"), b"s")
+    assert people.handle_of(Contact(openid="o1"), b"s") == people.handle_of(Contact("例", "", "o1"), b"s")
+    assert people.handle_of(Contact(openid="o1"), b"s") != people.handle_of(Contact(openid="o2"), b"s")
     # The same characters as phone and as openid are two people.
     same = "13800138000"
-    assert people.reporter_of(Contact(openid=same), b"s") != people.reporter_of(Contact(phone=same), b"s")
-    assert people.reporter_of(Contact("例张三"), b"s") is None
-    assert people.reporter_of(Contact(), b"s") is None
+    assert people.handle_of(Contact(openid=same), b"s") != people.handle_of(Contact(phone=same), b"s")
+    assert people.handle_of(Contact("例张三"), b"s") is None
+    assert people.handle_of(Contact(), b"s") is None
 
 
 def test_a_contact_does_not_show_itself() -> None:

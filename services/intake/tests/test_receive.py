@@ -13,8 +13,9 @@ from sqlalchemy import text as sql
 
 from jiayuan.chassis.testing.databases import Opened
 from jiayuan.contracts import envelope, names
-from jiayuan.intake import handlers, keys, people, report, store
+from jiayuan.intake import handlers, keys, people, report, store, vault
 from jiayuan.intake.report import Submission
+from jiayuan.intake.store import people as stored
 
 pytestmark = pytest.mark.store
 
@@ -24,6 +25,13 @@ TEXT = "龙津社区听雨街的路灯坏了三盏，晚上漆黑一片，请尽
 def _submission(number: int = 0, **changes: Any) -> Submission:
     given: dict[str, Any] = {"channel": "hotline", "text": f"{TEXT} 第{number}次", "title": "路灯不亮"}
     return Submission(**{**given, **changes})
+
+
+def open_(intake: Opened, report_id: str) -> vault.Opened:
+    """What is sealed in a report."""
+    with intake() as work:
+        (row,) = stored.report_for_opening(work, [report_id])
+        return vault.open_report(work, row, keys.current())
 
 
 def _count(intake: Opened, table: str) -> int:
@@ -48,7 +56,9 @@ def test_a_report_goes_in_clean_sealed_and_announced(intake: Opened) -> None:
     assert opened == {"name": "例张三", "phone": "138 0013 8000", "openid": None}
     with intake.engine.connect() as conn:
         row = conn.execute(store.report.select()).one()
-    assert keys.current().sealer.open(row.original, receipt.report)["text"].count("13800138000") == 1
+    inside = open_(intake, receipt.report)
+    assert inside.original["text"].count("13800138000") == 1
+    assert inside.contact == opened
     for value in row:
         assert "13800138000" not in str(value)
         assert "例张三" not in str(value)
@@ -72,7 +82,7 @@ def test_what_only_its_channel_says_is_kept_and_what_is_personal_of_it_sealed(in
         full, bare = conn.execute(store.report.select().order_by(store.report.c.id)).all()
     assert (full.consent, full.submitter, full.device_at) == ("2026-01", "worker-1", device_at)
     assert (full.attachments, full.facts) == (["b" * 64, "a" * 64], {"work_order": "12345-1"})
-    assert keys.current().sealer.open(full.secrets, full.reporter) == {"callback": "13900139000"}
+    assert open_(intake, str(full.id)).secrets == {"callback": "13900139000"}
     assert [bare.consent, bare.submitter, bare.device_at, bare.secrets] == [None] * 4
     with intake.engine.connect() as conn:
         empty = sql("SELECT count(*) FROM report WHERE facts IS NULL AND attachments IS NULL")

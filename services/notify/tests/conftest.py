@@ -66,6 +66,10 @@ class Events:
         }
         return self._make("report.received", "intake", {"report": report}, 1, at)
 
+    def erased(self, reporter: str = "citizen-1") -> Event:
+        """person.erased."""
+        return self._make("person.erased", "intake", {"reporter": reporter, "at": iso(self.at)})
+
     def leg(self, type_: str = "person", id_: str = "worker-1", **given: Any) -> dict[str, Any]:
         """A leg, offered at AT to a grid worker unless told otherwise."""
         return {

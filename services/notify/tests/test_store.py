@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from jiayuan.chassis import delivery
+from jiayuan.contracts import envelope, names
 from jiayuan.notify import handlers, store
 
 pytestmark = pytest.mark.store
@@ -136,6 +139,47 @@ def test_a_reporters_contact_stays_when_another_report_has_none(
     assert rows(opened, "SELECT contact FROM recipient") == [{"contact": "k.newest"}]
     handle(opened, events.report(at=events.at + timedelta(hours=3)))
     assert rows(opened, "SELECT contact FROM recipient") == [{"contact": "k.newest"}]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0), (1, 0, 1)])
+def test_who_was_erased_has_no_contact_in_whatever_order_it_is_heard(
+    work_for: Any, events: Any, order: tuple[int, ...]
+) -> None:
+    opened = work_for("notify")
+    for n in order:
+        handle(opened, events.erased() if n else events.report(contact="k.sealed"))
+    handle(opened, events.report(contact="k.other", reporter="citizen-2"))
+    assert rows(opened, "SELECT ref, contact, erased FROM recipient ORDER BY ref") == [
+        {"ref": "citizen-1", "contact": None, "erased": True},
+        {"ref": "citizen-2", "contact": "k.other", "erased": False},
+    ]
+
+
+def test_a_dead_letter_loses_the_contact_of_who_was_erased_and_can_still_be_replayed(
+    work_for: Any, events: Any
+) -> None:
+    opened = work_for("notify")
+    messages = [
+        delivery.Message(
+            envelope.encode(events.report(reporter=who, contact=f"k.{who}")),
+            names.CONTENT_TYPE,
+            names.EVENTS_EXCHANGE,
+            "report.received",
+        )
+        for who in ("citizen-1", "citizen-2")
+    ]
+    broken = delivery.Message(
+        b'{"reporter": "citizen-1"', None, names.EVENTS_EXCHANGE, "report.received.bulk"
+    )
+    opened.deliveries.bury([delivery.Dead(m, "handler_raised", "x") for m in [*messages, broken]])
+    handle(opened, events.erased())
+    kept = [bytes(r["body"]) for r in rows(opened, "SELECT body FROM dead_letter")]
+    assert sorted(b"k.citizen" in b for b in kept) == [False, False, True]
+    assert b"k.citizen-1" not in b"".join(kept)
+    assert b"" in kept
+    again = dataclasses.replace(messages[0], body=next(b for b in kept if b"citizen-1" in b))
+    assert opened.deliveries.take([again]) == []
+    assert len(rows(opened)) == 1
 
 
 def test_a_batch_is_a_handful_of_statements(work_for: Any, events: Any) -> None:

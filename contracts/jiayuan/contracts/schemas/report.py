@@ -82,3 +82,10 @@ class ReportRated(Fact):
     satisfaction = a_number(1, 5)
     words = a_text(1000)
     at = a_time(required=True)
+
+
+class PersonErased(Fact):
+    """A reporter had what is personal erased: the pseudonym leads to nobody any more, and its contact is to go."""
+
+    reporter = an_id()
+    at = a_time(required=True)

@@ -19,7 +19,7 @@ from jiayuan.contracts.times import iso
 
 from . import category as categories
 from . import keys as process_keys
-from . import people, progress, report, schemas, store, text
+from . import people, progress, report, schemas, store, text, vault
 from .handlers import ACCEPTED, Receipt, receive
 
 _MAX_KEY: Final = 200
@@ -43,7 +43,7 @@ def submit(delivery: Any, call: Any) -> Answer:
     document = call.json_body(schemas.NewReport)
     keys = process_keys.current()
     submission = report.from_document(document, channel="mini_program", traceparent=call.traceparent)
-    sender = call.who.subject if call.who else people.reporter_of(submission.contact, keys.secret)
+    sender = call.who.subject if call.who else people.handle_of(submission.contact, keys.secret)
 
     def run(work: Work) -> dict[str, Any]:
         (receipt,) = receive(work, [submission], keys)
@@ -179,7 +179,8 @@ def supplement(delivery: Any, call: Any, report_id: str) -> Answer:
                 problems=[FieldProblem("text", "holds nothing that can be read", "1 to 8000 characters")],
             )
         sequence, at = store.next_version(work, report_id), iso(work.now)
-        original = process_keys.current().sealer.seal({"text": document["text"]}, report_id)
+        key = vault.sealing_key(work, row, process_keys.current())
+        original = vault.seal_original(key, report_id, {"text": document["text"]})
         row_ = {"report": report_id, "sequence": sequence, "text": content, "original": original, "at": at}
         work.insert(store.supplement, [row_])
         _emit(work, call, row, "report.supplemented", {"text": content, "at": at}, sequence)
@@ -249,6 +250,10 @@ def _reporters(
         row = _find(work, report_id, lock=True)
         if not _has_code(call, row):
             raise _not_found()
+        if row.erased_at is not None:
+            raise Problem(
+                409, "The report is erased", "its reporter had it erased; nothing can be added to it"
+            )
         if row.state == store.WITHDRAWN and not even_withdrawn:
             raise Problem(409, "The report is withdrawn", "nothing can be added to it any more")
         return run(work, row, document)

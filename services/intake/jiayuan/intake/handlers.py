@@ -14,9 +14,10 @@ from jiayuan.contracts.times import iso
 
 from . import category as categories
 from . import keys as process_keys
-from . import people, progress, report, store, text
+from . import people, progress, report, store, text, vault
 from .keys import Keys
 from .report import BadSubmission, CleanReport, Submission
+from .vault import Person
 
 ACCEPTED: Final = "accepted"
 DUPLICATE: Final = "duplicate"
@@ -43,7 +44,7 @@ class Receipt:
 def receive(work: Work, submissions: Sequence[Submission], keys: Keys | None = None) -> list[Receipt]:
     """Takes submissions in: cleans, stores and announces each that is new. One receipt each, in their order.
 
-    Three statements whatever their number. What has a key (source_system, external_id) goes in once, however often
+    Four statements whatever their number. What has a key (source_system, external_id) goes in once, however often
     and by however many replicas it is taken.
     """
     keys = keys or process_keys.current()
@@ -89,11 +90,15 @@ def _store(
     # Rows go in by id. Ids are given out in the order of the keys, so that two replicas with the same submissions
     # take the unique keys in the same order and wait for each other instead of locking each other up.
     ids = sorted(new_id() for _ in new)
+    order = sorted(new, key=lambda i: (submissions[i].key or ("", ""), i))
+    # Whoever gave neither phone nor openid is a person of this one report.
+    handles = [people.handle_of(submissions[i].contact, keys.secret) for i in order]
+    known = vault.persons(work, [h or id_ for h, id_ in zip(handles, ids, strict=True)], keys)
     rows = []
-    for id_, index in zip(ids, sorted(new, key=lambda i: (submissions[i].key or ("", ""), i)), strict=True):
+    for id_, index, handle in zip(ids, order, handles, strict=True):
         receipt = receipts[index]
         assert receipt is not None
-        rows.append(_row(work, id_, submissions[index], receipt, keys))
+        rows.append(_row(work, id_, submissions[index], receipt, known[handle or id_], handle is not None))
     inserted = store.add_reports(work, rows)
     lost = [i for i in new if (r := receipts[i]) is not None and r.report not in inserted]
     if lost:
@@ -108,7 +113,7 @@ def _store(
         receipt = receipts[index]
         assert receipt is not None
         if receipt.outcome == ACCEPTED:
-            _announce(work, by_id[receipt.report], submissions[index])
+            _announce(work, by_id[receipt.report], submissions[index], keys)
 
 
 def _again(submission: Submission, first: store.Known) -> Receipt:
@@ -116,10 +121,11 @@ def _again(submission: Submission, first: store.Known) -> Receipt:
     return Receipt(DUPLICATE, first.id, first.tracking_code, differs=said != first.text)
 
 
-def _row(work: Work, id_: str, submission: Submission, receipt: Receipt, keys: Keys) -> dict[str, Any]:
+def _row(
+    work: Work, id_: str, submission: Submission, receipt: Receipt, person: Person, named: bool
+) -> dict[str, Any]:
     clean = receipt.clean
     assert clean is not None
-    reporter = people.reporter_of(submission.contact, keys.secret)
     # A clock of the sender's that is ahead would give a report time that it doesn't have.
     received = min(submission.received_at or work.now, work.now)
     receipt.report, receipt.tracking_code = id_, report.tracking_code()
@@ -135,7 +141,7 @@ def _row(work: Work, id_: str, submission: Submission, receipt: Receipt, keys: K
         "external_id": submission.external_id or None,
         "title": clean.title,
         "text": clean.text,
-        "original": keys.sealer.seal(_storable(original), id_),
+        "original": vault.seal_original(person.key, id_, _storable(original)),
         "category": clean.guess.category.code,
         "category_name": clean.guess.category.name,
         "category_confidence": clean.guess.confidence,
@@ -149,8 +155,8 @@ def _row(work: Work, id_: str, submission: Submission, receipt: Receipt, keys: K
         "place_evidence": clean.place.evidence,
         "place_confidence": clean.place.confidence,
         "signs": categories.names(clean.signs),
-        "reporter": reporter,
-        "contact": keys.sealer.seal(_storable(contact.document()), reporter or id_) if contact else None,
+        "reporter": person.pseudonym if named else None,
+        "contact": vault.seal_contact(person.key, id_, _storable(contact.document())) if contact else None,
         "occurred_at": iso(submission.occurred_at) if submission.occurred_at else None,
         "device_at": iso(submission.device_at) if submission.device_at else None,
         "received_at": receipt.received_at,
@@ -159,7 +165,7 @@ def _row(work: Work, id_: str, submission: Submission, receipt: Receipt, keys: K
         "submitter": submission.submitter or None,
         "attachments": submission.attachments or None,
         "facts": submission.facts or None,
-        "secrets": keys.sealer.seal(submission.secrets, reporter or id_) if submission.secrets else None,
+        "secrets": vault.seal_secrets(person.key, id_, submission.secrets) if submission.secrets else None,
     }
 
 
@@ -171,7 +177,12 @@ def _storable(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _announce(work: Work, row: dict[str, Any], submission: Submission) -> None:
+def _announce(work: Work, row: dict[str, Any], submission: Submission, keys: Keys) -> None:
+    reporter, contact = row["reporter"], None
+    if reporter is not None:
+        # Only who has a pseudonym can be reached: a name alone stays here. This copy is for notify, sealed with a key
+        # that it has too; it goes when `person.erased` is heard.
+        contact = keys.sealer.seal(_storable(submission.contact.document()), reporter)
     data = {
         "report": {
             "id": row["id"],
@@ -199,9 +210,8 @@ def _announce(work: Work, row: dict[str, Any], submission: Submission) -> None:
                 "confidence": row["place_confidence"],
             },
             "signs": row["signs"],
-            "reporter": row["reporter"],
-            # Only who has a pseudonym can be reached: a name alone stays here.
-            "contact": row["contact"] if row["reporter"] else None,
+            "reporter": reporter,
+            "contact": contact,
             "occurred_at": row["occurred_at"],
             "received_at": row["received_at"],
         }

@@ -1,4 +1,4 @@
-"""What intake needs secrets for: sealing what is personal, and pseudonyms of reporters."""
+"""What intake needs secrets for: sealing what is personal, and knowing a reporter again."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ class IntakeSettings(Settings):
     """Settings of intake.
 
     `reporter_secret` makes the pseudonyms; empty, it is drawn from the oldest key of `seal_keys`, and must be set
-    before that key is dropped, or everybody becomes somebody else. `idempotency_days`: how long the first answer to
-    an idempotency key is kept. `limits`: a file of limits like `data/limits.yaml`, which is used when it is empty, or
-    `off`.
+    before that key is dropped, or everybody becomes somebody else. `person_keys` wraps the keys of persons, in the
+    form of `seal_keys` and for intake alone; empty, `seal_keys` does it too. `idempotency_days`: how long the first
+    answer to an idempotency key is kept. `limits`: a file of limits like `data/limits.yaml`, which is used when it
+    is empty, or `off`.
     """
 
     reporter_secret: str = field(default="", repr=False)
+    person_keys: str = field(default="", repr=False)
     idempotency_days: float = 30.0
     limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The sealer and the secret behind pseudonyms."""
+    """`sealer` seals what other services open, `ring` wraps the keys of persons, `secret` is behind handles."""
 
     sealer: Sealer = field(repr=False)
+    ring: Sealer = field(repr=False)
     secret: bytes = field(repr=False)
 
 
@@ -40,7 +43,9 @@ def keys_of(settings: IntakeSettings) -> Keys:
     """The keys of settings. SealError when there is none to seal with."""
     oldest = settings.seal_keys.rsplit(",", 1)[-1].strip()
     secret = settings.reporter_secret or oldest
-    return Keys(Sealer(settings.seal_keys), hashlib.sha256(b"jiayuan reporter\0" + secret.encode()).digest())
+    sealer = Sealer(settings.seal_keys)
+    ring = Sealer(settings.person_keys) if settings.person_keys.strip() else sealer
+    return Keys(sealer, ring, hashlib.sha256(b"jiayuan reporter\0" + secret.encode()).digest())
 
 
 def use(settings: IntakeSettings) -> Keys:

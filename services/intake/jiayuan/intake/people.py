@@ -74,10 +74,11 @@ def phone_form(phone: str) -> str:
     return digits
 
 
-def reporter_of(contact: Contact, secret: bytes) -> str | None:
-    """The pseudonym of a reporter: one person, one pseudonym, for whoever has no secret meaningless.
+def handle_of(contact: Contact, secret: bytes) -> str | None:
+    """What a reporter is known by again: one person, one handle, for whoever has no secret meaningless.
 
-    The phone decides where there is one, else the openid; a name alone is nobody. None: anonymous.
+    The phone decides where there is one, else the openid; a name alone is nobody. None: anonymous. A handle stays
+    within intake; what everybody else sees is the pseudonym that `vault.persons` draws for it.
     """
     phone = phone_form(contact.phone)
     if phone:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from jiayuan.chassis import dead_letters
 from jiayuan.chassis.work import Work, on
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
@@ -56,6 +57,12 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
     store.put_recipients(work, list(newest.values()))
     record(work, events)
     store.wake(work, {ref for _, ref in newest}, codes, wall())
+
+
+def person_erased(work: Work, events: Sequence[Event]) -> None:
+    """Forget a citizen's contact, wherever it is; a `report.received` that comes later doesn't bring it back."""
+    store.erase_citizens(work, sorted({event.data["reporter"] for event in events}))
+    dead_letters.forget_people(work, events)
 
 
 def record(work: Work, events: Iterable[Event]) -> None:
@@ -144,6 +151,7 @@ def _wanted(event: Event) -> bool:
 HANDLERS = [
     on("directory.changed", directory_changed),
     on("report.received", report_received),
+    on("person.erased", person_erased),
     on("case.*", record),
     on("clock.*", record, wants=_wanted),
 ]

@@ -32,6 +32,13 @@ recipient = sa.Table(
     sa.Column("contact", sa.Text),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column(
+        "erased",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.text("false"),
+        comment="the citizen had the contact erased: none is kept any more",
+    ),
 )
 
 report = sa.Table(
@@ -115,11 +122,13 @@ _KEEP_NEWEST: Final = """
 ON CONFLICT (type, ref) DO UPDATE SET
     role = excluded.role, street = excluded.street, grid = excluded.grid, active = excluded.active,
     version = greatest(excluded.version, recipient.version),
-    contact = CASE WHEN excluded.type <> 'citizen' THEN excluded.contact
+    contact = CASE WHEN recipient.erased THEN NULL
+                   WHEN excluded.type <> 'citizen' THEN excluded.contact
                    WHEN excluded.version > recipient.version THEN coalesce(excluded.contact, recipient.contact)
                    ELSE coalesce(recipient.contact, excluded.contact) END
 WHERE excluded.version > recipient.version
-   OR (excluded.type = 'citizen' AND recipient.contact IS NULL AND excluded.contact IS NOT NULL)
+   OR (excluded.type = 'citizen' AND recipient.contact IS NULL AND excluded.contact IS NOT NULL
+       AND NOT recipient.erased)
 """
 
 _FACTS: Final = """
@@ -196,6 +205,16 @@ def put_recipients(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
         recipient,
         [dict(row) for row in rows],
         conflict=_KEEP_NEWEST,
+    )
+
+
+def erase_citizens(work: Work, refs: Sequence[str]) -> None:
+    """Drop the citizens' contacts for good; one who isn't known yet is kept as erased, with nothing about him."""
+    work.execute(
+        "INSERT INTO recipient (type, ref, role, street, grid, active, version, erased) "
+        "SELECT 'citizen', ref, 'citizen', '', '', true, 0, true FROM unnest(CAST(:refs AS text[])) AS ref "
+        "ORDER BY ref ON CONFLICT (type, ref) DO UPDATE SET contact = NULL, erased = true",
+        refs=list(refs),
     )
 
 

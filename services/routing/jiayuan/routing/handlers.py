@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from jiayuan.chassis import dead_letters
 from jiayuan.chassis.redact import mask
 from jiayuan.chassis.work import Work, on
 from jiayuan.contracts.check import FieldProblem
@@ -408,6 +409,7 @@ HANDLERS = [
     on("report.withdrawn", about_reports),
     on("report.rated", about_reports),
     on("report.supplemented", about_reports),
+    on("person.erased", dead_letters.forget_people),
     on("clock.breached", clock_breached),
     on("handling.reported", handling_reported),
 ]

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -45,7 +46,7 @@ report: Final = Table(
     Column("external_id", Text),
     Column("title", Text, nullable=False, comment="normal form, masked"),
     Column("text", Text, nullable=False, comment="normal form, masked"),
-    Column("original", Text, nullable=False, comment="what arrived, sealed for the report's id"),
+    Column("original", Text, nullable=False, comment="what arrived, sealed with the person's key"),
     Column("category", Text, nullable=False),
     Column("category_name", Text, nullable=False),
     Column("category_confidence", Float, nullable=False),
@@ -62,10 +63,8 @@ report: Final = Table(
     Column("long", Float),
     Column("point", Text, comment="what the coordinates are: inside, outside, fallback, swapped"),
     Column("signs", JSONB, nullable=False),
-    Column("reporter", Text, comment="pseudonym; NULL when anonymous"),
-    Column(
-        "contact", Text, comment="name, phone, openid, sealed for the reporter (else for the report's id)"
-    ),
+    Column("reporter", Text, comment="pseudonym, person_key.person; NULL when anonymous"),
+    Column("contact", Text, comment="name, phone, openid, sealed with the person's key"),
     Column("occurred_at", DateTime(timezone=True)),
     Column("device_at", DateTime(timezone=True), comment="by the clock of the device that it was taken with"),
     Column("received_at", DateTime(timezone=True), nullable=False),
@@ -83,9 +82,11 @@ report: Final = Table(
     Column(
         "secrets", Text, comment="what only its channel says of it and is personal, sealed as the contact is"
     ),
+    Column("erased_at", DateTime(timezone=True), comment="when what is personal was erased"),
     UniqueConstraint("source_system", "external_id", name="report_source_key"),
     CheckConstraint("state IN ('received', 'withdrawn')", name="report_state"),
     Index("report_received_at", "received_at"),
+    Index("report_reporter", "reporter", postgresql_where=text("reporter IS NOT NULL")),
     comment="What one person or system sent, made clean",
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
@@ -96,11 +97,11 @@ supplement: Final = Table(
     Column("report", Uuid, ForeignKey("report.id"), nullable=False),
     Column("sequence", Integer, nullable=False, comment="of the event"),
     Column("text", Text, nullable=False, comment="normal form, masked"),
-    Column("original", Text, nullable=False, comment="what arrived, sealed for the report's id"),
+    Column("original", Text, nullable=False, comment="what arrived, sealed with the person's key"),
     Column("at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("report", "sequence", name="supplement_pkey"),
     comment="What the reporter added later",
-    info={"grants": "SELECT, INSERT"},
+    info={"grants": "SELECT, INSERT, UPDATE (text, original)"},  # words can be erased, nothing else changes
 )
 
 rating: Final = Table(
@@ -114,7 +115,7 @@ rating: Final = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("report", "sequence", name="rating_pkey"),
     comment="What the reporter said of the result",
-    info={"grants": "SELECT, INSERT"},
+    info={"grants": "SELECT, INSERT, UPDATE (words)"},
 )
 
 idempotency_key: Final = Table(
@@ -255,4 +256,56 @@ progress: Final = Table(
     # Its pages leave room, so that a new state of a case is written beside the old one.
     postgresql_with={"fillfactor": "70"},
     info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+person_key: Final = Table(
+    "person_key",
+    metadata,
+    Column(
+        "handle", Text, primary_key=True, comment="keyed hash of phone or openid; an anonymous report's id"
+    ),
+    Column("person", Text, nullable=False, unique=True, comment="pseudonym, drawn at random"),
+    Column("key", Text, nullable=False, comment="id of the key, in front of all that it seals"),
+    Column("algorithm", Text, nullable=False),
+    Column("ring", Text, nullable=False, comment="id of the ring's key that wraps it"),
+    Column("wrapped", LargeBinary, nullable=False, comment="the key, sealed for the person"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    comment="One key a person: without its row nobody can read what is sealed with it, nor say whose it was",
+)
+
+erasure: Final = Table(
+    "erasure",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("person", Text, nullable=False, comment="pseudonym that leads to nobody any more"),
+    Column("reports", Integer, nullable=False),
+    Column("asked_by", Text, nullable=False, comment="the reporter, or the operator who did it for one"),
+    Column("why", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("erasure_at", "at"),
+    comment="Who was erased, when and at whose wish; never changed",
+    info={"grants": "SELECT, INSERT"},
+)
+
+reveal_log: Final = Table(
+    "reveal_log",
+    metadata,
+    Column("reveal", Uuid, nullable=False),
+    Column("step", Integer, nullable=False, comment="1 asked, 2 approved or refused, then each reading"),
+    Column("action", Text, nullable=False),
+    Column("report", Uuid, ForeignKey("report.id"), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("why", Text),
+    Column("until", DateTime(timezone=True), comment="of an approval: when it ends"),
+    PrimaryKeyConstraint("reveal", "step", name="reveal_log_pkey"),
+    CheckConstraint("action IN ('asked', 'approved', 'refused', 'read')", name="reveal_log_action"),
+    CheckConstraint(
+        "(step = 1) = (action = 'asked') AND (step = 2) = (action IN ('approved', 'refused'))",
+        name="reveal_log_step",
+    ),
+    Index("reveal_log_at", "at"),
+    Index("reveal_log_report", "report"),
+    comment="Who asked to see what is sealed, who allowed it, and each reading; never changed",
+    info={"grants": "SELECT, INSERT"},
 )
