@@ -45,6 +45,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "place.text": ("地点", "地址", "发生地点", "详细地址", "位置", "place", "address", "place_text", "place.text"),
     "place.lat": ("纬度", "lat", "latitude", "place.lat"),
     "place.long": ("经度", "lon", "lng", "long", "longitude", "place.long"),
+    "place.crs": ("坐标系", "crs", "place.crs"),
     "contact.name": ("姓名", "联系人", "反映人", "留言人", "name", "contact_name", "contact.name"),
     "contact.phone": ("电话", "联系电话", "手机", "手机号", "手机号码", "联系方式", "phone", "mobile", "tel",
                       "contact_phone", "contact.phone"),

@@ -125,6 +125,7 @@ def clean(submission: Submission, by: Rules) -> CleanReport:
         text=content,
         lat=submission.lat,
         long=submission.long,
+        crs=submission.crs,
     )
     signs = tuple(by.catalogue.signs(title, content))
     return CleanReport(

@@ -17,17 +17,21 @@ from jiayuan.contracts.schemas.common import (
 )
 from jiayuan.contracts.schemas.inbound import Contact
 
+from . import coordinates
+
 # Reports of other systems come over the bus, files by the command line; neither may be claimed by HTTP.
 HTTP_CHANNELS = tuple(c for c in CHANNELS if c not in ("government_system", "file_import"))
 
 
 class Where(Demand):
-    """Where it is: any of a code, words, or WGS-84 coordinates (both or none, which `clean` checks)."""
+    """Where it is: any of a code, words, or coordinates of `crs` (both or none, which `clean` checks)."""
 
     code = a_code()
     text = a_text(300)
-    lat = fields.Float(allow_none=True, validate=validate.Range(min=-90, max=90))
+    # Up to 180: a pair the wrong way round is told as such in the report's evidence, and the report is not lost.
+    lat = fields.Float(allow_none=True, validate=validate.Range(min=-180, max=180))
     long = fields.Float(allow_none=True, validate=validate.Range(min=-180, max=180))
+    crs = a_word(coordinates.SYSTEMS, required=False)
 
 
 class NewReport(Demand):
