@@ -105,9 +105,7 @@ class Areas:
                 edge = False
                 if len(close) > 1:
                     point = shapely.points(x, y)
-                    edge = any(
-                        i not in inside and shapely.dwithin(shapes[i], point, EDGE_M) for i in close
-                    )
+                    edge = any(i not in inside and shapely.dwithin(shapes[i], point, EDGE_M) for i in close)
                 return [Hit(codes[i], 0.0, edge) for i in sorted(inside)]
         return self._near(x, y)
 

@@ -8,7 +8,7 @@ lists of streets, communities and grids as CSV, polygons as GeoJSON. Coordinates
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from .address import Range, range_of
@@ -22,9 +22,10 @@ PARENTS: Final = {
     "compound": ("community", "village"),
     "building": ("compound", "community", "village"),
 }
-_PEOPLES: Final = (
-    "畲族 回族 满族 苗族 壮族 侗族 瑶族 彝族 藏族 蒙古族 土家族 布依族 朝鲜族 白族 傣族 黎族 水族 羌族 土族 仡佬族 各族"
-).split()
+_PEOPLES: Final = tuple(
+    f"{people}族"
+    for people in ("畲 回 满 苗 壮 侗 瑶 彝 藏 蒙古 土家 布依 朝鲜 白 傣 黎 水 羌 土 仡佬 各").split()  # noqa: SIM905
+)
 
 
 def grid_code(place: str, number: int) -> str:

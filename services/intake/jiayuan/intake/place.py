@@ -57,7 +57,9 @@ _TOWN_NAMED: Final = re.compile(
 # The last characters of what _PARENT finds, as they stand in an encoded text.
 _MAY_END_PARENT: Final = tuple(map(encoded, "道办处镇乡县市省区的辖内，"))
 # The first characters of what address.in_compound and on_road find.
-_MAY_BEGIN_ADDRESS: Final = tuple(map(encoded, "0123456789第一二两三四五六七八九十甲乙丙丁戊己庚辛壬癸的 ,，" + ascii_letters))
+_MAY_BEGIN_ADDRESS: Final = tuple(
+    map(encoded, "0123456789第一二两三四五六七八九十甲乙丙丁戊己庚辛壬癸的 ,，" + ascii_letters)
+)
 _LOOK_BACK: Final = 3 * 14  # bytes before a name
 
 
@@ -281,9 +283,7 @@ class Gazetteer:
         found.point, found.lat, found.long = point, round(lat, 7), round(long, 7)
         return found
 
-    def _locate(
-        self, code: str, words: str, title: str, text: str, near: Found | None, note: str
-    ) -> Found:
+    def _locate(self, code: str, words: str, title: str, text: str, near: Found | None, note: str) -> Found:
         by_code, notes = self._by_code(code)
         if by_code is not None and by_code.community:
             return by_code
@@ -398,7 +398,9 @@ class Gazetteer:
             sure = min(_MOST, 1 - (1 - named.confidence) * (1 - near.confidence / 2))
             grid = named.grid or near.grid
             said = near.evidence if named.grid in (None, near.grid) else f"{near.evidence}，以文字为准"
-            return replace(named, grid=grid, confidence=round(sure, 2), evidence=_joined(named.evidence, said))
+            return replace(
+                named, grid=grid, confidence=round(sure, 2), evidence=_joined(named.evidence, said)
+            )
         return self._conflict(named, near, in_address)
 
     def _settled(self, named: Found, near: Found) -> Found:
@@ -427,9 +429,7 @@ class Gazetteer:
                 named, confidence=round(0.85 * named.confidence, 2), evidence=_joined(named.evidence, said)
             )
         choices = [
-            self._choice(
-                self.nodes[f.grid or f.community or f.street or ""], f.confidence, f.evidence
-            )
+            self._choice(self.nodes[f.grid or f.community or f.street or ""], f.confidence, f.evidence)
             for f in (named, near)
         ]
         return self._open(choices, "文字与坐标不一致：")
@@ -616,9 +616,7 @@ class Gazetteer:
     def _found(self, choice: Choice) -> Found:
         node = self.nodes[choice.code]
         community = node.community or (node.code if node.kind != "street" else None)
-        return Found(
-            node.street, community, node.grid, shorten(choice.why, 200), choice.confidence
-        )
+        return Found(node.street, community, node.grid, shorten(choice.why, 200), choice.confidence)
 
     def _open(self, choices: Sequence[Choice], why: str) -> Found:
         """Nobody can tell which: what they have in common, and the choices."""
