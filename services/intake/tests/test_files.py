@@ -62,7 +62,7 @@ def test_wrong_lines_cost_only_themselves(tmp_path: Path) -> None:
         "电话不对,abc,,,,\n"
         "时间不对,,昨天,,,\n"
         "纬度不对,,,九十,,\n"
-        "纬度太大,,,91,,\n"
+        "纬度太大,,,191,,\n"
         "类型不对,,,,没有这种,\n"
         "多一格,,,,,,多\n"
         "少几格\n"
