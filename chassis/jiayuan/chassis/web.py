@@ -198,6 +198,9 @@ class _App:
         self.refuse = refusal_of(server.container.service_cls)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+            # eventlet ends such a body by itself; without being told, werkzeug takes it for empty.
+            environ["wsgi.input_terminated"] = True
         try:
             endpoint, values = self.url_map.bind_to_environ(environ).match()
             response = endpoint.handle(Call(environ), values)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import http.client
+import io
 import json
 import os
 import socket
@@ -11,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +85,7 @@ def running(broker: Broker, database: Callable[[str], str], tmp_path: Path) -> I
         "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
         "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
         "JIAYUAN_HTTP_PORT": str(port),
+        "JIAYUAN_MEDIA": f"file://{tmp_path}/media",
     }
     log = tmp_path / "intake.log"
     engine = create_engine(driver_url(url), poolclass=NullPool)
@@ -144,3 +150,42 @@ def test_three_ways_in(running: Running, broker: Broker, tmp_path: Path) -> None
     _until(lambda: _depths(broker, waiting) == waiting, f"the queues hold {waiting}")
     assert "1380013" not in running.log.read_text()
     assert "1390013" not in running.log.read_text()
+
+
+def _photo(size: tuple[int, int]) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", size, (10, 200, 30)).save(out, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+    return out.getvalue()
+
+
+def test_photos_come_in_while_others_are_served(running: Running) -> None:
+    def upload(size: int) -> tuple[int, Any]:
+        request = urllib.request.Request(running.address + "/media", data=_photo((size, 1000)))
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, json.loads(response.read())["media"][0]
+
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(upload, 1000 + n) for n in range(16)]
+        body = {"text": "龙津社区听雨街的路灯坏了"}
+        assert running.call("/reports", body)[0] == 201
+        kept = [f.result() for f in sent]
+    assert [status for status, _ in kept] == [201] * 16
+    assert sorted(m["width"] for _, m in kept) == [1000 + n for n in range(16)]
+    digests = [m["digest"] for _, m in kept[:9]]
+    status, made = running.call("/reports", {"text": "路灯坏了", "attachments": digests})
+    assert status == 201
+    _, seen = running.call(f"/reports/{made['id']}?code={made['tracking_code']}")
+    with urllib.request.urlopen(running.address + seen["media"][0]["url"], timeout=10) as response:
+        assert response.headers["Content-Type"] == "image/jpeg"
+        assert hashlib.sha256(response.read()).hexdigest() == digests[0]
+
+    # A body without a length comes in pieces; what is too large is refused without being read to its end.
+    host, port = running.address.removeprefix("http://").split(":")
+    for pieces, expected in (([_photo((500, 500))], 201), ([bytes(1 << 20)] * 33, 413)):
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request("POST", "/media", body=iter(pieces), encode_chunked=True)
+        assert connection.getresponse().status == expected
+        connection.close()

@@ -179,6 +179,7 @@ class Cluster:
             "JIAYUAN_INTAKE_REPORTER_SECRET": self.token_secret,
             # Demonstrations, chaos and benchmarks send everything from one address, as fast as they can.
             "JIAYUAN_INTAKE_LIMITS": "off",
+            "JIAYUAN_INTAKE_MEDIA": f"file://{self.folder.absolute()}/media",
             **self.settings,
         }
 

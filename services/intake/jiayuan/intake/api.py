@@ -17,9 +17,9 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso
 
+from . import attachments, people, progress, report, schemas, store, text, vault
 from . import category as categories
 from . import keys as process_keys
-from . import people, progress, report, schemas, store, text, vault
 from .handlers import ACCEPTED, Receipt, receive
 
 _MAX_KEY: Final = 200
@@ -133,6 +133,7 @@ def _document(work: Work, row: Row[Any], *, reporter: bool) -> dict[str, Any]:
     id_ = str(row.id)
     supplements, ratings = store.supplements(work, id_), store.ratings(work, id_)
     case = store.progress_of(work, [id_]).get(id_)
+    files = attachments.shown(work, id_, process_keys.current())
     out: dict[str, Any] = {
         "id": id_,
         "state": row.state,
@@ -155,6 +156,7 @@ def _document(work: Work, row: Row[Any], *, reporter: bool) -> dict[str, Any]:
         "received_at": iso(row.received_at),
         "withdrawn_at": iso(row.withdrawn_at) if row.withdrawn_at else None,
         "progress": progress.document(row.state, case),
+        "media": files,
         "supplements": [{"text": s.text, "at": iso(s.at)} for s in supplements],
         "ratings": [
             {"solved": r.solved, "satisfaction": r.satisfaction, "words": r.words, "at": iso(r.at)}
@@ -165,6 +167,13 @@ def _document(work: Work, row: Row[Any], *, reporter: bool) -> dict[str, Any]:
         # Not for staff: with it they could rate their own work.
         out["tracking_code"] = row.tracking_code
     return out
+
+
+def may_see(work: Work, call: Any, report_id: str) -> None:
+    """Problem 404 or 403 unless the caller has the report's tracking code or is staff that may see it."""
+    row = _find(work, report_id)
+    if not _has_code(call, row):
+        _check_staff(call, row)
 
 
 def supplement(delivery: Any, call: Any, report_id: str) -> Answer:
@@ -186,7 +195,7 @@ def supplement(delivery: Any, call: Any, report_id: str) -> Answer:
         _emit(work, call, row, "report.supplemented", {"text": content, "at": at}, sequence)
         return {"report": report_id, "text": content, "at": at}
 
-    return _reporters(delivery, call, report_id, "supplement", schemas.Supplement, run)
+    return reporters(delivery, call, report_id, "supplement", schemas.Supplement, run)
 
 
 def withdraw(delivery: Any, call: Any, report_id: str) -> Answer:
@@ -208,7 +217,7 @@ def withdraw(delivery: Any, call: Any, report_id: str) -> Answer:
         )
         return {"report": report_id, "state": store.WITHDRAWN, "at": at}
 
-    return _reporters(delivery, call, report_id, "withdrawal", schemas.Withdrawal, run, even_withdrawn=True)
+    return reporters(delivery, call, report_id, "withdrawal", schemas.Withdrawal, run, even_withdrawn=True)
 
 
 def rate(delivery: Any, call: Any, report_id: str) -> Answer:
@@ -227,13 +236,13 @@ def rate(delivery: Any, call: Any, report_id: str) -> Answer:
         _emit(work, call, row, "report.rated", said, sequence)
         return {"report": report_id, **said}
 
-    return _reporters(delivery, call, report_id, "rating", schemas.Rating, run)
+    return reporters(delivery, call, report_id, "rating", schemas.Rating, run)
 
 
 # -- what they have in common ------------------------------------------------------------------------
 
 
-def _reporters(
+def reporters(
     delivery: Any,
     call: Any,
     report_id: str,

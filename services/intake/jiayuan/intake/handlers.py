@@ -12,9 +12,9 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
+from . import attachments, people, progress, report, store, text, vault
 from . import category as categories
 from . import keys as process_keys
-from . import people, progress, report, store, text, vault
 from .keys import Keys
 from .report import BadSubmission, CleanReport, Submission
 from .vault import Person
@@ -50,6 +50,7 @@ def receive(work: Work, submissions: Sequence[Submission], keys: Keys | None = N
     keys = keys or process_keys.current()
     rules = report.rules()
     receipts: list[Receipt | None] = [None] * len(submissions)
+    submissions, unattached = attachments.look(work, submissions)
     taken = store.known(work, {k for s in submissions if (k := s.key) is not None})
     firsts: dict[tuple[str, str], int] = {}
     new: list[int] = []
@@ -61,6 +62,8 @@ def receive(work: Work, submissions: Sequence[Submission], keys: Keys | None = N
             continue  # a copy in the same batch: the first one's receipt is known further down
         else:
             try:
+                if index in unattached:
+                    raise BadSubmission(unattached[index])
                 clean = report.clean(submission, rules)
             except BadSubmission as error:
                 receipts[index] = Receipt(REFUSED, problems=error.problems)
@@ -109,11 +112,14 @@ def _store(
             assert key is not None
             receipts[index] = _again(submissions[index], theirs[key])
     by_id = {row["id"]: row for row in rows}
+    attached: list[tuple[str, Submission]] = []
     for index in new:
         receipt = receipts[index]
         assert receipt is not None
         if receipt.outcome == ACCEPTED:
+            attached.append((receipt.report, submissions[index]))
             _announce(work, by_id[receipt.report], submissions[index], keys)
+    attachments.attach(work, attached)
 
 
 def _again(submission: Submission, first: store.Known) -> Receipt:

@@ -19,12 +19,21 @@ class IntakeSettings(Settings):
     form of `seal_keys` and for intake alone; empty, `seal_keys` does it too. `idempotency_days`: how long the first
     answer to an idempotency key is kept. `limits`: a file of limits like `data/limits.yaml`, which is used when it
     is empty, or `off`.
+
+    `media`: where photos and voice notes are kept, `file:///folder` (one that all replicas share) or
+    `s3+https://host/bucket?region=r`, then with `media_key` and `media_secret`; empty, none are taken. `media_bytes`:
+    the largest file. `media_hours`: how long a file waits for its report.
     """
 
     reporter_secret: str = field(default="", repr=False)
     person_keys: str = field(default="", repr=False)
     idempotency_days: float = 30.0
     limits: str = ""
+    media: str = ""
+    media_key: str = field(default="", repr=False)
+    media_secret: str = field(default="", repr=False)
+    media_bytes: int = 10 * 1024 * 1024
+    media_hours: float = 24.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from jiayuan.contracts.schemas.common import (
     CHANNELS,
     KINDS,
     Demand,
+    Pattern,
     a_code,
     a_number,
     a_text,
@@ -21,6 +22,12 @@ from . import coordinates
 
 # Reports of other systems come over the bus, files by the command line; neither may be claimed by HTTP.
 HTTP_CHANNELS = tuple(c for c in CHANNELS if c not in ("government_system", "file_import"))
+
+
+def digests(*, required: bool = False) -> fields.List:
+    """Digests of photos and voice notes, as `POST /media` gave them."""
+    one = fields.String(required=True, validate=Pattern("[0-9a-f]{64}"))
+    return fields.List(one, required=required, validate=validate.Length(min=1 if required else 0, max=10))
 
 
 class Where(Demand):
@@ -47,6 +54,7 @@ class NewReport(Demand):
     consent = a_text(40)
     occurred_at = a_time()
     device_at = a_time()
+    attachments = digests()
 
 
 class FileLine(NewReport):
@@ -76,3 +84,9 @@ class Withdrawal(Demand):
     """Why the reporter takes it back, if it is said."""
 
     reason = a_text(500)
+
+
+class Attachments(Demand):
+    """Photos and voice notes that come after their report."""
+
+    attachments = digests(required=True)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from jiayuan.chassis.service import Delivery, Service, every
 
 from . import handlers, keys, limits, store
+from .channels.media import MediaFiles
 from .channels.public import Public
 from .channels.reports import Reports
 
@@ -23,7 +24,7 @@ class Intake(Delivery):
         handlers.report.rules()
 
 
-class IntakeService(Service, Reports, Public):
+class IntakeService(Service, Reports, Public, MediaFiles):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 
     name = "intake"

@@ -20,6 +20,7 @@ from .reports import (
 from .tables import (
     RECEIVED,
     WITHDRAWN,
+    attachment,
     fallback_point,
     gazetteer_version,
     idempotency_key,
@@ -36,6 +37,7 @@ __all__ = [
     "WITHDRAWN",
     "Known",
     "add_reports",
+    "attachment",
     "claim_key",
     "count_together",
     "fallback_point",

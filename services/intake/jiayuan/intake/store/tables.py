@@ -309,3 +309,41 @@ reveal_log: Final = Table(
     comment="Who asked to see what is sealed, who allowed it, and each reading; never changed",
     info={"grants": "SELECT, INSERT"},
 )
+
+media: Final = Table(
+    "media",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="SHA-256 of the kept file, and its name in the store"),
+    Column("kind", Text, nullable=False, comment="photo or voice"),
+    Column("type", Text, nullable=False, comment="media type, by content"),
+    Column("size", Integer, nullable=False, comment="bytes"),
+    Column("width", Integer, nullable=False, comment="pixels; 0 for voice"),
+    Column("height", Integer, nullable=False),
+    Column("seconds", Float, nullable=False, comment="of a voice note; 0 where unknown"),
+    Column("taken_at", DateTime(timezone=True), comment="of the EXIF that was taken out"),
+    Column("lat", Float, comment="WGS-84 degrees, of the EXIF that was taken out"),
+    Column("long", Float),
+    Column(
+        "state",
+        Text,
+        nullable=False,
+        comment="arriving: the file may not be there yet; kept; leaving: the file may be gone already",
+    ),
+    Column(
+        "touched_at", DateTime(timezone=True), nullable=False, comment="last upload or last loss of a report"
+    ),
+    CheckConstraint("state IN ('arriving', 'kept', 'leaving')", name="media_state"),
+    Index("media_touched_at", "touched_at"),
+    comment="Photos and voice notes; the files are in the media store",
+)
+
+attachment: Final = Table(
+    "attachment",
+    metadata,
+    Column("report", Uuid, ForeignKey("report.id"), nullable=False),
+    Column("digest", Text, ForeignKey("media.digest"), nullable=False),
+    Column("position", SmallInteger, nullable=False, comment="from 0, in the reporter's order"),
+    PrimaryKeyConstraint("report", "digest", name="attachment_pkey"),
+    Index("attachment_digest", "digest"),
+    comment="Which report has which media",
+)
