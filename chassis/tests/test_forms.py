@@ -11,8 +11,10 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Response
 
 from jiayuan.chassis import forms, web
+from jiayuan.chassis.config import Settings
 from jiayuan.chassis.errors import Problem
 
+SETTINGS = Settings(service="intake", amqp_uri="", database_url="")
 URLENCODED = "application/x-www-form-urlencoded"
 
 
@@ -111,7 +113,7 @@ def test_a_prefix_may_refuse_in_a_form_of_its_own() -> None:
         raise RuntimeError("inside")
 
     call = web.Call(EnvironBuilder(path="/old/x").get_environ())
-    response = web.dispatch({}, call, run, None, (), "/old/x", "intake", refuse)
+    response = web.dispatch({}, call, run, SETTINGS, (), "/old/x", "intake", refuse)
     assert (response.status_code, response.get_data()) == (500, b"<no>500</no>")
 
 
@@ -120,7 +122,7 @@ def test_a_body_may_be_as_large_as_its_entrypoint_says() -> None:
         builder = EnvironBuilder(method="POST", data=b"a=" + b"1" * web.MAX_BODY, content_type=URLENCODED)
         call = web.Call(builder.get_environ())
         call.max_content_length = most
-        return web.dispatch({}, call, lambda c: len(c.form_body().fields), None, (), "/", "intake")
+        return web.dispatch({}, call, lambda c: len(c.form_body().fields), SETTINGS, (), "/", "intake")
 
     assert answer(web.MAX_BODY + 2).get_data() == b"1"
     refused = answer(web.MAX_BODY)

@@ -24,7 +24,8 @@ from .errors import EXIT_CONFIG, StartError
 class Settings:
     """What every service needs. Durations are seconds of the wall clock unless said otherwise.
 
-    `trusted_proxies`: addresses and networks, separated by commas, whose `X-Forwarded-For` is believed.
+    `oidc_*`: an identity provider that signs staff in, see docs/sign-in.md. `trusted_proxies`: addresses and
+    networks, separated by commas, whose `X-Forwarded-For` is believed.
     """
 
     service: str
@@ -49,6 +50,16 @@ class Settings:
     log_level: str = "INFO"
     token_secret: str = field(default="", repr=False)
     token_issuer: str = "jiayuan"
+    oidc_issuer: str = ""
+    oidc_audience: str = ""
+    oidc_jwks_uri: str = ""
+    oidc_algorithms: str = "RS256,ES256,EdDSA"
+    oidc_subject_claim: str = "sub"
+    oidc_roles_claim: str = "roles"
+    oidc_roles: str = ""
+    oidc_street_claim: str = "street"
+    oidc_streets: str = ""
+    oidc_unit_claim: str = "unit"
     seal_keys: str = field(default="", repr=False)
     topology_check: bool = True
 

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 
 from jiayuan.contracts import names
 
-from . import database, dead_letters, migrations
+from . import database, dead_letters, migrations, tokens
 from .broker import Publisher
 from .clock import Clock
 from .config import Settings
@@ -50,6 +50,7 @@ class Runtime:
         publish: Callable[[list[Outgoing]], None] | None = None,
         engine: Engine | None = None,
     ) -> None:
+        tokens.provider_of(settings)  # what is set up wrong is said now, not to the first who signs in
         self.settings = settings
         self.metadata = metadata
         self.clock = Clock(settings.clock_speed, settings.clock_epoch)

@@ -159,7 +159,7 @@ def dispatch(
     try:
         header = call.headers.get("Authorization", "")
         if header[:7].lower() == "bearer ":
-            call.who = tokens.read(settings.token_secret, header[7:].strip(), settings.token_issuer)
+            call.who = tokens.verify(settings, header[7:].strip())
         if roles:
             call.need(*roles)
         if before is not None:
