@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -34,12 +34,16 @@ _NOT_BY_ITSELF: Final = ("citizen", "operator", "service")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: an id, roles, and the street or unit they act for."""
+    """Who is asking: an id, roles, and the street or unit they act for.
+
+    `sealed` is what the token carries for its issuer alone.
+    """
 
     subject: str
     roles: tuple[str, ...]
     street: str = ""
     unit: str = ""
+    sealed: str = field(default="", repr=False)
 
 
 def issue(
@@ -49,6 +53,7 @@ def issue(
     *,
     street: str = "",
     unit: str = "",
+    sealed: str = "",
     hours: float = 12.0,
     issuer: str = "jiayuan",
 ) -> str:
@@ -69,6 +74,8 @@ def issue(
         "iat": now,
         "exp": now + int(hours * 3600),
     }
+    if sealed:
+        claims["sealed"] = sealed
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
@@ -92,7 +99,11 @@ def read(secret: str, token: str, issuer: str = "jiayuan") -> Principal:
     if not isinstance(roles, list) or not all(isinstance(r, str) for r in roles):
         raise Problem(401, "The token is not valid", "it names no roles")
     return Principal(
-        str(claims["sub"]), tuple(roles), str(claims.get("street") or ""), str(claims.get("unit") or "")
+        str(claims["sub"]),
+        tuple(roles),
+        str(claims.get("street") or ""),
+        str(claims.get("unit") or ""),
+        str(claims.get("sealed") or ""),
     )
 
 

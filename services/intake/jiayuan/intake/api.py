@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -21,6 +20,7 @@ from . import attachments, people, progress, report, schemas, store, text, vault
 from . import category as categories
 from . import keys as process_keys
 from .handlers import ACCEPTED, Receipt, receive
+from .store import bookings
 
 _MAX_KEY: Final = 200
 _STAFF: Final = (
@@ -48,10 +48,16 @@ def submit(delivery: Any, call: Any) -> Answer:
     def run(work: Work) -> dict[str, Any]:
         (receipt,) = receive(work, [submission], keys)
         if receipt.outcome != ACCEPTED:
-            raise Problem(422, "The report can't be taken", problems=receipt.problems)
+            raise refusal(receipt.problems)
         return receipt_document(receipt)
 
     return once(delivery, call, f"report:{sender or ''}", document, run)
+
+
+def refusal(problems: Sequence[FieldProblem]) -> Problem:
+    """The refusal of a report: 409 when it is well-formed and only names files that are not here, else 422."""
+    absent = all(p.problem == attachments.ABSENT for p in problems)
+    return Problem(409 if absent else 422, "The report can't be taken", problems=problems)
 
 
 def receipt_document(receipt: Receipt) -> dict[str, Any]:
@@ -176,6 +182,23 @@ def may_see(work: Work, call: Any, report_id: str) -> None:
         _check_staff(call, row)
 
 
+def brief(row: Row[Any], case: Row[Any] | None) -> dict[str, Any]:
+    """A line of a reporter's list of his reports; `case`: of `store.progress_of`."""
+    said = progress.document(row.state, case)
+    return {
+        "id": str(row.id),
+        "tracking_code": row.tracking_code,
+        "kind": row.kind,
+        "title": row.title,
+        "category": {"code": row.category, "name": row.category_name},
+        "received_at": iso(row.received_at),
+        "status": said["status"],
+        "words": said["words"],
+        "expected_at": said["expected_at"],
+        "updated_at": said["updated_at"],
+    }
+
+
 def supplement(delivery: Any, call: Any, report_id: str) -> Answer:
     """`POST /reports/<id>/supplements` {text}: 201."""
 
@@ -204,20 +227,19 @@ def withdraw(delivery: Any, call: Any, report_id: str) -> Answer:
     def run(work: Work, row: Row[Any], document: dict[str, Any]) -> dict[str, Any]:
         if row.state == store.WITHDRAWN:
             return {"report": report_id, "state": store.WITHDRAWN, "at": iso(row.withdrawn_at)}
-        reason = people.mask(text.one_line(document.get("reason") or "")) or None
-        store.withdraw(work, report_id, reason, work.now)
-        at = iso(work.now)
-        _emit(
-            work,
-            call,
-            row,
-            "report.withdrawn",
-            {"reason": reason, "at": at},
-            store.next_version(work, report_id),
-        )
-        return {"report": report_id, "state": store.WITHDRAWN, "at": at}
+        return withdrawn(work, call, row, document.get("reason") or "")
 
     return reporters(delivery, call, report_id, "withdrawal", schemas.Withdrawal, run, even_withdrawn=True)
+
+
+def withdrawn(work: Work, call: Any, row: Row[Any], said: str) -> dict[str, Any]:
+    """Withdraws a report that is held locked; of an appointment the seat is free again."""
+    id_, at, reason = str(row.id), iso(work.now), people.mask(text.one_line(said)) or None
+    store.withdraw(work, id_, reason, work.now)
+    if row.kind == "appointment":
+        bookings.free(work, id_, work.now)
+    _emit(work, call, row, "report.withdrawn", {"reason": reason, "at": at}, store.next_version(work, id_))
+    return {"report": id_, "state": store.WITHDRAWN, "at": at}
 
 
 def rate(delivery: Any, call: Any, report_id: str) -> Answer:
@@ -319,10 +341,8 @@ def _emit(work: Work, call: Any, row: Row[Any], name: str, data: dict[str, Any],
 
 
 def _find(work: Work, report_id: str, *, lock: bool = False) -> Row[Any]:
-    try:
-        uuid.UUID(report_id)
-    except ValueError:
-        raise _not_found() from None
+    if not attachments.is_id(report_id):
+        raise _not_found()
     row = store.one(work, report_id, lock=lock)
     if row is None:
         raise _not_found()

@@ -26,6 +26,7 @@ from .report import Submission
 from .store import media as rows
 
 LINK_SECONDS: Final = 600
+ABSENT: Final = "is no photo or voice note that is here"
 _PHOTO_AGE: Final = timedelta(days=366)  # an older photo says nothing of when the matter was
 
 
@@ -112,7 +113,7 @@ def _problems(
             out.append(
                 FieldProblem(
                     f"attachments.{at}",
-                    "is no photo or voice note that is here",
+                    ABSENT,
                     "a digest that POST /media gave",
                 )
             )

@@ -43,6 +43,17 @@ def to_wgs84(lat: float, long: float, system: str) -> Point:
     raise ValueError(f"{system!r} is no known coordinate system; allowed: {', '.join(SYSTEMS)}")
 
 
+def from_wgs84(lat: float, long: float, system: str) -> Point:
+    """(lat, long) in one of SYSTEMS of a point in WGS-84. ValueError names an unknown system."""
+    if system == WGS84:
+        return lat, long
+    if system == GCJ02:
+        return wgs84_to_gcj02(lat, long)
+    if system == BD09:
+        return wgs84_to_bd09(lat, long)
+    raise ValueError(f"{system!r} is no known coordinate system; allowed: {', '.join(SYSTEMS)}")
+
+
 def wgs84_to_gcj02(lat: float, long: float) -> Point:
     """Shifts a GPS point as Chinese maps do."""
     if not in_china(lat, long):

@@ -94,8 +94,8 @@ def _store(
     # take the unique keys in the same order and wait for each other instead of locking each other up.
     ids = sorted(new_id() for _ in new)
     order = sorted(new, key=lambda i: (submissions[i].key or ("", ""), i))
-    # Whoever gave neither phone nor openid is a person of this one report.
-    handles = [people.handle_of(submissions[i].contact, keys.secret) for i in order]
+    # Whoever has not signed in and gave neither phone nor openid is a person of this one report.
+    handles = [submissions[i].person or people.handle_of(submissions[i].contact, keys.secret) for i in order]
     known = vault.persons(work, [h or id_ for h, id_ in zip(handles, ids, strict=True)], keys)
     rows = []
     for id_, index, handle in zip(ids, order, handles, strict=True):

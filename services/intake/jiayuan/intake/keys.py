@@ -23,6 +23,10 @@ class IntakeSettings(Settings):
     `media`: where photos and voice notes are kept, `file:///folder` (one that all replicas share) or
     `s3+https://host/bucket?region=r`, then with `media_key` and `media_secret`; empty, none are taken. `media_bytes`:
     the largest file. `media_hours`: how long a file waits for its report.
+
+    `wechat_*`: the mini-program's sign-in; the time-out is that of a whole call. `citizen_hours`: how long a citizen's
+    token holds. `booking_*`: how many days ahead a service can be booked, how long one appointment is, and how many
+    somebody may hold at a time.
     """
 
     reporter_secret: str = field(default="", repr=False)
@@ -34,6 +38,14 @@ class IntakeSettings(Settings):
     media_secret: str = field(default="", repr=False)
     media_bytes: int = 10 * 1024 * 1024
     media_hours: float = 24.0
+    wechat_appid: str = ""
+    wechat_secret: str = field(default="", repr=False)
+    wechat_base: str = "https://api.weixin.qq.com"
+    wechat_timeout: float = 5.0
+    citizen_hours: float = 2.0
+    booking_days: int = 14
+    booking_minutes: int = 30
+    booking_most: int = 3
 
 
 @dataclass(frozen=True, slots=True)

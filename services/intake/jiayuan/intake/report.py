@@ -30,10 +30,11 @@ _KINDS: Final = (("consultation", ("咨询", "请问", "询问")), ("praise", ("
 class Submission:
     """What came in, whatever the channel. `source_system` and `external_id` together name it for ever.
 
-    `crs` is the coordinates' system: wgs84, gcj02 or bd09. `attachments` are digests of media, `consent` the version
-    that the reporter agreed to, `submitter` who of the staff sent it for somebody, `device_at` the time by the device's
-    own clock. `facts` is what only this channel says of it, ready for JSON and with nothing personal in it; what is
-    personal goes into `secrets`, which is sealed.
+    `crs` is the coordinates' system: wgs84, gcj02 or bd09. `person` is the handle of a reporter who has signed in (else
+    the contact tells who it is). `attachments` are digests of media, `consent` the version that the reporter agreed to,
+    `submitter` who of the staff sent it for somebody, `device_at` the time by the device's own clock. `facts` is what
+    only this channel says of it, ready for JSON and with nothing personal in it; what is personal goes into
+    `secrets`, which is sealed.
     """
 
     channel: str
@@ -47,6 +48,7 @@ class Submission:
     long: float | None = None
     crs: str = "wgs84"
     contact: Contact = field(default_factory=Contact)
+    person: str = ""
     occurred_at: datetime | None = None
     received_at: datetime | None = None
     source_system: str = ""

@@ -10,9 +10,9 @@ from jiayuan.contracts.schemas.common import (
     Demand,
     Pattern,
     a_code,
+    a_date,
     a_number,
     a_text,
-    a_time,
     a_word,
     an_id,
 )
@@ -52,8 +52,8 @@ class NewReport(Demand):
     place = fields.Nested(Where, allow_none=True)
     contact = fields.Nested(Contact, allow_none=True)
     consent = a_text(40)
-    occurred_at = a_time()
-    device_at = a_time()
+    occurred_at = a_date()
+    device_at = a_date()
     attachments = digests()
 
 
@@ -63,7 +63,7 @@ class FileLine(NewReport):
     channel = a_word(CHANNELS, required=False)
     external_id = an_id(required=False)
     source_system = a_code()
-    received_at = a_time()
+    received_at = a_date()
 
 
 class Rating(Demand):

@@ -8,6 +8,7 @@ from jiayuan.chassis.service import Delivery, Service, every
 
 from . import handlers, keys, limits, store
 from .channels.media import MediaFiles
+from .channels.mini_program import MiniProgram
 from .channels.public import Public
 from .channels.reports import Reports
 
@@ -24,7 +25,7 @@ class Intake(Delivery):
         handlers.report.rules()
 
 
-class IntakeService(Service, Reports, Public, MediaFiles):
+class IntakeService(Service, Reports, Public, MediaFiles, MiniProgram):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 
     name = "intake"

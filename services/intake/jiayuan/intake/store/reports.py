@@ -59,6 +59,20 @@ def one(work: Work, id_: str, *, lock: bool = False) -> Row[Any] | None:
     return work.execute(_ONE + (" FOR UPDATE" if lock else ""), id=id_).first()
 
 
+def list_of(work: Work, reporter: str, before: str | None, most: int) -> list[Row[Any]]:
+    """A person's reports, the newest first; `before`: the id of the last one seen. Ids are in time order."""
+    return list(
+        work.execute(
+            "SELECT id, tracking_code, kind, title, category, category_name, received_at, state FROM report "
+            "WHERE reporter = :reporter AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid)) "
+            "ORDER BY id DESC LIMIT :most",
+            reporter=reporter,
+            before=before,
+            most=most,
+        )
+    )
+
+
 def id_of_code(work: Work, code: str) -> str | None:
     """The id of the report with that tracking code."""
     found = work.execute("SELECT id FROM report WHERE tracking_code = :code", code=code).first()

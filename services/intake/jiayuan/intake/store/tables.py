@@ -144,6 +144,35 @@ limit_use: Final = Table(
     prefixes=["UNLOGGED"],
 )
 
+booking: Final = Table(
+    "booking",
+    metadata,
+    Column("report", Uuid, ForeignKey("report.id"), primary_key=True, comment="a booking is a report"),
+    Column("service_point", Text, nullable=False),
+    Column("point_name", Text, nullable=False, comment="as it was called then"),
+    Column("service", Text, nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("seat", Integer, nullable=False, comment="0 to the point's capacity - 1"),
+    Column("state", Text, nullable=False, server_default=text("'booked'")),
+    Column("booked_at", DateTime(timezone=True), nullable=False),
+    Column("cancelled_at", DateTime(timezone=True)),
+    Column("moved_to", Uuid, comment="the booking that took its place"),
+    CheckConstraint("state IN ('booked', 'cancelled')", name="booking_state"),
+    CheckConstraint("seat >= 0 AND ends_at > starts_at", name="booking_sane"),
+    # Nobody's seat is given away twice, whatever the code believes.
+    Index(
+        "booking_seat",
+        "service_point",
+        "starts_at",
+        "seat",
+        unique=True,
+        postgresql_where=text("state = 'booked'"),
+    ),
+    comment="Who comes when to which service point",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
 gazetteer_version: Final = Table(
     "gazetteer_version",
     metadata,

@@ -1,0 +1,1 @@
+"""What tests and trials of intake need beside it."""
