@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jiayuan.intake import people
+from jiayuan.intake import numbers, people
 from jiayuan.intake.people import Contact
 from jiayuan.intake.text import normal
 
@@ -34,6 +34,25 @@ pytestmark = pytest.mark.unit
         ("身份证35092119900307123X", "身份证3509************3X"),
         ("身份证３５０９２１１９９００３０７１２３ｘ", "身份证3509************3x"),
         ("350921 19900307 1234", "3509************34"),
+        ("单号350921199003071237", "单号3509************37"),
+        ("卡号6222021234567890123", "卡号6222***********0123"),
+        ("卡号6222 0212 3456 7890 123", "卡号6222***********0123"),
+        ("卡号6222 1381 2345 678", "卡号6222*******5678"),
+        ("卡号6217-1380-0138-0001-234", "卡号6217***********1234"),
+        ("打到6222021234567890128谢谢", "打到6222***********0128谢谢"),
+        ("4111 1111 1111 1111", "4111********1111"),
+        ("车牌闽J12345，12345热线", "车牌闽J***45，12345热线"),
+        ("闽j·8d765挂了", "闽j****65挂了"),
+        ("新能源车闽JD12345和闽J12345D", "新能源车闽J****45和闽J****5D"),
+        ("教练车闽J1234学", "教练车闽J***4学"),
+        ("邮箱zhang.li_3@example.com", "邮箱z***@example.com"),
+        ("微信号：li_mingxuan", "微信号：l*********n"),
+        ("加微信lmx2026聊", "加微信l*****6聊"),
+        ("QQ123456789", "QQ1*******9"),
+        ("qq号 12345678", "qq号 1******8"),
+        ("护照号E12345678", "护照号E*******8"),
+        ("0593-8812345转8023", "059********8023"),
+        ("(0593)8812345分机801", "059*******5801"),
         ("350921900307123", "3509*********23"),
     ],
 )
@@ -44,13 +63,19 @@ def test_numbers_of_people_are_masked(typed: str, masked: str) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
-        "卡号6222021234567890123",
-        "卡号6222 0212 3456 7890 123",
-        "卡号6222 1381 2345 678",
-        "卡号6217-1380-0138-0001-234",
         "订单20190213812345678901",
+        "订单编号350921199003071230",
+        "快递单号350921900307123",
+        "合同编号6222021234567890128",
+        "4111 1111 1111 1112",
+        "统一社会信用代码91350921MA2XYZ1234",
+        "新A级景区，京沪高铁，云A区",
+        "微信APP里的QQ音乐",
+        "微信扫码支付12元",
+        "使用wifi路由器",
+        "400-812-3456",
+        "身高170体重65",
         "2019-02-28 11:25:05",
-        "车牌闽J12345，12345热线",
         "缴费1380.50元，面积13800平方",
         "代码350921001001",
         "8812345元",
@@ -61,6 +86,21 @@ def test_numbers_of_people_are_masked(typed: str, masked: str) -> None:
 )
 def test_other_numbers_are_left_alone(typed: str) -> None:
     assert people.mask(normal(typed)) == normal(typed)
+
+
+@pytest.mark.parametrize("first", ["11010519491231002", "35092119900307123", "44052418800101001"])
+def test_the_last_character_of_an_identity_number(first: str) -> None:
+    # The first and the third are the examples of GB 11643.
+    assert numbers.checksum(first) in "0123456789X"
+    assert {"11010519491231002": "X", "44052418800101001": "4"}.get(
+        first, numbers.checksum(first)
+    ) == numbers.checksum(first)
+
+
+def test_luhn() -> None:
+    assert numbers.luhn("4111111111111111")
+    assert not numbers.luhn("4111111111111112")
+    assert not numbers.luhn("1411111111111111")
 
 
 def test_one_person_is_one_handle_however_the_phone_is_written() -> None:

@@ -276,7 +276,7 @@ def explain(words: str, title: str, place: str, code: str) -> None:
     hidden = people.mask(text.normal(words)) != text.normal(words)
     click.echo(f"标题     {clean.title}")
     click.echo(f"正文     {clean.text}")
-    click.echo(f"脱敏     {'有号码被遮盖' if hidden else '未发现号码'}")
+    click.echo(f"脱敏     {'有姓名或号码被遮盖' if hidden else '未发现姓名和号码'}")
     click.echo(f"类型     {clean.kind}")
     names = [
         report.rules().gazetteer.nodes[c].name

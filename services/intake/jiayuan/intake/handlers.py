@@ -123,7 +123,7 @@ def _store(
 
 
 def _again(submission: Submission, first: store.Known) -> Receipt:
-    said = text.shorten(people.mask(text.normal(submission.text)), text.MAX_TEXT)
+    said = text.shorten(report.plain_and_masked(submission)[1], text.MAX_TEXT)
     return Receipt(DUPLICATE, first.id, first.tracking_code, differs=said != first.text)
 
 

@@ -1,4 +1,4 @@
-"""The people behind reports: a pseudonym that is always the same, and numbers masked in what they write."""
+"""The people behind reports: how one is known again, and what names people masked in what they write."""
 
 from __future__ import annotations
 
@@ -9,20 +9,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from jiayuan.chassis import redact
+from . import names, numbers
 
-# What the chassis' masks leave, because in logs it would be an id more often than a number: phones glued to
-# letters, spelt with a separator after any digit, and local numbers after a word that says they are phones.
-# Bounded on both sides, so that no piece of a longer number (a bank card in groups of four) is taken for one.
-_MOBILE: Final = re.compile(
-    r"(?<![0-9])(?<![0-9][ .\-])(?:\+?86[ .\-]?)?1[ .\-_/]?[3-9](?:[ .\-_/]?[0-9]){9}(?![ .\-]?[0-9])"
-)
-_LOCAL: Final = re.compile(
-    r"((?:电话|座机|手机|热线|联系方式|tel)[^0-9\n]{0,6})([2-9][0-9]{2,3}[ \-]?[0-9]{4})(?![0-9]|[.\-][0-9])",
-    re.IGNORECASE,
-)
-# Seven digits, each perhaps with one separator: no phone is shorter, and most texts hold nothing of the kind.
-_DIGITS: Final = re.compile(r"[0-9](?:[ .\-_/\u2010-\u2015]?[0-9]){6}")
+Span = numbers.Span
+NAME: Final = "name"
 _NOT_NUMBER: Final = re.compile(r"[^0-9]")
 
 
@@ -46,22 +36,50 @@ class Contact:
 
 
 def mask(text: str) -> str:
-    """A text in normal form with its phone and identity numbers masked."""
-    if _DIGITS.search(text) is None:
+    """A text in normal form in which nobody is named: see `find`."""
+    return _hide(text, find(text))
+
+
+def mask_together(*texts: str) -> tuple[str, ...]:
+    """Texts that belong together, such as a title and its text: who is named in one is masked in all."""
+    found = [find(text) for text in texts]
+    known = {
+        text[s.start : s.end]
+        for text, spans in zip(texts, found, strict=True)
+        for s in spans
+        if s.kind == NAME
+    }
+    if not known:
+        return tuple(_hide(text, spans) for text, spans in zip(texts, found, strict=True))
+    return tuple(
+        _hide(text, _apart(spans + [Span(NAME, *place) for place in names.again(text, known)]))
+        for text, spans in zip(texts, found, strict=True)
+    )
+
+
+def find(text: str) -> list[Span]:
+    """Names of persons and numbers that name somebody, in order, without overlaps."""
+    spans = [Span(NAME, *place) for place in names.find(text)]
+    return _apart(spans + numbers.find(text))
+
+
+def _apart(spans: list[Span]) -> list[Span]:
+    out: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        if not out or span.start >= out[-1].end:
+            out.append(span)
+    return out
+
+
+def _hide(text: str, spans: list[Span]) -> str:
+    if not spans:
         return text
-    text = redact.mask(text)
-    text = _MOBILE.sub(_masked_mobile, text)
-    return _LOCAL.sub(_masked_local, text)
-
-
-def _masked_mobile(match: re.Match[str]) -> str:
-    digits = _NOT_NUMBER.sub("", match[0])
-    return digits[:3] + "*" * (len(digits) - 7) + digits[-4:]
-
-
-def _masked_local(match: re.Match[str]) -> str:
-    digits = _NOT_NUMBER.sub("", match[2])
-    return match[1] + digits[:2] + "*" * (len(digits) - 4) + digits[-2:]
+    out, at = [], 0
+    for kind, start, end in spans:
+        found = text[start:end]
+        out += [text[at:start], names.masked(found) if kind == NAME else numbers.masked(kind, found)]
+        at = end
+    return "".join(out) + text[at:]
 
 
 def phone_form(phone: str) -> str:

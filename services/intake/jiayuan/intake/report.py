@@ -106,16 +106,22 @@ def rules() -> Rules:
     return Rules(place.bundled(), categories.bundled())
 
 
+def plain_and_masked(submission: Submission) -> tuple[str, str, str]:
+    """A submission's text in normal form, the same masked, and its title masked; "" where there is none."""
+    plain = text.normal(submission.text)
+    title = text.one_line(submission.title) if submission.title else ""
+    content, title = people.mask_together(plain, title)
+    return plain, content, title
+
+
 def clean(submission: Submission, by: Rules) -> CleanReport:
     """The clean report of a submission; BadSubmission when there is none in it."""
-    plain = text.normal(submission.text)
-    content = people.mask(plain)
+    plain, content, title = plain_and_masked(submission)
     problems = _problems(submission, content, by)
     if problems:
         raise BadSubmission(problems)
     masked = content != plain
     content = text.shorten(content, text.MAX_TEXT)
-    title = people.mask(text.one_line(submission.title)) if submission.title else ""
     # A title made from the text says nothing that the text hasn't said: it must not count a second time.
     given = text.shorten(title, text.MAX_TITLE)
     title = given or text.title_of(content)
