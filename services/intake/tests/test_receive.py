@@ -14,6 +14,7 @@ from sqlalchemy import text as sql
 from jiayuan.chassis.testing.databases import Opened
 from jiayuan.contracts import envelope, names
 from jiayuan.intake import handlers, keys, people, report, store, vault
+from jiayuan.intake.channels.government_system import submitted
 from jiayuan.intake.report import Submission
 from jiayuan.intake.store import people as stored
 
@@ -77,6 +78,16 @@ def test_what_only_its_channel_says_is_kept_and_what_is_personal_of_it_sealed(in
         secrets={"callback": "13900139000"},
     )
     with intake() as work:
+        for digest in sent.attachments:
+            media = {
+                "digest": digest,
+                "kind": "photo",
+                "type": "image/jpeg",
+                "state": "kept",
+                "touched_at": work.now,
+            }
+            sizes = {"size": 9, "width": 1, "height": 1, "seconds": 0}
+            work.execute(store.tables.media.insert().values(**media, **sizes))
         handlers.receive(work, [sent, _submission(1)])
     with intake.engine.connect() as conn:
         full, bare = conn.execute(store.report.select().order_by(store.report.c.id)).all()
@@ -232,7 +243,7 @@ def test_a_partners_report_takes_its_trace_and_cause_along(intake: Opened) -> No
         traceparent=trace,
     )
     with intake() as work:
-        handlers.submitted(work, [event])
+        submitted(work, [event])
         received = work.emitted[0]
     assert (received.traceparent, received.causationid) == (trace, event.id)
     assert received.data["report"]["channel"] == "government_system"

@@ -373,6 +373,7 @@ def play(stage: Stage, options: Options, console: Console) -> tuple[replay.Accou
         stage.partner(replay.PARTNER),
         lambda file: _import(cluster, file),
         cluster.folder,
+        lambda channel: cluster.token(f"demo-{channel}", "service"),
     )
     assert cluster.broker is not None
     watcher = Watcher(cluster.database_urls, cluster.broker.uri("admin"))

@@ -42,6 +42,7 @@ WAYS: Final[Mapping[tuple[Way, str], float]] = {
     ("file", "file_import"): 0.12,
 }
 # Channels that HTTP doesn't take, or that a demonstration report may also come by.
+OPEN = "mini_program"
 BY_BUS: Final = ("government_system",)
 BY_FILE: Final = ("file_import",)
 ANONYMOUS: Final = 0.12
@@ -213,8 +214,16 @@ class Replay:
     """Sends a plan's messages at their times: HTTP from a few threads, the bus and the file from one each."""
 
     def __init__(
-        self, messages: Sequence[Message], intake: str, partner_uri: str, importer: Importer, folder: Path
+        self,
+        messages: Sequence[Message],
+        intake: str,
+        partner_uri: str,
+        importer: Importer,
+        folder: Path,
+        sign: Callable[[str], str],
     ) -> None:
+        # A citizen needs no token; who sends through another channel answers for it.
+        self._tokens = {m.channel: "" if m.channel == OPEN else sign(m.channel) for m in messages}
         self.messages = list(messages)
         self.account = Account()
         self._client = Client(intake, SENDERS)
@@ -296,7 +305,11 @@ class Replay:
 
     def _once(self, message: Message) -> Receipt | None:
         status, answer = self._client.call(
-            "POST", "/reports", message.document, headers={"Idempotency-Key": message.key}
+            "POST",
+            "/reports",
+            message.document,
+            token=self._tokens[message.channel],
+            headers={"Idempotency-Key": message.key},
         )
         if status not in (200, 201):
             self._fault(f"{message.key}: intake answered {status}: {said(answer)}")

@@ -12,6 +12,7 @@ from marshmallow import Schema
 from sqlalchemy import Row
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso
@@ -19,7 +20,8 @@ from jiayuan.contracts.times import iso
 from . import attachments, people, progress, report, schemas, store, text, vault
 from . import category as categories
 from . import keys as process_keys
-from .handlers import ACCEPTED, Receipt, receive
+from .channels import claims
+from .handlers import ACCEPTED, REFUSED, Receipt, receive
 from .store import bookings
 
 _MAX_KEY: Final = 200
@@ -41,8 +43,11 @@ Answer = tuple[int, dict[str, Any]]
 def submit(delivery: Any, call: Any) -> Answer:
     """`POST /reports`: 201 with the new report, 200 with the first answer when the same is sent again."""
     document = call.json_body(schemas.NewReport)
+    claims.check_claim(call.who, document.get("channel") or claims.DEFAULT, claims.CLAIMS)
     keys = process_keys.current()
-    submission = report.from_document(document, channel="mini_program", traceparent=call.traceparent)
+    submission = report.from_document(
+        document, channel=claims.DEFAULT, submitter=_submitter(call.who), traceparent=call.traceparent
+    )
     sender = call.who.subject if call.who else people.handle_of(submission.contact, keys.secret)
 
     def run(work: Work) -> dict[str, Any]:
@@ -58,6 +63,39 @@ def refusal(problems: Sequence[FieldProblem]) -> Problem:
     """The refusal of a report: 409 when it is well-formed and only names files that are not here, else 422."""
     absent = all(p.problem == attachments.ABSENT for p in problems)
     return Problem(409 if absent else 422, "The report can't be taken", problems=problems)
+
+
+def _submitter(who: Principal | None) -> str:
+    """Who of the staff sent it for somebody; a citizen speaks for himself."""
+    return who.subject if who is not None and set(who.roles) - {"citizen"} else ""
+
+
+def receive_one(delivery: Any, submission: report.Submission, key: str) -> Answer:
+    """One report whose own key (`external_id`, called `key` by the channel) makes it the same when it is sent again:
+    201 with the new report, 200 with the same when it is here already, 409 when the key is another report's."""
+    with delivery.work() as work:
+        (receipt,) = receive(work, [submission])
+        if receipt.outcome == REFUSED:
+            raise refusal(receipt.problems)
+        if receipt.differs:
+            raise Problem(
+                409,
+                "This number is another report's",
+                problems=[
+                    FieldProblem(key, "was used for a report with another text", "a number of its own")
+                ],
+                report=receipt.report,
+            )
+        if receipt.outcome == ACCEPTED:
+            return 201, receipt_document(receipt)
+        return 200, _kept_receipt(find_report(work, receipt.report))
+
+
+def spelled(problems: Sequence[FieldProblem]) -> list[dict[str, str]]:
+    """Problems as `errors` of a problem document has them."""
+    return [
+        {"field": p.field.removeprefix("data."), "problem": p.problem, "allowed": p.allowed} for p in problems
+    ]
 
 
 def receipt_document(receipt: Receipt) -> dict[str, Any]:
@@ -90,6 +128,28 @@ def receipt_document(receipt: Receipt) -> dict[str, Any]:
     return out
 
 
+def _kept_receipt(row: Row[Any]) -> dict[str, Any]:
+    """The same of a report that is here already."""
+    out: dict[str, Any] = {
+        "id": str(row.id),
+        "tracking_code": row.tracking_code,
+        "received_at": iso(row.received_at),
+        "kind": row.kind,
+        "title": row.title,
+        "category": {
+            "code": row.category,
+            "name": row.category_name,
+            "confidence": row.category_confidence,
+        },
+        "place": _place(row.street, row.community, row.grid, row.place_evidence, row.place_confidence),
+    }
+    said = categories.advice_to_call(sign["call"] for sign in row.signs)
+    if said:
+        out["advice"] = said
+        out["signs"] = row.signs
+    return out
+
+
 def _place(
     street: str | None, community: str | None, grid: str | None, evidence: str, confidence: float
 ) -> dict[str, Any]:
@@ -118,7 +178,7 @@ def find(delivery: Any, call: Any) -> dict[str, Any]:
 def show(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
     """`GET /reports/<id>`: never the contact and never the original."""
     with delivery.work() as work:
-        row = _find(work, report_id)
+        row = find_report(work, report_id)
         reporter = _has_code(call, row)
         if not reporter:
             _check_staff(call, row)
@@ -132,7 +192,7 @@ def track(delivery: Any, call: Any, code: str) -> dict[str, Any]:  # noqa: ARG00
         found = store.id_of_code(work, typed) if typed else None
         if found is None:
             raise Problem(404, "No such report", "there is no report with this tracking code")
-        return _document(work, _find(work, found), reporter=True)
+        return _document(work, find_report(work, found), reporter=True)
 
 
 def _document(work: Work, row: Row[Any], *, reporter: bool) -> dict[str, Any]:
@@ -172,12 +232,16 @@ def _document(work: Work, row: Row[Any], *, reporter: bool) -> dict[str, Any]:
     if reporter:
         # Not for staff: with it they could rate their own work.
         out["tracking_code"] = row.tracking_code
+    else:
+        out["submitter"], out["consent"] = row.submitter, row.consent
+        out["device_at"] = iso(row.device_at) if row.device_at else None
+        out["facts"] = row.facts or {}
     return out
 
 
 def may_see(work: Work, call: Any, report_id: str) -> None:
     """Problem 404 or 403 unless the caller has the report's tracking code or is staff that may see it."""
-    row = _find(work, report_id)
+    row = find_report(work, report_id)
     if not _has_code(call, row):
         _check_staff(call, row)
 
@@ -278,9 +342,9 @@ def reporters(
     document = call.json_body(schema)
 
     def checked(work: Work) -> dict[str, Any]:
-        row = _find(work, report_id, lock=True)
+        row = find_report(work, report_id, lock=True)
         if not _has_code(call, row):
-            raise _not_found()
+            raise not_found()
         if row.erased_at is not None:
             raise Problem(
                 409, "The report is erased", "its reporter had it erased; nothing can be added to it"
@@ -340,16 +404,16 @@ def _emit(work: Work, call: Any, row: Row[Any], name: str, data: dict[str, Any],
     )
 
 
-def _find(work: Work, report_id: str, *, lock: bool = False) -> Row[Any]:
+def find_report(work: Work, report_id: str, *, lock: bool = False) -> Row[Any]:
     if not attachments.is_id(report_id):
-        raise _not_found()
+        raise not_found()
     row = store.one(work, report_id, lock=lock)
     if row is None:
-        raise _not_found()
+        raise not_found()
     return row
 
 
-def _not_found() -> Problem:
+def not_found() -> Problem:
     # The same for an unknown report and a wrong code: what exists is nobody else's business.
     return Problem(404, "No such report", "there is no report with this id and this tracking code")
 
@@ -363,9 +427,11 @@ def _has_code(call: Any, row: Row[Any]) -> bool:
 
 
 def _check_staff(call: Any, row: Row[Any]) -> None:
-    """Staff see the reports of their street; the county, units and operators see all."""
+    """Staff see the reports of their street and what they sent themselves; the county, units and operators see all."""
     who = call.who
+    if who is not None and row.submitter == who.subject:
+        return
     if who is None or not set(who.roles) & set(_STAFF):
-        raise _not_found()
+        raise not_found()
     if not set(who.roles) & set(_WHOLE_COUNTY) and who.street != row.street:
         raise Problem(403, "Not allowed", "the report belongs to another street")

@@ -152,7 +152,12 @@ def _confidence(best: float, second: float) -> float:
 
 def advice(signs: Iterable[Sign]) -> str:
     """What to tell a reporter whose report has signs of danger; "" without any."""
-    calls = list(dict.fromkeys(s.call for s in signs if s.call))
+    return advice_to_call(s.call for s in signs)
+
+
+def advice_to_call(numbers: Iterable[str | None]) -> str:
+    """The same by the numbers to ring, of which some may be missing."""
+    calls = list(dict.fromkeys(filter(None, numbers)))
     if not calls:
         return ""
     return f"请立即拨打{'、'.join(calls)}，并先到安全的地方；我们也已按紧急事项转办。"

@@ -12,7 +12,7 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
-from . import attachments, people, progress, report, store, text, vault
+from . import attachments, people, progress, report, standing, store, text, vault
 from . import category as categories
 from . import keys as process_keys
 from .keys import Keys
@@ -236,33 +236,18 @@ def _announce(work: Work, row: dict[str, Any], submission: Submission, keys: Key
     )
 
 
-def submitted(work: Work, events: Sequence[Event]) -> None:
-    """`report.submitted`: other systems hand over reports; each hears what became of its own."""
-    submissions = [
-        report.from_document(
-            event.data, channel="government_system", source_system=partner_of(event), cause=event
-        )
-        for event in events
-    ]
-    for event, receipt in zip(events, receive(work, submissions), strict=True):
-        if receipt.outcome == ACCEPTED:
-            work.accepted(event, result=receipt.report)
-        elif receipt.outcome == DUPLICATE:
-            work.duplicate(event, result=receipt.report)
-        else:
-            work.refuse(
-                event, [FieldProblem(f"data.{p.field}", p.problem, p.allowed) for p in receipt.problems]
-            )
-
-
-def partner_of(event: Event) -> str:
-    """Who sent an inbound event: its broker user's name, which the envelope has checked."""
-    return event.source.rsplit("/", 1)[-1]
-
-
 def case_changed(work: Work, events: Sequence[Event]) -> None:
     """`case.*`: what became of reports. Old and repeated events change nothing: the newest sequence of a case wins."""
-    store.keep_progress(work, progress.rows_of(events))
+    changed = store.keep_progress(work, progress.rows_of(events))
+    store.judge(
+        work,
+        {
+            str(report): standing.outcome_of(case.state, case.confirmed)
+            for case in changed
+            if case.ended
+            for report in case.reports
+        },
+    )
 
 
-HANDLERS: Final = [on("report.submitted", submitted), on("case.*", case_changed)]
+HANDLERS: Final = [on("case.*", case_changed)]

@@ -119,6 +119,7 @@ def _row(event: Event, notes: dict[str, Any]) -> dict[str, Any]:
         "state": case["state"],
         "level": case["level"],
         "confirmed": case.get("confirmed"),
+        "ended": case["state"] in ("closed", "voided"),
         "reports": [r["id"] for r in case["reports"]],
         "legs": [_leg(leg) for leg in case["legs"]],
         "pauses": [{"start": p["start"], "end": p.get("end")} for p in case.get("pauses") or ()],

@@ -7,6 +7,7 @@ from marshmallow import fields, validate
 from jiayuan.contracts.schemas.common import (
     CHANNELS,
     KINDS,
+    PHONE,
     Demand,
     Pattern,
     a_code,
@@ -41,10 +42,9 @@ class Where(Demand):
     crs = a_word(coordinates.SYSTEMS, required=False)
 
 
-class NewReport(Demand):
-    """The body of `POST /reports`."""
+class Content(Demand):
+    """What every channel may say of a report."""
 
-    channel = a_word(HTTP_CHANNELS, required=False)
     kind = a_word(KINDS, required=False)
     title = a_text(200)
     text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
@@ -55,6 +55,44 @@ class NewReport(Demand):
     occurred_at = a_date()
     device_at = a_date()
     attachments = digests()
+
+
+class NewReport(Content):
+    """The body of `POST /reports`."""
+
+    channel = a_word(HTTP_CHANNELS, required=False)
+
+
+class HotlineReport(Content):
+    """The body of `POST /hotline/reports`: what an agent takes down for somebody.
+
+    `work_order` is the hotline's own number; `callback` a number to ring back, which need not be the citizen's;
+    `recording` the reference of the call's recording in the hotline's system.
+    """
+
+    work_order = an_id()
+    via = a_word(("phone", "counter"), required=False)
+    callback = fields.String(allow_none=True, validate=PHONE)
+    recording = a_text(200)
+
+
+class FieldReport(Content):
+    """An item of a walk: `id` from the phone, `device_at` by its clock."""
+
+    id = an_id()
+    device_at = a_date(required=True)
+
+
+class Walk(Demand):
+    """The body of `POST /field/reports`: the reports of one walk. `sent_at`: the phone's clock as it sends.
+
+    Items are checked one by one, so that a wrong one costs only itself.
+    """
+
+    walk = an_id(required=False)
+    channel = a_word(("grid_worker", "liaison", "rider", "cadre"), required=False)
+    sent_at = a_date(required=True)
+    reports = fields.List(fields.Raw(allow_none=True), required=True, validate=validate.Length(min=1, max=50))
 
 
 class FileLine(NewReport):

@@ -7,6 +7,9 @@ from datetime import timedelta
 from jiayuan.chassis.service import Delivery, Service, every
 
 from . import handlers, keys, limits, store
+from .channels import government_system
+from .channels.field import Field
+from .channels.hotline import Hotline
 from .channels.media import MediaFiles
 from .channels.mini_program import MiniProgram
 from .channels.public import Public
@@ -25,12 +28,20 @@ class Intake(Delivery):
         handlers.report.rules()
 
 
-class IntakeService(Service, Reports, Public, MediaFiles, MiniProgram):
+class IntakeService(
+    Service,
+    Reports,
+    Public,
+    MediaFiles,
+    MiniProgram,
+    Hotline,
+    Field,
+):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 
     name = "intake"
     settings_class = keys.IntakeSettings
-    delivery = Intake(store.metadata, handlers.HANDLERS)
+    delivery = Intake(store.metadata, [*handlers.HANDLERS, *government_system.HANDLERS])
 
     @every(seconds=600.0, role="relay")
     def forget_keys(self) -> bool:

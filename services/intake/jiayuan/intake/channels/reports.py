@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from jiayuan.chassis.service import http
 
 from .. import api, limits
+from .adapter import Adapter
+from .claims import ANYBODY, CLAIMS
+
+ADAPTER: Final = Adapter(
+    name="reports",
+    title="Reports by HTTP 訴求接口",
+    channels=tuple(CLAIMS),
+    ways=("POST /reports",),
+    roles=ANYBODY,
+    trusts="nobody for a channel but those who answer for it; a phone number is a claim, and the answers go to it",
+    key="`Idempotency-Key`, by the signed-in caller, else by the contact; kept for 30 days",
+    wrong="422 naming each field, what is wrong and what is allowed; 403 for a channel that isn't the caller's; 409 "
+    "for a key that was used for another body",
+)
 
 _WRITE = limits.Limited("reports", "write")
 _ADD = limits.Limited("reports", "add")

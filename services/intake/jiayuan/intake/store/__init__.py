@@ -18,6 +18,7 @@ from .reports import (
     supplements,
     withdraw,
 )
+from .standing import count_standing, judge, standing_of, submitted_by, texts_of
 from .tables import (
     RECEIVED,
     WITHDRAWN,
@@ -40,6 +41,7 @@ __all__ = [
     "add_reports",
     "attachment",
     "claim_key",
+    "count_standing",
     "count_together",
     "fallback_point",
     "forget_keys",
@@ -47,6 +49,7 @@ __all__ = [
     "gazetteer_version",
     "id_of_code",
     "idempotency_key",
+    "judge",
     "keep_answer",
     "keep_progress",
     "known",
@@ -61,7 +64,10 @@ __all__ = [
     "ratings",
     "report",
     "service_point",
+    "standing_of",
+    "submitted_by",
     "supplement",
     "supplements",
+    "texts_of",
     "withdraw",
 ]

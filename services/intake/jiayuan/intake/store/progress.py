@@ -32,14 +32,15 @@ _NEWER: Final = "excluded.sequence > progress.sequence"
 _CONFLICT: Final = (
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{c} = CASE WHEN {_NEWER} THEN excluded.{c} ELSE progress.{c} END" for c in _KEPT)
-    + ", notes = progress.notes || excluded.notes "
+    + ", notes = progress.notes || excluded.notes, ended = progress.ended OR excluded.ended "
     + f"WHERE {_NEWER} OR NOT progress.notes @> excluded.notes"
 )
 
 
-def keep_progress(work: Work, rows: Sequence[dict[str, Any]]) -> None:
-    """Keeps the newest state of each case, in one statement. At most one row a case."""
-    work.insert(progress, rows, conflict=_CONFLICT)
+def keep_progress(work: Work, rows: Sequence[dict[str, Any]]) -> list[Row[Any]]:
+    """Keeps the newest state of each case, in one statement; gives state, confirmed, reports and ended of those
+    that changed, as they are now. At most one row a case."""
+    return work.insert(progress, rows, conflict=_CONFLICT, returning="state, confirmed, reports, ended")
 
 
 _OF: Final = (

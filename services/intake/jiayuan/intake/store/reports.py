@@ -49,8 +49,8 @@ def add_reports(work: Work, rows: Sequence[dict[str, Any]]) -> set[str]:
 _ONE: Final = (
     "SELECT id, tracking_code, kind, channel, title, text, category, category_name, category_confidence, "
     "category_method, livelihood, importance, urgency, street, community, grid, place_evidence, "
-    "place_confidence, signs, occurred_at, received_at, state, version, withdrawn_at, reporter, erased_at "
-    "FROM report WHERE id = :id"
+    "place_confidence, signs, occurred_at, received_at, state, version, withdrawn_at, reporter, erased_at, "
+    "consent, submitter, device_at, facts FROM report WHERE id = :id"
 )
 
 

@@ -77,6 +77,7 @@ report: Final = Table(
     Column("withdrawn_reason", Text),
     Column("consent", Text, comment="version of the consent that the reporter gave"),
     Column("submitter", Text, comment="who of the staff sent it for somebody"),
+    Column("outcome", Text, comment="how its case judged it: confirmed, refused, withdrawn; NULL while open"),
     Column("attachments", JSONB, comment="digests of media, in their order"),
     Column("facts", JSONB, comment="what only its channel says of it, nothing personal"),
     Column(
@@ -87,6 +88,7 @@ report: Final = Table(
     CheckConstraint("state IN ('received', 'withdrawn')", name="report_state"),
     Index("report_received_at", "received_at"),
     Index("report_reporter", "reporter", postgresql_where=text("reporter IS NOT NULL")),
+    Index("report_submitter", "submitter", "received_at", postgresql_where=text("submitter IS NOT NULL")),
     comment="What one person or system sent, made clean",
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
@@ -266,6 +268,13 @@ progress: Final = Table(
     Column("state", Text, nullable=False),
     Column("level", Text, nullable=False, comment="where it is handled"),
     Column("confirmed", Text),
+    Column(
+        "ended",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="whether it was ever closed or voided; from then on each state judges its reports again",
+    ),
     Column("reports", ARRAY(Uuid), nullable=False),
     Column(
         "legs", JSONB, nullable=False, comment="level, unit, state and times of each; nobody's name or id"
@@ -375,4 +384,18 @@ attachment: Final = Table(
     PrimaryKeyConstraint("report", "digest", name="attachment_pkey"),
     Index("attachment_digest", "digest"),
     comment="Which report has which media",
+)
+
+standing: Final = Table(
+    "standing",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("submitted", Integer, nullable=False, server_default=text("0")),
+    Column("confirmed", Integer, nullable=False, server_default=text("0")),
+    Column("refused", Integer, nullable=False, server_default=text("0")),
+    Column("withdrawn", Integer, nullable=False, server_default=text("0")),
+    Column("duplicate", Integer, nullable=False, server_default=text("0")),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    comment="How far the reports that somebody sent as part of a duty proved true",
+    info={"grants": "SELECT, INSERT, UPDATE"},
 )
