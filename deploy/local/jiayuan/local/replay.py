@@ -41,8 +41,9 @@ WAYS: Final[Mapping[tuple[Way, str], float]] = {
     ("bus", "hotline"): 0.14,
     ("file", "file_import"): 0.12,
 }
+# The channel that everybody may name.
+OPEN: Final = "mini_program"
 # Channels that HTTP doesn't take, or that a demonstration report may also come by.
-OPEN = "mini_program"
 BY_BUS: Final = ("government_system",)
 BY_FILE: Final = ("file_import",)
 ANONYMOUS: Final = 0.12
