@@ -7,6 +7,7 @@ from typing import Any
 from jiayuan.chassis.service import http
 
 from ... import limits
+from ..adapter import Adapter
 from . import api
 
 _SIGN_IN = limits.Limited(api.CHANNEL, "sign_in")
@@ -14,6 +15,21 @@ _WRITE = limits.Limited(api.CHANNEL, "write")
 _ADD = limits.Limited(api.CHANNEL, "add")
 _READ = limits.Limited(api.CHANNEL, "read")
 _CITIZEN = ("citizen",)
+
+ADAPTER = Adapter(
+    name="mini_program",
+    title="The mini-program 微信小程序",
+    channels=(api.CHANNEL,),
+    ways=("POST /mini-program/reports", "GET /mini-program/reports"),
+    roles=_CITIZEN,
+    trusts="WeChat's `code2session` for who it is, and our own token for two hours after; nothing that the body "
+    "says of who sends it",
+    key="the header `Idempotency-Key`, the citizen's own: sent again within 30 days, the first answer comes "
+    "again (200 instead of 201); with another body 409",
+    wrong="422 with each field, what was wrong and what is allowed; 409 what is well-formed but not possible as"
+    " things are (a slot that is full, a photo that is not here); 429 with `retry_at`; all are problem "
+    "documents (RFC 9457), and nothing was taken",
+)
 
 
 class MiniProgram:
