@@ -35,6 +35,8 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
         "report.withdrawn",
         "report.rated",
         "person.erased",
+        "report.joined",
+        "report.separated",
         "clock.breached",
     ),
     "sla": ("case.*",),
@@ -42,6 +44,7 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
     "notify": (
         "report.received",
         "person.erased",
+        "case.merged",
         "case.assigned",
         "case.whistled",
         "case.answered",

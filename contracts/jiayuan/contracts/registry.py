@@ -27,6 +27,7 @@ def _types(owner: str, schema: type[Schema], **summaries: str) -> list[EventType
 _CASE: Final = {
     "case__opened": "A case was opened from a report and triaged.",
     "case__merged": "Reports or cases were joined into this case.",
+    "case__separated": "A report was taken out of this case again; it has a case of its own.",
     "case__assigned": "A leg was offered to an assignee.",
     "case__whistled": "The street called several units: a lead and its assistants.",
     "case__accepted": "An assignee accepted its leg.",
@@ -50,6 +51,12 @@ EVENTS: Final[dict[str, EventType]] = {
         + _types("intake", report.ReportWithdrawn, report__withdrawn="The reporter took the report back.")
         + _types("intake", report.ReportRated, report__rated="The reporter said whether it is solved.")
         + _types("intake", report.PersonErased, person__erased="A reporter's personal data was erased.")
+        + _types(
+            "intake",
+            report.ReportJoined,
+            report__joined="A report was found to be about another one's matter.",
+        )
+        + _types("intake", report.ReportSeparated, report__separated="A join was undone.")
         + _types("routing", case.CaseChanged, **_CASE)
         + _types("routing", case.DirectoryChanged, directory__changed="People, units or desks changed.")
         + _types("routing", case.EmergencyDeclared, emergency__declared="Emergency mode is on for an area.")

@@ -24,6 +24,7 @@ from .common import (
     a_word,
     a_yes_no,
     an_id,
+    said,
 )
 
 
@@ -136,6 +137,7 @@ class Change(Fact):
     at = a_time(required=True)
     leg = an_id(required=False)
     reason = a_text(500)
+    reports = said(a_list(an_id(), 1000), "merged, separated: the reports that came in or went out")
 
 
 class CaseChanged(Fact):

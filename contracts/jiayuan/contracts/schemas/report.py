@@ -12,6 +12,7 @@ from .common import (
     Fact,
     Place,
     a_code,
+    a_fraction,
     a_list,
     a_number,
     a_text,
@@ -19,6 +20,7 @@ from .common import (
     a_word,
     a_yes_no,
     an_id,
+    said,
 )
 
 
@@ -52,10 +54,38 @@ class Report(Fact):
     received_at = a_time(required=True)
 
 
+class Join(Fact):
+    """The earlier report whose matter it is: how sure (0 to 1), and what speaks for it, without personal data."""
+
+    report = an_id()
+    score = a_fraction(required=True)
+    reason = a_text(300, required=True)
+
+
 class ReportReceived(Fact):
-    """A new report; sent once."""
+    """A new report; sent once. `joined`: it is about the matter of an earlier one and needs no case of its own."""
 
     report = fields.Nested(Report, required=True)
+    joined = fields.Nested(Join, allow_none=True)
+
+
+class ReportJoined(Fact):
+    """A report, and all that were joined to it, are about the matter of another one: found after it was received."""
+
+    report = an_id()
+    joined = fields.Nested(Join, required=True)
+    by = an_id()
+    at = a_time(required=True)
+
+
+class ReportSeparated(Fact):
+    """A join was undone: the report, as it was received, is a matter of its own."""
+
+    report = fields.Nested(Report, required=True)
+    separated = said(an_id(), "the report that it was joined to")
+    by = an_id()
+    at = a_time(required=True)
+    reason = a_text(300, required=True)
 
 
 class ReportSupplemented(Fact):

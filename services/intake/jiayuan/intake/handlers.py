@@ -12,7 +12,7 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
-from . import attachments, people, progress, report, standing, store, text, vault
+from . import attachments, joins, people, progress, report, standing, store, text, vault
 from . import category as categories
 from . import keys as process_keys
 from .keys import Keys
@@ -29,7 +29,8 @@ class Receipt:
     """What became of a submission.
 
     `outcome` is accepted, duplicate (it is here already; `report` and `tracking_code` are those of the first) or
-    refused (`problems` says why). `differs`: a duplicate by its key whose text is another.
+    refused (`problems` says why). `differs`: a duplicate by its key whose text is another. `joined`: it is about the
+    matter of an earlier report.
     """
 
     outcome: str
@@ -39,6 +40,7 @@ class Receipt:
     clean: CleanReport | None = None
     received_at: str = ""
     differs: bool = False
+    joined: joins.Found | None = None
 
 
 def receive(work: Work, submissions: Sequence[Submission], keys: Keys | None = None) -> list[Receipt]:
@@ -113,12 +115,14 @@ def _store(
             receipts[index] = _again(submissions[index], theirs[key])
     by_id = {row["id"]: row for row in rows}
     attached: list[tuple[str, Submission]] = []
+    joined = joins.on_receipt(work, [row for row in rows if row["id"] in inserted])
     for index in new:
         receipt = receipts[index]
         assert receipt is not None
         if receipt.outcome == ACCEPTED:
             attached.append((receipt.report, submissions[index]))
-            _announce(work, by_id[receipt.report], submissions[index], keys)
+            receipt.joined = joined.get(receipt.report)
+            _announce(work, by_id[receipt.report], submissions[index], keys, receipt.joined)
     attachments.attach(work, attached)
 
 
@@ -186,45 +190,17 @@ def _storable(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _announce(work: Work, row: dict[str, Any], submission: Submission, keys: Keys) -> None:
-    reporter, contact = row["reporter"], None
-    if reporter is not None:
+def _announce(
+    work: Work, row: dict[str, Any], submission: Submission, keys: Keys, join: joins.Found | None
+) -> None:
+    contact = None
+    if row["reporter"] is not None:
         # Only who has a pseudonym can be reached: a name alone stays here. This copy is for notify, sealed with a key
         # that it has too; it goes when `person.erased` is heard.
-        contact = keys.sealer.seal(_storable(submission.contact.document()), reporter)
-    data = {
-        "report": {
-            "id": row["id"],
-            "tracking_code": row["tracking_code"],
-            "kind": row["kind"],
-            "channel": row["channel"],
-            "source_system": row["source_system"],
-            "external_id": row["external_id"],
-            "title": row["title"],
-            "text": row["text"],
-            "category": {
-                "code": row["category"],
-                "name": row["category_name"],
-                "confidence": row["category_confidence"],
-                "method": row["category_method"],
-            },
-            "livelihood": row["livelihood"],
-            "importance": row["importance"],
-            "urgency": row["urgency"],
-            "place": {
-                "street": row["street"],
-                "community": row["community"],
-                "grid": row["grid"],
-                "evidence": row["place_evidence"],
-                "confidence": row["place_confidence"],
-            },
-            "signs": row["signs"],
-            "reporter": reporter,
-            "contact": contact,
-            "occurred_at": row["occurred_at"],
-            "received_at": row["received_at"],
-        }
-    }
+        contact = keys.sealer.seal(_storable(submission.contact.document()), row["reporter"])
+    data: dict[str, Any] = {"report": {**report.document(row), "contact": contact}}
+    if join is not None:
+        data["joined"] = join.document()
     work.emit(
         "report.received",
         data,

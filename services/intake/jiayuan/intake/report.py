@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.envelope import Event
-from jiayuan.contracts.times import parse
+from jiayuan.contracts.times import iso, parse
 
 from . import category as categories
 from . import people, place, text
@@ -226,6 +226,44 @@ def from_document(
         cause=cause,
         traceparent=traceparent,
     )
+
+
+def document(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored report as its events tell it, without a contact; times are RFC 3339 text or datetimes."""
+    return {
+        "id": str(row["id"]),
+        "tracking_code": row["tracking_code"],
+        "kind": row["kind"],
+        "channel": row["channel"],
+        "source_system": row["source_system"],
+        "external_id": row["external_id"],
+        "title": row["title"],
+        "text": row["text"],
+        "category": {
+            "code": row["category"],
+            "name": row["category_name"],
+            "confidence": row["category_confidence"],
+            "method": row["category_method"],
+        },
+        "livelihood": row["livelihood"],
+        "importance": row["importance"],
+        "urgency": row["urgency"],
+        "place": {
+            "street": row["street"],
+            "community": row["community"],
+            "grid": row["grid"],
+            "evidence": row["place_evidence"],
+            "confidence": row["place_confidence"],
+        },
+        "signs": row["signs"],
+        "reporter": row["reporter"],
+        "occurred_at": _time(row["occurred_at"]),
+        "received_at": _time(row["received_at"]),
+    }
+
+
+def _time(value: str | datetime | None) -> str | None:
+    return iso(value) if isinstance(value, datetime) else value
 
 
 def tracking_code() -> str:

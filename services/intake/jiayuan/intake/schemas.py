@@ -128,3 +128,24 @@ class Attachments(Demand):
     """Photos and voice notes that come after their report."""
 
     attachments = digests(required=True)
+
+
+class NewJoin(Demand):
+    """Two reports about one matter."""
+
+    report = an_id()
+    matter = an_id()
+    reason = a_text(300, required=True, least=1)
+
+
+class JoinDecision(Demand):
+    """The desk's answer: one matter or two."""
+
+    join = fields.Boolean(required=True, truthy={True}, falsy={False})
+    note = a_text(300)
+
+
+class JoinUndoing(Demand):
+    """Why a join was wrong."""
+
+    reason = a_text(300, required=True, least=1)

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, keys, limits, store
+from . import handlers, joins, keys, limits, matters, store
 from .channels import government_system
 from .channels.field import Field
 from .channels.hotline import Hotline
+from .channels.matters import Matters
 from .channels.media import MediaFiles
 from .channels.mini_program import MiniProgram
 from .channels.public import Public
@@ -36,6 +37,7 @@ class IntakeService(
     MiniProgram,
     Hotline,
     Field,
+    Matters,
 ):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 
@@ -64,3 +66,9 @@ class IntakeService(
         """Forgets what was used in windows that are past; True while there are more."""
         with self.delivery.work() as work:
             return store.forget_use(work, limits.current().clock()) > 0
+
+    @every(seconds=600.0, role="relay")
+    def forget_matter_keys(self) -> bool:
+        """Forgets where to look for the matters of reports that are too old to be joined; True while there are more."""
+        with self.delivery.work() as work:
+            return store.forget_matter_keys(work, joins.first_id(matters.WINDOW)) > 0

@@ -36,6 +36,7 @@ TITLE_LIMIT: Final = 200
 KINDS: Final[Mapping[str, str]] = {
     "case.opened": "opening",
     "case.merged": "progress",
+    "case.separated": "progress",
     "case.assigned": "hand_over",
     "case.whistled": "hand_over",
     "case.accepted": "progress",
@@ -54,6 +55,7 @@ KINDS: Final[Mapping[str, str]] = {
 _WORDS: Final[Mapping[str, str]] = {
     "case.opened": "立案入账",
     "case.merged": "并案",
+    "case.separated": "拆案",
     "case.assigned": "派单",
     "case.whistled": "吹哨",
     "case.accepted": "签收",
@@ -411,6 +413,6 @@ def _facts(event: Event) -> dict[str, Any]:
         case "case.whistled":
             whistle = case.get("whistle") or {}
             facts |= {"lead": whistle.get("lead"), "assistants": whistle.get("assistants", [])}
-        case "case.merged":
+        case "case.merged" | "case.separated":
             facts["reports"] = [report["id"] for report in case["reports"]]
     return facts

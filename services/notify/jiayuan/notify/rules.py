@@ -35,6 +35,7 @@ _CASE, _CLOCK, _REPORT = "case", "clock", "report"
 _SELECTORS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "reporter": {_REPORT: frozenset({"tracking_code", "link", "call"})},
     "reporters": {_CASE: frozenset({"tracking_code", "link"})},
+    "joined": {_CASE: frozenset({"tracking_code", "link"})},
     "offered": {_CASE: frozenset({"number", "link", "due"})},
     "assignee": {_CLOCK: frozenset({"number", "link", "due"})},
     "desk": {_CASE: frozenset({"number", "link"}), _CLOCK: frozenset({"number", "link", "due"})},
@@ -243,7 +244,10 @@ def _drafts(rule: Rule, event: Event) -> Iterator[Draft]:
     if rule.to == "reporter":
         yield from _to_reporter(rule, data["report"])
     elif rule.to == "reporters":
-        yield from _to_reporters(rule, event)
+        yield from _to_reporters(rule, event, event.data["case"]["reports"])
+    elif rule.to == "joined":
+        came = set(event.data["change"].get("reports") or ())
+        yield from _to_reporters(rule, event, [r for r in event.data["case"]["reports"] if r["id"] in came])
     elif rule.to == "offered":
         yield from _to_offered(rule, event)
     elif "clock" in data:
@@ -273,11 +277,11 @@ def _to_reporter(rule: Rule, report: Mapping[str, Any]) -> Iterator[Draft]:
         yield Draft(rule, "citizen", ref, report["id"], rule.step, None, report["id"], street, parameters)
 
 
-def _to_reporters(rule: Rule, event: Event) -> Iterator[Draft]:
+def _to_reporters(rule: Rule, event: Event, reports: Sequence[Mapping[str, Any]]) -> Iterator[Draft]:
     case = event.data["case"]
     step = _fill(rule.step, sequence=event.sequence)
     seen: set[str] = set()
-    for report in case["reports"]:
+    for report in reports:
         # Somebody who reported the same thing twice is told once, with the code of the first report.
         ref = report.get("reporter") or ""
         if (ref and ref not in seen) or (not ref and rule.record_anonymous):

@@ -22,6 +22,9 @@ LIVE: Final = ("offered", "accepted", "answered")
 MAIN: Final = ("handle", "lead")
 OVER: Final = ("closed", "voided", "merged")
 DESK_STEP: Final = 3
+# Every event of a case holds all of its reports, and an event has at most 64 KiB.
+MOST_REPORTS: Final = 200
+_URGENT_FIRST: Final = ("red", "orange", "yellow", "blue", "green")
 _ADVANCE: Final = {"offered": 0, "accepted": 1, "answered": 2, "done": 2}
 _STATES: Final = ("assigned", "accepted", "answered")
 
@@ -130,7 +133,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What was done, by whom, when, and the event that says so. `evidence` (links) stays with the step."""
+    """What was done, by whom, when, and the event that says so. `evidence` (links) stays with the step; `reports`
+    came into the case or went out of it."""
 
     event: str
     action: str
@@ -139,6 +143,7 @@ class Change:
     leg: str | None = None
     reason: str | None = None
     evidence: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,8 @@ def change_document(change: Change) -> dict[str, Any]:
         out["leg"] = change.leg
     if change.reason is not None:
         out["reason"] = change.reason[:500]
+    if change.reports:
+        out["reports"] = list(change.reports)
     return out
 
 
@@ -705,6 +712,45 @@ def reopen(case: Case, actor: str, at: str, reason: str, response_limit: int | N
         resolved_at=None,
         reopened=case.reopened + 1,
     )
+
+
+# -- several reports, one matter ---------------------------------------------------------------------
+
+
+def takes_more(case: Case, count: int = 1) -> bool:
+    """Whether reports can still come into a case: it is being handled, and not full."""
+    return case.state not in (*OVER, "resolved") and len(case.reports) + count <= MOST_REPORTS
+
+
+def merge(case: Case, reports: Sequence[Mapping[str, Any]], actor: str, at: str, reason: str) -> Moves:
+    """Reports come into a case (並案); those that are in it already are left out. Clocks and legs stay as they are."""
+    known = {r["id"] for r in case.reports}
+    new = tuple(r for r in reports if r["id"] not in known)
+    if not new:
+        return ()
+    change = Change("case.merged", "merge", actor, at, None, reason, reports=tuple(r["id"] for r in new))
+    return (_step(case, change, reports=(*case.reports, *new)),)
+
+
+def merge_away(case: Case, into: Case, actor: str, at: str) -> Moves:
+    """The case goes up in another one: nobody owes anything on it any more."""
+    legs = _release(case.legs, at, "the case is merged into another")
+    change = Change("case.merged", "merge", actor, at, None, f"并入{into.number}")
+    return (_step(case, change, legs, state="merged", closed_at=at),)
+
+
+def keeps(case: Case, other: Case) -> bool:
+    """Whether of two cases of one matter `case` goes on: the more urgent one does, so that danger stays danger."""
+    return _URGENT_FIRST.index(case.colour) <= _URGENT_FIRST.index(other.colour)
+
+
+def separate(case: Case, report: str, actor: str, at: str, reason: str) -> Moves:
+    """A report goes out of a case of several; a case that is over keeps what it was."""
+    rest = tuple(r for r in case.reports if r["id"] != report)
+    if case.state in OVER or not rest or len(rest) == len(case.reports):
+        return ()
+    change = Change("case.separated", "separate", actor, at, None, reason, reports=(report,))
+    return (_step(case, change, reports=rest),)
 
 
 def withdraw(case: Case, reporter: str, at: datetime, reason: str | None = None) -> Moves:

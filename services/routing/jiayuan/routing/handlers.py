@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -32,7 +33,8 @@ ACTOR: Final = "routing"
 
 
 def report_received(work: Work, events: Sequence[Event]) -> None:
-    """Opens exactly one case a report and hands it out, by the policy."""
+    """Opens exactly one case a report and hands it out, by the policy; a report that intake has joined to an earlier
+    one goes into that one's case, while it is being handled."""
     book = books.of(work)
     by_report = {e.data["report"]["id"]: e for e in events}
     ids = {report: new_id() for report in by_report}
@@ -40,17 +42,128 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
     if not waiting:
         return
     fresh = [r for r in by_report if r in waiting]
+    homes = _homes(work, by_report, fresh, waiting)
+    moving = Moving(work, sorted({h.case for h in homes.values() if h.case} - {ids[r] for r in fresh}))
+    joined = _attachable(homes, moving, {ids[r]: r for r in fresh})
+    own = [r for r in fresh if r not in joined]
     given: Counter[str] = Counter()
-    opened = []
-    for report, number in zip(fresh, store.numbers(work, len(fresh)), strict=True):
+    opened: dict[str, _Opened] = {}
+    for report, number in zip(own, store.numbers(work, len(own)), strict=True):
         moves = _open(work, book, given, by_report[report].data["report"], ids[report], number)
-        case = moves[-1].case
+        opened[ids[report]] = _Opened(moves[-1].case)
+        opened[ids[report]].go(work, moves, by_report[report])
+    for report in fresh:
+        event, case_id = by_report[report], joined.get(report) or ids[report]
+        case = opened[case_id].case if case_id in opened else moving.cases[case_id]
+        if report in joined:
+            reason = event.data["joined"]["reason"]
+            moves = cases.merge(case, [_reference(event.data["report"])], "intake", iso(work.now), reason)
+        else:
+            moves = ()
+        case = moves[-1].case if moves else case
         for words in waiting[report]:
             case, more = _said(case, words, book)
             moves += more
-        opened.append((case, moves, _tell(work, moves, by_report[report])))
-    store.insert_cases(work, opened)
+        if case_id in opened:
+            opened[case_id].case = case
+            opened[case_id].go(work, moves, event)
+        else:
+            moving.take(case, moves, event)
+    store.insert_cases(work, [(o.case, o.moves, o.document) for o in opened.values()])
+    moving.save()
+    store.move_reports(work, joined)
     book.store_turns(work, given)
+    _join_later(work, by_report, fresh, waiting, {r: h.report for r, h in homes.items() if not h.case})
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A case that this batch opens, its steps and its document so far."""
+
+    case: Case
+    moves: Moves = ()
+    document: dict[str, Any] = field(default_factory=dict)
+
+    def go(self, work: Work, moves: Moves, cause: Event) -> None:
+        """Takes steps and tells of them."""
+        if moves:
+            self.moves += moves
+            self.document = _tell(work, moves, cause)
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """The earlier report that a new one is joined to, and its case, "" while that isn't known."""
+
+    report: str
+    case: str
+
+
+def _homes(
+    work: Work, by_report: dict[str, Event], fresh: list[str], waiting: dict[str, list[dict[str, Any]]]
+) -> dict[str, _Home]:
+    """Where the joined reports of a batch belong; those that were separated before they came belong nowhere."""
+    wanted = {
+        r: joined["report"]
+        for r in fresh
+        if (joined := by_report[r].data.get("joined")) and not _about(waiting[r], "report.separated")
+    }
+    if not wanted:
+        return {}
+    found = store.cases_of_reports(work, sorted(set(wanted.values())))
+    return {r: _Home(target, found.get(target, "")) for r, target in wanted.items()}
+
+
+def _about(words: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [w for w in words if w["about"] == name]
+
+
+def _attachable(homes: dict[str, _Home], moving: Moving, batch: dict[str, str]) -> dict[str, str]:
+    """By report the case that it goes into: one that takes more, or one that this very batch opens.
+
+    `batch`: the cases that the batch would open, and for which report.
+    """
+    out: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for report, home in homes.items():
+        counts[home.case] += 1
+        if home.case in moving.cases:
+            fits = cases.takes_more(moving.cases[home.case], counts[home.case])
+        else:
+            fits = batch.get(home.case, report) != report and counts[home.case] < cases.MOST_REPORTS
+        if fits:
+            out[report] = home.case
+    # Whose own case isn't opened can't be anybody's home.
+    return {r: case for r, case in out.items() if batch.get(case) not in out}
+
+
+def _reference(report: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": report["id"],
+        "reporter": report.get("reporter"),
+        "channel": report["channel"],
+        "received_at": report["received_at"],
+    }
+
+
+def _join_later(
+    work: Work,
+    by_report: dict[str, Event],
+    fresh: list[str],
+    waiting: dict[str, list[dict[str, Any]]],
+    unknown: dict[str, str],
+) -> None:
+    """What couldn't be joined on receipt, since one of the two hadn't come: now, or when the other comes."""
+    joins = [
+        Joining(words["report"], words["into"], words["by"], words["at"], words["reason"], by_report[report])
+        for report in fresh
+        for words in _about(waiting[report], "report.joined")
+    ]
+    for report, into in unknown.items():
+        event = by_report[report]
+        joins.append(Joining(report, into, "intake", iso(work.now), event.data["joined"]["reason"], event))
+    if joins:
+        join_cases(work, joins)
 
 
 def _open(
@@ -90,14 +203,7 @@ def _open(
             "rule": decision.rule,
             "reason": f"{decision.reason}{note}"[:500],
         },
-        reports=(
-            {
-                "id": report["id"],
-                "reporter": report.get("reporter"),
-                "channel": report["channel"],
-                "received_at": report["received_at"],
-            },
-        ),
+        reports=(_reference(report),),
         first_received_at=report["received_at"],
         opened_at=now,
         citizen_limit=decision.citizen_limit,
@@ -263,6 +369,127 @@ def _note(case: Case, action: str, words: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# -- one matter, several reports ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A report and all that is in one case with it go into the case of another report."""
+
+    report: str
+    into: str
+    by: str
+    at: str
+    reason: str
+    cause: Event
+
+    def words(self) -> dict[str, Any]:
+        """What is kept while one of the two hasn't come."""
+        said = {"report": self.report, "into": self.into, "by": self.by, "at": self.at, "reason": self.reason}
+        return {"about": "report.joined", **said}
+
+
+def report_joined(work: Work, events: Sequence[Event]) -> None:
+    """The desk, or a later look, found that two reports are about one matter: their cases become one."""
+    events = _newest(work, events)
+    join_cases(
+        work,
+        [
+            Joining(
+                e.data["report"],
+                e.data["joined"]["report"],
+                e.data["by"],
+                e.data["at"],
+                e.data["joined"]["reason"],
+                e,
+            )
+            for e in events
+        ],
+    )
+
+
+def _newest(work: Work, events: Sequence[Event]) -> list[Event]:
+    """The events that say what still holds of their report: an undone join that comes late is no join."""
+    last: dict[str, Event] = {}
+    for event in sorted(events, key=lambda e: e.sequence):
+        last[event.subject] = event
+    known = store.cases_of_reports(work, sorted(last))
+    newer = store.newer_joins(work, {r: e.sequence for r, e in last.items() if r in known})
+    return [e for r, e in sorted(last.items()) if r in newer or r not in known]
+
+
+def join_cases(work: Work, joins: Sequence[Joining]) -> None:
+    """Makes one case of two, the more urgent one; cases that are over or too full stay as they are."""
+    found = store.cases_of_reports(work, sorted({r for j in joins for r in (j.report, j.into)}))
+    both = []
+    for join in joins:
+        missing = next((r for r in (join.report, join.into) if r not in found), None)
+        if missing is None:
+            both.append(join)
+        elif not store.wait_for_report(work, missing, join.words()):
+            found |= store.cases_of_reports(work, [missing])  # opened by another replica in the meantime
+            both.append(join)
+    moving = Moving(work, sorted({found[r] for j in both for r in (j.report, j.into)}))
+    moved: dict[str, str] = {}
+    for join in both:
+        case, into = (moving.cases[_now(found[r], moved)] for r in (join.report, join.into))
+        if case.id == into.id or not into_one(case, into):
+            continue
+        keep, gone = (into, case) if cases.keeps(into, case) else (case, into)
+        merged = cases.merge(keep, gone.reports, join.by, join.at, join.reason)
+        away = cases.merge_away(gone, keep, join.by, join.at)
+        moving.take(merged[-1].case if merged else keep, merged, join.cause)
+        moving.take(away[-1].case, away, join.cause)
+        moved[gone.id] = keep.id
+    moving.save()
+    store.move_reports(
+        work, {r["id"]: _now(gone, moved) for gone in moved for r in moving.cases[gone].reports}
+    )
+
+
+def into_one(case: Case, other: Case) -> bool:
+    """Whether two cases can become one: both are being handled, and together they aren't too many reports."""
+    return cases.takes_more(case, len(other.reports)) and cases.takes_more(other, len(case.reports))
+
+
+def _now(case_id: str, moved: dict[str, str]) -> str:
+    while case_id in moved:
+        case_id = moved[case_id]
+    return case_id
+
+
+def report_separated(work: Work, events: Sequence[Event]) -> None:
+    """A join is undone: the report gets a case of its own, by the policy as if it had just come."""
+    events = _newest(work, events)
+    found = store.cases_of_reports(work, [e.subject for e in events])
+    for event in events:
+        if event.subject not in found:
+            words = {"about": "report.separated", "at": event.data["at"], "by": event.data["by"]}
+            if not store.wait_for_report(work, event.subject, words):
+                found |= store.cases_of_reports(work, [event.subject])
+    here = [e for e in events if e.subject in found]
+    if not here:
+        return
+    book = books.of(work)
+    moving = Moving(work, sorted({found[e.subject] for e in here}))
+    # Alone in its case it has one of its own already.
+    here = [e for e in here if len(moving.cases[found[e.subject]].reports) > 1]
+    given: Counter[str] = Counter()
+    opened, moved = [], {}
+    for event, number in zip(here, store.numbers(work, len(here)), strict=True):
+        case, data, id_ = moving.cases[found[event.subject]], event.data, new_id()
+        out = cases.separate(case, event.subject, data["by"], data["at"], data["reason"])
+        if out:
+            moving.take(out[-1].case, out, event)
+        moves = _open(work, book, given, data["report"], id_, number)
+        opened.append((moves[-1].case, moves, _tell(work, moves, event)))
+        moved[event.subject] = id_
+    moving.save()
+    store.insert_cases(work, opened)
+    store.move_reports(work, moved)
+    book.store_turns(work, given)
+
+
 # -- clocks ------------------------------------------------------------------------------------------
 
 
@@ -410,6 +637,8 @@ HANDLERS = [
     on("report.rated", about_reports),
     on("report.supplemented", about_reports),
     on("person.erased", dead_letters.forget_people),
+    on("report.joined", report_joined),
+    on("report.separated", report_separated),
     on("clock.breached", clock_breached),
     on("handling.reported", handling_reported),
 ]

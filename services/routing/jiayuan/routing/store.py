@@ -74,6 +74,13 @@ case_report = Table(
     Column("report_id", Text, primary_key=True),
     Column("case_id", Uuid),
     Column("waiting", JSON, nullable=False, server_default=text("'[]'")),
+    Column(
+        "join_sequence",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="of the newest report.joined or report.separated: what is older changes nothing",
+    ),
     comment="Which case a report is in; waiting: what came about a report before the report itself",
 )
 
@@ -271,6 +278,28 @@ def cases_of_reports(work: Work, reports: Sequence[str]) -> dict[str, str]:
         ids=list(reports),
     )
     return {row[0]: str(row[1]) for row in rows}
+
+
+def move_reports(work: Work, cases: Mapping[str, str]) -> None:
+    """Ties reports to other cases; report id → case id."""
+    work.update(
+        case_report,
+        [{"report_id": report, "case_id": case} for report, case in sorted(cases.items())],
+        key=("report_id",),
+    )
+
+
+def newer_joins(work: Work, sequences: Mapping[str, int]) -> set[str]:
+    """Of reports whose joining or separating has that sequence, those that haven't heard of a newer one."""
+    rows = [{"report_id": report, "join_sequence": n} for report, n in sorted(sequences.items())]
+    newer = work.update(
+        case_report,
+        rows,
+        key=("report_id",),
+        where="t.join_sequence < r.join_sequence",
+        returning="t.report_id",
+    )
+    return {row[0] for row in newer}
 
 
 def _row(case: Case, doc: Mapping[str, Any]) -> dict[str, Any]:

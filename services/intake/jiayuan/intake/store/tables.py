@@ -399,3 +399,35 @@ standing: Final = Table(
     comment="How far the reports that somebody sent as part of a duty proved true",
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
+
+matter_key: Final = Table(
+    "matter_key",
+    metadata,
+    Column("key", BigInteger, nullable=False, comment="what reports about one matter have in common, hashed"),
+    # Ids grow with time: the newest of a key are its last, and no time has to be kept.
+    Column("report", Uuid, nullable=False),
+    PrimaryKeyConstraint("key", "report", name="matter_key_pkey"),
+    Index("matter_key_report", "report", postgresql_using="brin"),
+    comment="Where to look for reports about the same matter, for a few weeks",
+    info={"grants": "SELECT, INSERT, DELETE"},
+)
+
+report_join: Final = Table(
+    "report_join",
+    metadata,
+    Column("report", Uuid, ForeignKey("report.id"), primary_key=True),
+    Column("matter", Uuid, ForeignKey("report.id"), nullable=False, comment="the first report of the matter"),
+    Column("near", Uuid, nullable=False, comment="the report that it is most like"),
+    Column("score", Float, nullable=False),
+    Column("reason", Text, nullable=False, comment="what speaks for it, nothing personal"),
+    Column("state", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decided_by", Text),
+    Column("history", JSONB, nullable=False, comment="every decision: state, by, at, note"),
+    CheckConstraint("state IN ('joined', 'asked', 'declined', 'separated')", name="report_join_state"),
+    Index("report_join_matter", "matter"),
+    Index("report_join_asked", "at", "report", postgresql_where=text("state = 'asked'")),
+    comment="Which reports are about the matter of an earlier one, why, and who says so",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)

@@ -1,0 +1,123 @@
+"""The HTTP interface of matters: likely repetitions of a draft, and the desk's questions, joins and separations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.work import Work
+from jiayuan.contracts.check import FieldProblem
+from jiayuan.contracts.times import iso, parse
+
+from . import category as categories
+from . import joins, report, schemas, store
+
+DESK: Final = ("desk", "county", "operator")
+_STATES: Final = (store.ASKED, store.JOINED, store.DECLINED, store.SEPARATED)
+_ARGUMENTS: Final = ("state", "street", "limit", "after")
+_MOST: Final = 200
+Answer = tuple[int, dict[str, Any]]
+
+
+def likely(delivery: Any, call: Any) -> dict[str, Any]:
+    """`POST /reports/likely` with the draft, as `POST /reports` takes it: at most five, and advice in danger."""
+    submission = report.from_document(call.json_body(schemas.NewReport), channel="mini_program")
+    try:
+        clean = report.clean(submission, report.rules())
+    except report.BadSubmission as error:
+        raise Problem(422, "The draft can't become a report", problems=error.problems) from None
+    with delivery.work() as work:
+        found = joins.likely(work, clean)
+    out: dict[str, Any] = {"likely": found}
+    if clean.signs:
+        out["advice"] = categories.advice(clean.signs)
+    return out
+
+
+def listed(delivery: Any, call: Any) -> dict[str, Any]:
+    """`GET /joins?state=asked&street=&limit=50&after=`: the oldest first; a desk sees its own street."""
+    given = {name: (call.args.get(name) or "").strip() for name in _ARGUMENTS}
+    found = [
+        FieldProblem(name, "is unknown", ", ".join(_ARGUMENTS))
+        for name in call.args
+        if name not in _ARGUMENTS
+    ]
+    state = given["state"] or store.ASKED
+    if state not in _STATES:
+        found.append(FieldProblem("state", "is unknown", ", ".join(_STATES)))
+    limit = given["limit"]
+    if limit and not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:6]) <= _MOST):
+        found.append(FieldProblem("limit", "is not a number of entries", f"1 to {_MOST}"))
+    after = _after(given["after"], found)
+    if found:
+        raise Problem(400, "The query is not usable", problems=found)
+    most = int(limit or 50)
+    with delivery.work() as work:
+        street = _street(call) or given["street"]
+        rows = store.joins(work, state, street=street, after=after, most=most)
+    last = rows[-1] if len(rows) == most else None
+    return {
+        "joins": [joins.document(row) for row in rows],
+        "next": f"{iso(last.at)}/{last.report}" if last is not None else None,
+    }
+
+
+def _after(given: str, found: list[FieldProblem]) -> tuple[datetime, str] | None:
+    if not given:
+        return None
+    at, _, id_ = given.partition("/")
+    try:
+        return parse(at), joins.an_id(id_)
+    except ValueError:
+        found.append(FieldProblem("after", "is not one of ours", "the `next` of the page before"))
+        return None
+
+
+def join(delivery: Any, call: Any) -> Answer:
+    """`POST /joins` {report, matter, reason}: 201 joined, 200 they were already."""
+    document = call.json_body(schemas.NewJoin)
+    with delivery.work() as work:
+        for id_ in (document["report"], document["matter"]):
+            _mine(work, call, id_)
+        first, changed = joins.by_hand(
+            work,
+            document["report"],
+            document["matter"],
+            call.who.subject,
+            document["reason"],
+            call.traceparent,
+        )
+    return 201 if changed else 200, {"report": document["report"], "state": store.JOINED, "matter": first}
+
+
+def decide(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
+    """`POST /joins/<report>/decision` {join, note?}."""
+    document = call.json_body(schemas.JoinDecision)
+    with delivery.work() as work:
+        _mine(work, call, report_id)
+        state = joins.decide(
+            work, report_id, document["join"], call.who.subject, document.get("note") or "", call.traceparent
+        )
+    return {"report": report_id, "state": state}
+
+
+def undo(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
+    """`POST /joins/<report>/undo` {reason}."""
+    document = call.json_body(schemas.JoinUndoing)
+    with delivery.work() as work:
+        _mine(work, call, report_id)
+        joins.undo(work, report_id, call.who.subject, document["reason"], call.traceparent)
+    return {"report": report_id, "state": store.SEPARATED}
+
+
+def _street(call: Any) -> str:
+    """The street that a caller is bound to; "" for who works for the whole county."""
+    return "" if set(call.who.roles) & {"county", "operator"} else call.who.street
+
+
+def _mine(work: Work, call: Any, report_id: str) -> None:
+    """Problem 403 when neither the report nor the matter that it may belong to is of the caller's street."""
+    street = _street(call)
+    if not set(call.who.roles) & {"county", "operator"} and not joins.concerns(work, report_id, street):
+        raise Problem(403, "Not allowed", "the reports belong to another street")

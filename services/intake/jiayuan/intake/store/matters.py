@@ -1,0 +1,169 @@
+"""Reports about the same matter: keys, candidates and joins. The SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from jiayuan.chassis import bulk
+from jiayuan.chassis.work import Work
+
+from .tables import report_join
+
+JOINED: Final = "joined"
+ASKED: Final = "asked"
+DECLINED: Final = "declined"
+SEPARATED: Final = "separated"
+
+# Of each key the newest reports only, and of those the few with most in common: however many reports there are, a new
+# one costs as many index look-ups as it has keys, and a bucket that everybody falls into costs no more than another.
+_BUCKET: Final = 8
+_CANDIDATES: Final = 4
+
+_ROWS: Final = (
+    "r AS MATERIALIZED (SELECT id, key, weight FROM json_to_recordset(CAST($1 AS json)) "
+    "AS r(id uuid, key bigint, weight int))"
+)
+_NEAR: Final = (
+    "near AS (SELECT r.id, k.report, sum(r.weight) AS weight FROM r CROSS JOIN LATERAL ("
+    "SELECT m.report FROM matter_key m WHERE m.key = r.key AND m.report >= $2 "
+    f"ORDER BY m.report DESC LIMIT {_BUCKET}) k GROUP BY r.id, k.report), "
+    "best AS (SELECT id, report, row_number() OVER (PARTITION BY id ORDER BY weight DESC, report DESC) AS n "
+    "FROM near) "
+    "SELECT b.id AS new, t.id, t.kind, t.title, left(t.text, 800) AS text, t.category, t.street, t.community, "
+    "t.grid, t.reporter, t.received_at, t.signs <> '[]' AS danger, j.matter FROM best b "
+    "JOIN report t ON t.id = b.report LEFT JOIN report_join j ON j.report = t.id AND j.state = 'joined' "
+    f"WHERE b.n <= {_CANDIDATES} AND t.state = 'received'"
+)
+_KEEP: Final = bulk.Prepared(
+    f"WITH {_ROWS}, kept AS (INSERT INTO matter_key (key, report) SELECT key, id FROM r ORDER BY key, id), {_NEAR}",
+    "text",
+    "uuid",
+)
+_LOOK: Final = bulk.Prepared(f"WITH {_ROWS}, {_NEAR}", "text", "uuid")
+
+
+def candidates(work: Work, rows: Sequence[Mapping[str, Any]], since: str, *, keep: bool) -> list[Row[Any]]:
+    """Earlier reports that have keys in common with new ones, in one statement; `keep` stores the new ones' keys.
+
+    `rows`: id, key, weight; `since`: a UUIDv7 before which nothing is looked for. Of each candidate: new (the id it is
+    one for), id, kind, title, text, category, street, community, grid, reporter, received_at, danger, and matter (the
+    report that it is joined to, or None).
+    """
+    return list((_KEEP if keep else _LOOK).run(work.conn, bulk.dumps(rows), since)) if rows else []
+
+
+def forget_matter_keys(work: Work, before: str, most: int = 20000) -> int:
+    """Forgets the keys of reports with ids below `before`; how many."""
+    return work.execute(
+        "DELETE FROM matter_key WHERE ctid = ANY(ARRAY(SELECT ctid FROM matter_key "
+        "WHERE report < CAST(:before AS uuid) LIMIT :most))",
+        before=before,
+        most=most,
+    ).rowcount
+
+
+def add_joins(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Notes joins and questions; a report has one row at most."""
+    work.insert(report_join, rows, conflict="ON CONFLICT (report) DO NOTHING")
+
+
+def sizes(work: Work, matters: Iterable[str]) -> dict[str, int]:
+    """How many reports are joined to each of these."""
+    found = work.execute(
+        "SELECT matter, count(*) AS n FROM report_join WHERE matter = ANY(CAST(:ids AS uuid[])) AND state = 'joined' "
+        "GROUP BY matter",
+        ids=sorted(set(matters)),
+    )
+    return {str(r.matter): int(r.n) for r in found}
+
+
+def join_of(work: Work, report: str, *, lock: bool = False) -> Row[Any] | None:
+    """The join of a report: report, matter, near, score, reason, state, at, decided_at, decided_by, history."""
+    return work.execute(
+        "SELECT report, matter, near, score, reason, state, at, decided_at, decided_by, history FROM report_join "
+        "WHERE report = :report" + (" FOR UPDATE" if lock else ""),
+        report=report,
+    ).first()
+
+
+_LISTED: Final = (
+    "SELECT j.report, j.matter, j.score, j.reason, j.state, j.at, j.decided_at, j.decided_by, "
+    + ", ".join(
+        f"{t}.{c} AS {t}_{c}"
+        for t in ("a", "b")
+        for c in ("title", "text", "category_name", "street", "community", "received_at", "signs", "state")
+    )
+    + " FROM report_join j JOIN report a ON a.id = j.report JOIN report b ON b.id = j.matter WHERE j.state = :state "
+)
+
+
+def joins(
+    work: Work, state: str, *, street: str = "", after: tuple[datetime, str] | None = None, most: int = 50
+) -> list[Row[Any]]:
+    """Joins in a state, the oldest first; of the report (a_…) and the first one of its matter (b_…) what a desk needs.
+
+    `street`: only those with a report of that street; `after`: (at, report) of the last one seen.
+    """
+    sql = _LISTED + ("AND :street IN (a.street, b.street) " if street else "")
+    sql += "AND (j.at, j.report) > (:at, CAST(:report AS uuid)) " if after else ""
+    parameters: dict[str, Any] = {"state": state, "most": most}
+    if street:
+        parameters["street"] = street
+    if after:
+        parameters["at"], parameters["report"] = after
+    return list(work.execute(sql + "ORDER BY j.at, j.report LIMIT :most", **parameters))
+
+
+def decide_join(
+    work: Work, report: str, state: str, by: str, note: str | None, *, matter: str | None = None
+) -> None:
+    """Notes what was decided of a report's join, and by whom; `matter`: the report that it is joined to now."""
+    step = {"state": state, "by": by, "at": work.now.isoformat(), "note": note}
+    work.execute(
+        "UPDATE report_join SET state = :state, decided_at = :at, decided_by = :by, "
+        "matter = COALESCE(CAST(:matter AS uuid), matter), history = history || CAST(:step AS jsonb) "
+        "WHERE report = :report",
+        report=report,
+        state=state,
+        at=work.now,
+        by=by,
+        matter=matter,
+        step=bulk.dumps([step]),
+    )
+
+
+def follow(work: Work, report: str, matter: str) -> None:
+    """What was joined to `report` is joined to `matter` from now on, and what is asked about it is asked of that."""
+    work.execute(
+        "UPDATE report_join SET matter = :matter WHERE matter = :report AND report <> :matter "
+        "AND state IN ('joined', 'asked')",
+        report=report,
+        matter=matter,
+    )
+
+
+def whole(work: Work, report: str) -> Row[Any] | None:
+    """A report with all that its event tells."""
+    return work.execute(
+        "SELECT id, tracking_code, kind, channel, source_system, external_id, title, text, category, category_name, "
+        "category_confidence, category_method, livelihood, importance, urgency, street, community, grid, "
+        "place_evidence, place_confidence, signs, reporter, occurred_at, received_at, state "
+        "FROM report WHERE id = :report",
+        report=report,
+    ).first()
+
+
+_SAID: Final = (
+    "SELECT id, reporter, received_at, title, left(text, 600) AS text, street, community, grid FROM report "
+    "WHERE received_at >= :since AND received_at < :until AND state = 'received' "
+)
+
+
+def said(work: Work, since: datetime, until: datetime, street: str = "") -> Iterable[Row[Any]]:
+    """What was received in a time: id, reporter, received_at, title, text, street, community, grid."""
+    sql = _SAID + ("AND street = :street " if street else "") + "ORDER BY received_at, id"
+    return work.execute(sql, since=since, until=until, **({"street": street} if street else {}))
