@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: .venv help setup test test-unit lint isolation chaos bench demo down definitions lock compose-check
+.PHONY: .venv help setup test test-unit lint isolation chaos bench bench-intake demo down definitions lock compose-check
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -38,6 +38,9 @@ chaos: setup ## The long campaign of kills, then reconcile
 
 bench: setup ## The whole path against its peers
 	$(PY) -m bench.pipeline
+
+bench-intake: setup ## Intake alone against a bare handler (OPTIONS="--grow 200000")
+	$(PY) -m bench.intake $(OPTIONS)
 
 demo: setup ## Everything up, real reports through all five services (DATA=path)
 	$(PY) -m jiayuan.local.demo
