@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -34,13 +34,17 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A category, how sure (0 to 1), how it was found, and the words that spoke for it with their weights."""
+    """A category, how sure (0 to 1), how it was found, and the words that spoke for it with their weights.
+
+    `label`: what the trained model called it, where one decided.
+    """
 
     category: Category
     confidence: float
     method: str
     why: tuple[tuple[str, float], ...] = ()
     runner_up: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +98,24 @@ class Catalogue:
             # A top category says less than a leaf: the words may say which leaf of it.
             if known.parent:
                 return Guess(known, 0.9, GIVEN)
-            guess = self._by_words(title, text, within=known.code)
+            leaves = {c for c, leaf in self.categories.items() if leaf.parent == known.code}
+            guess = self.by_words(self.words_of(title, text), leaves)
             return guess if guess.method == KEYWORDS else Guess(known, 0.7, GIVEN)
-        return self._by_words(title, text)
+        return self.by_words(self.words_of(title, text))
 
-    def _by_words(self, title: str, text: str, within: str = "") -> Guess:
+    def words_of(self, title: str, text: str) -> dict[str, dict[str, float]]:
+        """The keywords in a report in normal form: code: word: weight. A word counts once, in the title double."""
         found: dict[str, dict[str, float]] = {}
         for where, factor in ((text, 1.0), (title, _TITLE_FACTOR)):
             # Longest match first, without overlaps: in 加装电梯 the word 电梯 doesn't speak.
             for _, _, (word, code, weight) in self._words.longest(encoded(where)):
                 found.setdefault(code, {})[word] = weight * factor
-        if within:
-            found = {c: w for c, w in found.items() if self.categories[c].parent == within}
+        return found
+
+    def by_words(self, found: dict[str, dict[str, float]], within: Collection[str] | None = None) -> Guess:
+        """The leaf that keywords speak for; `within`: only these leaves."""
+        if within is not None:
+            found = {c: w for c, w in found.items() if c in within}
         if not found:
             return Guess(self._other, 0.05, NONE)
         ranked = sorted(((sum(w.values()), c) for c, w in found.items()), key=lambda s: (-s[0], s[1]))

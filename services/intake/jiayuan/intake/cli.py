@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ from jiayuan.contracts.check import FieldProblem, problems
 from jiayuan.contracts.names import Lane
 from jiayuan.contracts.schemas.common import CHANNELS
 
-from . import category, files, people, report, schemas, text
+from . import category, cli_category, files, people, report, schemas, text
+from .classifier import Classifier
 
 BATCH: Final = 500
 _SHOWN: Final = 20
@@ -264,11 +265,15 @@ def intake() -> None:
 @click.option("--title", default="", help="The report's title.")
 @click.option("--place", default="", help="What the reporter said of the place.")
 @click.option("--code", default="", help="A division or grid code.")
-def explain(words: str, title: str, place: str, code: str) -> None:
+@click.option("--model", "model_file", type=click.Path(path_type=Path), help="A trained model's file.")
+@cli_category.says_why
+def explain(words: str, title: str, place: str, code: str, model_file: Path | None) -> None:
     """Show normal form, masks, place, category and danger signs of a text, and why."""
+    trained = cli_category.load_for(model_file, report.rules().catalogue) if model_file else None
+    rules = replace(report.rules(), classifier=Classifier(report.rules().catalogue, trained))
     submission = report.Submission("mini_program", words, title=title, place_text=place, place_code=code)
     try:
-        clean = report.clean(submission, report.rules())
+        clean = report.clean(submission, rules)
     except report.BadSubmission as error:
         for p in error.problems:
             click.echo(f"{p.field}: {p.problem} ({p.allowed})")
@@ -279,9 +284,7 @@ def explain(words: str, title: str, place: str, code: str) -> None:
     click.echo(f"脱敏     {'有姓名或号码被遮盖' if hidden else '未发现姓名和号码'}")
     click.echo(f"类型     {clean.kind}")
     names = [
-        report.rules().gazetteer.nodes[c].name
-        for c in (clean.place.street, clean.place.community)
-        if c is not None
+        rules.gazetteer.nodes[c].name for c in (clean.place.street, clean.place.community) if c is not None
     ]
     where = "".join(names) or "未知"
     if clean.place.grid:
@@ -292,10 +295,14 @@ def explain(words: str, title: str, place: str, code: str) -> None:
     click.echo(
         f"类别     {guess.category.code} {guess.category.name}，把握 {guess.confidence:.0%}（{guess.method}）"
     )
+    if trained is not None:
+        cli_category.show_reasons(
+            trained, text.shorten(people.mask(text.one_line(title)), text.MAX_TITLE), clean.text
+        )
     if guess.why:
         click.echo("关键词   " + "、".join(f"{word}×{weight:g}" for word, weight in guess.why))
     if guess.runner_up:
-        second = report.rules().catalogue.categories[guess.runner_up]
+        second = rules.catalogue.categories[guess.runner_up]
         click.echo(f"其次     {second.code} {second.name}")
     click.echo(f"重要紧急 {clean.importance}/{clean.urgency}{'，民生实事' if clean.livelihood else ''}")
     for sign in clean.signs:
@@ -303,5 +310,8 @@ def explain(words: str, title: str, place: str, code: str) -> None:
     if clean.signs:
         click.echo(f"提示     {category.advice(clean.signs)}")
 
+
+for command in cli_category.COMMANDS:
+    intake.add_command(command)
 
 COMMANDS: list[click.Command] = [import_file, intake]

@@ -14,8 +14,9 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import iso, parse
 
 from . import category as categories
-from . import people, place, text
+from . import classifier, people, place, text
 from .category import Catalogue, Guess, Sign
+from .classifier import Classifier
 from .people import Contact
 from .place import Found, Gazetteer
 
@@ -98,12 +99,13 @@ class Rules:
 
     gazetteer: Gazetteer
     catalogue: Catalogue
+    classifier: Classifier
 
 
 @lru_cache(maxsize=1)
 def rules() -> Rules:
     """The rules that come with intake, loaded once."""
-    return Rules(place.bundled(), categories.bundled())
+    return Rules(place.bundled(), categories.bundled(), classifier.bundled())
 
 
 def plain_and_masked(submission: Submission) -> tuple[str, str, str]:
@@ -125,7 +127,7 @@ def clean(submission: Submission, by: Rules) -> CleanReport:
     # A title made from the text says nothing that the text hasn't said: it must not count a second time.
     given = text.shorten(title, text.MAX_TITLE)
     title = given or text.title_of(content)
-    guess = by.catalogue.classify(given, content, submission.category)
+    guess = by.classifier.classify(given, content, submission.category)
     found = by.gazetteer.locate(
         code=submission.place_code,
         words=text.one_line(submission.place_text) if submission.place_text else "",

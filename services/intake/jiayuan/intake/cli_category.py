@@ -1,0 +1,188 @@
+"""Commands around categories: train and measure the classifier, take a catalogue over."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from . import category as categories
+from . import classifier, model
+from .model import SUFFIX, BadModel, Model
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def says_why(run: F) -> F:
+    """What can't be used is said in one sentence; exit code 2."""
+
+    @wraps(run)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return run(*args, **kwargs)
+        except BadModel as error:
+            click.echo(f"jiayuan intake: {error}", err=True)
+            sys.exit(2)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _data(run: F) -> F:
+    options = (
+        click.argument("file", type=click.Path(path_type=Path)),
+        click.option(
+            "--groups", type=click.Path(path_type=Path), help="CSV of row and near-duplicate group."
+        ),
+        click.option("--title", default="", help="The column of the title, if its name isn't a usual one."),
+        click.option("--text", default="", help="The column of the text."),
+        click.option("--label", default="", help="The column of the label."),
+        click.option("--folds", type=click.IntRange(3, 20), default=5, show_default=True),
+        click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True),
+    )
+    for option in reversed(options):
+        run = option(run)
+    return run
+
+
+def _read(file: Path, title: str, text: str, label: str) -> list[tuple[str, str, str, int]]:
+    from . import training
+
+    columns = {k: v for k, v in (("title", title), ("text", text), ("label", label)) if v}
+    return training.read_messages(file, columns=columns)
+
+
+def _examples(messages: Sequence[tuple[str, str, str, int]], groups: Path | None) -> list[Any]:
+    from . import training
+
+    return training.with_groups([training.example(*m) for m in messages], groups)
+
+
+@click.command("evaluate")
+@_data
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON, nothing else.")
+@says_why
+def evaluate(
+    file: Path,
+    groups: Path | None,
+    title: str,
+    text: str,
+    label: str,
+    folds: int,
+    seeds: tuple[int, ...],
+    as_json: bool,
+) -> None:
+    """Measure the classifier on the labelled messages of FILE (JSONL, CSV) by grouped folds.
+
+    Weights and calibration of a fold have seen nothing of it, and nothing that nearly says the same.
+    """
+    from . import training
+
+    messages = _read(file, title, text, label)
+    examples = _examples(messages, groups)
+    say = (lambda _line: None) if as_json else click.echo
+    figures = training.evaluate(examples, folds=folds, seeds=seeds, say=say).document()
+    if as_json:
+        click.echo(json.dumps(figures, ensure_ascii=False, indent=1))
+        return
+    show_figures(figures)
+    click.echo(f"groups of near duplicates: {figures['groups']} ({groups.name if groups else 'found here'})")
+    rate = training.speed(training.sketch(examples), messages)
+    click.echo(f"{rate:.0f} messages a second on one core, text work included")
+
+
+def show_figures(figures: dict[str, Any]) -> None:
+    """Prints the figures of a model."""
+    seeds = "seed" if len(figures["seeds"]) == 1 else "seeds"
+    click.echo(
+        f"macro-F1 {figures['macro_f1']:.4f}, accuracy {figures['accuracy']:.4f} "
+        f"({figures['rows']} messages, {figures['folds']} grouped folds, {seeds} "
+        f"{', '.join(map(str, figures['seeds']))})"
+    )
+    click.echo(
+        f"the surest {figures['sure_share']:.0%}: accuracy {figures['sure_accuracy']:.4f} "
+        f"(confidence of {figures['sure_threshold']:.3f} and more)"
+    )
+    click.echo(f"expected calibration error {figures['expected_calibration_error']:.4f}")
+    click.echo("confidence  messages    said     was")
+    for row in figures["reliability"]:
+        click.echo(
+            f"{row['from']:.1f} to {row['to']:.1f}  {row['messages']:8d}   {row['confidence']:.3f}   "
+            f"{row['accuracy']:.3f}"
+        )
+    click.echo("precision   recall       F1  messages  label")
+    for name, row in figures["by_label"].items():
+        click.echo(
+            f"{row['precision']:9.3f} {row['recall']:8.3f} {row['f1']:8.3f}  {row['messages']:8d}  {name}"
+        )
+
+
+@click.command("train")
+@_data
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="What labels stand for; see data/labels.yaml."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The model's file; by default named by its version."
+)
+@says_why
+def train(
+    file: Path,
+    groups: Path | None,
+    title: str,
+    text: str,
+    label: str,
+    folds: int,
+    seeds: tuple[int, ...],
+    labels: Path | None,
+    out: Path | None,
+) -> None:
+    """Train a model on the labelled messages of FILE (JSONL, CSV) and write its file.
+
+    The file carries the digest of what it learned from, and the figures of `evaluate`.
+    """
+    from . import training
+
+    catalogue = categories.bundled()
+    mapped = classifier.read_labels(labels) if labels else classifier.bundled_labels()
+    messages = _read(file, title, text, label)
+    codes = classifier.codes_of({m[2] for m in messages}, mapped, catalogue)
+    examples = _examples(messages, groups)
+    figures = training.evaluate(examples, folds=folds, seeds=seeds, say=click.echo)
+    packed = training.train(
+        examples,
+        codes,
+        {c.code: c.name for c in catalogue.categories.values()},
+        figures=figures,
+        origin={"file": file.name, "catalogue": catalogue.version},
+    )
+    made = model.unpack(packed, "the new model")
+    path = out or Path(f"intake-{made.version}{SUFFIX}")
+    path.write_bytes(packed)
+    show_figures(figures.document())
+    click.echo(f"{path}: model {made.version}, {len(packed) / 1e6:.1f} MB, digest {made.digest[:16]}")
+
+
+def load_for(path: Path, catalogue: categories.Catalogue) -> Model:
+    """The model in a file, made sure to fit the catalogue."""
+    found = model.load(path)
+    model.check_codes(found, {c.code: c.name for c in catalogue.categories.values()})
+    return found
+
+
+def show_reasons(found: Model, title: str, text: str) -> None:
+    """Prints what a trained model makes of a text, and which of its n-grams spoke for and against."""
+    guess = found.guess(title, text)
+    ranked = sorted(guess.probabilities.items(), key=lambda p: -p[1])[:3]
+    click.echo(f"模型     {found.version}：" + "，".join(f"{name} {p:.1%}" for name, p in ranked))
+    pro, contra = found.reasons(title, text)
+    for name, reasons in ((f"支持{guess.label}", pro), (f"支持{guess.second}", contra)):
+        said = "、".join(f"{r.words!r} {abs(r.weight):.3f}" for r in reasons)
+        click.echo(f"{name}  {said or '没有'}")
+
+
+COMMANDS: list[click.Command] = [evaluate, train]
