@@ -71,7 +71,7 @@ def test_what_only_its_channel_says_is_kept_and_what_is_personal_of_it_sealed(in
     sent = _submission(
         contact=people.Contact(phone="13800138000"),
         attachments=("b" * 64, "a" * 64),
-        consent="2026-01",
+        consent="2026-1",
         submitter="worker-1",
         device_at=device_at,
         facts={"work_order": "12345-1"},
@@ -91,7 +91,7 @@ def test_what_only_its_channel_says_is_kept_and_what_is_personal_of_it_sealed(in
         handlers.receive(work, [sent, _submission(1)])
     with intake.engine.connect() as conn:
         full, bare = conn.execute(store.report.select().order_by(store.report.c.id)).all()
-    assert (full.consent, full.submitter, full.device_at) == ("2026-01", "worker-1", device_at)
+    assert (full.consent, full.submitter, full.device_at) == ("2026-1", "worker-1", device_at)
     assert (full.attachments, full.facts) == (["b" * 64, "a" * 64], {"work_order": "12345-1"})
     assert open_(intake, str(full.id)).secrets == {"callback": "13900139000"}
     assert [bare.consent, bare.submitter, bare.device_at, bare.secrets] == [None] * 4

@@ -25,7 +25,7 @@ from .handlers import ACCEPTED, REFUSED, Receipt, receive
 from .store import bookings
 
 _MAX_KEY: Final = 200
-_STAFF: Final = (
+STAFF: Final = (
     "grid_worker",
     "grid_leader",
     "grid_chief",
@@ -181,7 +181,7 @@ def show(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
         row = find_report(work, report_id)
         reporter = _has_code(call, row)
         if not reporter:
-            _check_staff(call, row)
+            _check_staff(call.who, row)
         return _document(work, row, reporter=reporter)
 
 
@@ -243,7 +243,7 @@ def may_see(work: Work, call: Any, report_id: str) -> None:
     """Problem 404 or 403 unless the caller has the report's tracking code or is staff that may see it."""
     row = find_report(work, report_id)
     if not _has_code(call, row):
-        _check_staff(call, row)
+        _check_staff(call.who, row)
 
 
 def brief(row: Row[Any], case: Row[Any] | None) -> dict[str, Any]:
@@ -426,12 +426,28 @@ def _has_code(call: Any, row: Row[Any]) -> bool:
     return hmac.compare_digest(_code(call).encode(), row.tracking_code.encode())
 
 
-def _check_staff(call: Any, row: Row[Any]) -> None:
+def staff_may_see(work: Work, who: Principal | None, report_id: str) -> None:
+    """Problem 404 or 403 unless this is staff of a street, a unit or the county that may see the report."""
+    row = find_report(work, report_id)
+    if who is None or not set(who.roles) & set(STAFF):
+        raise not_found()
+    _check_staff(who, row)
+
+
+def id_or_none(value: str | None, field: str) -> str | None:
+    """An id of a query; Problem 422 when it can't be one."""
+    if not value:
+        return None
+    if not attachments.is_id(value):
+        raise Problem(422, "The query is not usable", problems=[FieldProblem(field, "is no id", "a UUID")])
+    return value
+
+
+def _check_staff(who: Principal | None, row: Row[Any]) -> None:
     """Staff see the reports of their street and what they sent themselves; the county, units and operators see all."""
-    who = call.who
     if who is not None and row.submitter == who.subject:
         return
-    if who is None or not set(who.roles) & set(_STAFF):
+    if who is None or not set(who.roles) & set(STAFF):
         raise not_found()
     if not set(who.roles) & set(_WHOLE_COUNTY) and who.street != row.street:
         raise Problem(403, "Not allowed", "the report belongs to another street")

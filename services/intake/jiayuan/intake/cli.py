@@ -18,7 +18,7 @@ from jiayuan.contracts.check import FieldProblem, problems
 from jiayuan.contracts.names import Lane
 from jiayuan.contracts.schemas.common import CHANNELS
 
-from . import category, cli_category, files, people, report, schemas, text
+from . import category, cli_category, cli_privacy, files, people, report, schemas, text
 from .classifier import Classifier
 
 BATCH: Final = 500
@@ -311,7 +311,7 @@ def explain(words: str, title: str, place: str, code: str, model_file: Path | No
         click.echo(f"提示     {category.advice(clean.signs)}")
 
 
-for command in cli_category.COMMANDS:
+for command in (*cli_category.COMMANDS, *cli_privacy.COMMANDS):
     intake.add_command(command)
 
 COMMANDS: list[click.Command] = [import_file, intake]

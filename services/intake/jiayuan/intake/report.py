@@ -14,7 +14,7 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import iso, parse
 
 from . import category as categories
-from . import classifier, people, place, text
+from . import classifier, consent, people, place, text
 from .category import Catalogue, Guess, Sign
 from .classifier import Classifier
 from .people import Contact
@@ -157,6 +157,12 @@ def _problems(submission: Submission, content: str, by: Rules) -> list[FieldProb
     out = []
     if not content:
         out.append(FieldProblem("text", "holds nothing that can be read", "1 to 8000 characters"))
+    if submission.consent and submission.consent not in consent.versions():
+        out.append(
+            FieldProblem(
+                "consent", f"is no version of ours: {submission.consent}", ", ".join(consent.versions())
+            )
+        )
     if submission.category and submission.category not in by.catalogue.categories:
         out.append(
             FieldProblem(

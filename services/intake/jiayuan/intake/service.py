@@ -13,6 +13,7 @@ from .channels.hotline import Hotline
 from .channels.matters import Matters
 from .channels.media import MediaFiles
 from .channels.mini_program import MiniProgram
+from .channels.privacy import Privacy
 from .channels.public import Public
 from .channels.reports import Reports
 
@@ -38,6 +39,7 @@ class IntakeService(
     Hotline,
     Field,
     Matters,
+    Privacy,
 ):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 

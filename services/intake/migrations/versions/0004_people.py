@@ -40,18 +40,21 @@ def upgrade() -> None:
         comment="One key a person: without its row nobody can read what is sealed with it, nor say whose it was",
     )
     op.create_table(
-        "erasure",
+        "person_log",
         sa.Column("id", sa.Uuid(), primary_key=True),
-        sa.Column("person", sa.Text(), nullable=False, comment="pseudonym that leads to nobody any more"),
-        sa.Column("reports", sa.Integer(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False, comment="pseudonym; once erased it leads to nobody"),
+        sa.Column("reports", sa.Integer(), nullable=False, comment="how many it was about"),
         sa.Column(
-            "asked_by", sa.Text(), nullable=False, comment="the reporter, or the operator who did it for one"
+            "asked_by", sa.Text(), nullable=False, comment="citizen, or the operator who did it for one"
         ),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("at", _TIME, nullable=False),
-        comment="Who was erased, when and at whose wish; never changed",
+        sa.CheckConstraint("action IN ('exported', 'erased')", name="person_log_action"),
+        comment="What persons got of their data or had erased, and at whose wish; never changed",
     )
-    op.create_index("erasure_at", "erasure", ["at"])
+    op.create_index("person_log_person", "person_log", ["person"])
+    op.create_index("person_log_at", "person_log", ["at"])
     op.create_table(
         "reveal_log",
         sa.Column("reveal", sa.Uuid(), nullable=False),
@@ -77,7 +80,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("reveal_log", "erasure", "person_key"):
+    for table in ("reveal_log", "person_log", "person_key"):
         op.drop_table(table)
     op.drop_index("report_reporter", "report")
     op.drop_column("report", "erased_at")

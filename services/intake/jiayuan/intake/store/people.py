@@ -11,8 +11,9 @@ from sqlalchemy import Row
 from jiayuan.chassis import bulk
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
+from jiayuan.contracts.times import iso
 
-from .tables import erasure, person_key, reveal_log
+from .tables import person_key, person_log, reveal_log
 
 ERASED: Final = "（已按本人要求删除）"
 
@@ -164,6 +165,13 @@ def reports_of(work: Work, person: str) -> list[Row[Any]]:
     )
 
 
+def report_by_code(work: Work, code: str) -> Row[Any] | None:
+    """Whose the report with that tracking code is: id, reporter, erased_at."""
+    return work.execute(
+        "SELECT id::text AS id, reporter, erased_at FROM report WHERE tracking_code = :code", code=code
+    ).first()
+
+
 def report_for_opening(work: Work, ids: Sequence[str]) -> list[Row[Any]]:
     """Reports with what is sealed in them."""
     return list(
@@ -221,24 +229,37 @@ def forget_answers(work: Work, handle: str, reports: Sequence[str]) -> None:
     )
 
 
-def log_erasure(work: Work, person: str, reports: int, asked_by: str, why: str) -> None:
-    """Keeps that somebody was erased."""
+def log_person(work: Work, action: str, person: str, reports: int, asked_by: str, why: str) -> None:
+    """Keeps that somebody's data were exported or erased."""
     row = {
         "id": new_id(),
+        "action": action,
         "person": person,
         "reports": reports,
         "asked_by": asked_by,
         "why": why,
-        "at": work.now,
+        "at": iso(work.now),
     }
-    work.insert(erasure, [row])
+    work.insert(person_log, [row])
 
 
-def last_erasure(work: Work, person: str) -> Row[Any] | None:
+def erased(work: Work, person: str) -> Row[Any] | None:
     """When a person was erased: at, reports; None if never."""
     return work.execute(
-        "SELECT at, reports FROM erasure WHERE person = :person ORDER BY at DESC LIMIT 1", person=person
+        "SELECT at, reports FROM person_log WHERE person = :person AND action = 'erased' ORDER BY at LIMIT 1",
+        person=person,
     ).first()
+
+
+def person_log_lines(work: Work, most: int = 500) -> list[Row[Any]]:
+    """The newest exports and erasures: at, action, person, reports, asked_by, why."""
+    return list(
+        work.execute(
+            "SELECT at, action, person, reports, asked_by, why FROM person_log ORDER BY at DESC, id DESC "
+            "LIMIT :most",
+            most=most,
+        )
+    )
 
 
 # -- reveals -------------------------------------------------------------------------------------------
@@ -249,6 +270,11 @@ def log_reveal(work: Work, row: dict[str, Any]) -> bool:
     return bool(
         work.insert(reveal_log, [row], conflict="ON CONFLICT (reveal, step) DO NOTHING", returning="step")
     )
+
+
+def hold_reveal(work: Work, reveal: str) -> None:
+    """Lets nobody else add a step to a reveal until the end of the transaction (rows can't be locked: no UPDATE)."""
+    work.execute("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", key=f"reveal:{reveal}")
 
 
 def reveal_steps(work: Work, reveal: str) -> list[Row[Any]]:

@@ -311,17 +311,20 @@ person_key: Final = Table(
     comment="One key a person: without its row nobody can read what is sealed with it, nor say whose it was",
 )
 
-erasure: Final = Table(
-    "erasure",
+person_log: Final = Table(
+    "person_log",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("person", Text, nullable=False, comment="pseudonym that leads to nobody any more"),
-    Column("reports", Integer, nullable=False),
-    Column("asked_by", Text, nullable=False, comment="the reporter, or the operator who did it for one"),
+    Column("action", Text, nullable=False),
+    Column("person", Text, nullable=False, comment="pseudonym; once erased it leads to nobody"),
+    Column("reports", Integer, nullable=False, comment="how many it was about"),
+    Column("asked_by", Text, nullable=False, comment="citizen, or the operator who did it for one"),
     Column("why", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    Index("erasure_at", "at"),
-    comment="Who was erased, when and at whose wish; never changed",
+    CheckConstraint("action IN ('exported', 'erased')", name="person_log_action"),
+    Index("person_log_person", "person"),
+    Index("person_log_at", "at"),
+    comment="What persons got of their data or had erased, and at whose wish; never changed",
     info={"grants": "SELECT, INSERT"},
 )
 
