@@ -38,6 +38,8 @@ def test_from_the_report_to_the_account(town: Town) -> None:
     closed = town.case_of(report, at_least=6)
     assert (closed["state"], closed["confirmed"], closed["satisfaction"]) == ("closed", "satisfied", 5)
 
+    _followed(town, code, (who.phone, who.name, who.identity), case)
+
     def entry() -> dict[str, Any] | None:
         (found,) = town.cluster.get("ledger", f"/entries?case={case['id']}")["entries"]
         return found if found["state"] == "written_off" else None
@@ -58,6 +60,24 @@ def test_from_the_report_to_the_account(town: Town) -> None:
     clocks = {c["kind"]: c["state"] for c in books.clocks if c["case"] == case["id"]}
     assert clocks == dict.fromkeys(("response", "finish", "citizen", "confirmation"), "met")
     _notices(town, books, report, case, (who.phone, who.name, who.identity, "垃圾", "听雨街"))
+
+
+def _followed(town: Town, code: str, personal: tuple[str, ...], case: dict[str, Any]) -> None:
+    """The reporter reads at intake what routing says, without anybody's name."""
+
+    def closed() -> Any:
+        answer = town.call("intake", "GET", f"/track/{code}")
+        return answer if answer.json()["progress"]["status"] == "closed" else None
+
+    answer = until(closed, "the reporter reads that it is closed")
+    progress = answer.json()["progress"]
+    assert progress["words"] == "已办结，反映人满意"
+    assert progress["case"] == case["number"]
+    steps = [s["step"] for s in progress["history"]]
+    assert steps == ["opened", "assigned", "accepted", "answered", "done", "resolved", "closed"]
+    person = next(p for p in town.directory["people"] if p["id"] == case["legs"][0]["assignee"]["id"])
+    for word in (*personal, person["name"], person["id"]):
+        assert word not in answer.text
 
 
 def _notices(town: Town, books: Any, report: str, case: dict[str, Any], personal: tuple[str, ...]) -> None:

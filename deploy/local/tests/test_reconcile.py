@@ -160,6 +160,7 @@ def _add(books: Books, case: dict[str, Any], channel: str, external: str | None)
     books.cases.append(case)
     books.legs += [{"id": x["id"], "case": case["id"], "state": x["state"]} for x in case["doc"]["legs"]]
     books.seen.append({"case": case["id"], "sequence": case["sequence"]})
+    books.progress.append({"case": case["id"], "sequence": case["sequence"], "state": case["state"]})
 
 
 def _grid_case(books: Books) -> None:
@@ -286,6 +287,8 @@ MISMATCHES: list[tuple[str, Callable[[Account, Books], object], str]] = [
     ("a clock of no leg", _set("clocks", 2, leg="l9"), "cases and legs = response, finish and citizen clocks"),
     ("a clock that is there twice", _twice("clocks", 0, id="other"), "duplicates"),
     ("a result that nobody waits to be confirmed", _drop("clocks", 5), "results = confirmation clocks"),
+    ("an old state told to reporters", _set("progress", 0, sequence=6, state="resolved"), "reporters read the newest of each case"),
+    ("a case that reporters don't hear of", _drop("progress"), "reporters read the newest of each case"),
     ("an old version of a case in sla", _set("seen", 0, sequence=6), "sla knows the newest of each case"),
     ("a case that sla never heard of", _drop("seen"), "sla knows the newest of each case"),
     ("a clock that runs on after the end", _set("clocks", 3, state="armed"), "no clock runs on"),

@@ -41,6 +41,7 @@ class Books:
     steps: list[Row] = field(default_factory=list)
     clocks: list[Row] = field(default_factory=list)
     seen: list[Row] = field(default_factory=list)
+    progress: list[Row] = field(default_factory=list)
     entries: list[Row] = field(default_factory=list)
     postings: list[Row] = field(default_factory=list)
     notices: list[Row] = field(default_factory=list)
@@ -57,6 +58,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
         "intake",
         "SELECT id::text, channel, source_system, external_id, reporter, livelihood FROM report",
     ),
+    "progress": ("intake", "SELECT id::text AS case, sequence, state FROM progress"),
     "ratings": ("intake", "SELECT report::text, sequence, solved FROM rating"),
     "case_reports": ("routing", "SELECT report_id AS report, case_id::text AS case FROM case_report"),
     "cases": (
@@ -333,6 +335,13 @@ def _of_routing(books: Books) -> list[Check]:
         Check(each.name, each.left, each.right, (*each.wrong, *twice)),
         same("each report in exactly one case", "reports", tied, "cases' reports", held),
         same("every case has its reports", "cases", cases, "tied", (c for c in tied.values() if c)),
+        same(
+            "reporters read the newest of each case",
+            "routing",
+            ((c["id"], c["sequence"], c["state"]) for c in books.cases),
+            "intake",
+            ((c["case"], c["sequence"], c["state"]) for c in books.progress),
+        ),
         same(
             "legs of the cases = legs owed",
             "cases",
