@@ -16,6 +16,7 @@ from .channels.mini_program import MiniProgram
 from .channels.privacy import Privacy
 from .channels.public import Public
 from .channels.reports import Reports
+from .channels.sheets import Sheets
 
 
 class Intake(Delivery):
@@ -40,6 +41,7 @@ class IntakeService(
     Field,
     Matters,
     Privacy,
+    Sheets,
 ):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 

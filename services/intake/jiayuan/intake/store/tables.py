@@ -434,3 +434,30 @@ report_join: Final = Table(
     comment="Which reports are about the matter of an earlier one, why, and who says so",
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
+
+file_import: Final = Table(
+    "file_import",
+    metadata,
+    Column("id", Text, primary_key=True, comment="digest of the file, its mapping and the other options"),
+    Column("name", Text, nullable=False),
+    Column("line", Integer, nullable=False, server_default=text("0"), comment="the last one dealt with"),
+    Column(
+        "at_byte", BigInteger, nullable=False, server_default=text("0"), comment="where the next line begins"
+    ),
+    Column("lines_read", Integer, nullable=False, server_default=text("0")),
+    Column("accepted", Integer, nullable=False, server_default=text("0")),
+    Column("known", Integer, nullable=False, server_default=text("0")),
+    Column("wrong", Integer, nullable=False, server_default=text("0")),
+    Column("left_out", Integer, nullable=False, server_default=text("0")),
+    Column(
+        "errors_size",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="bytes of FILE.errors.csv",
+    ),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    comment="Files that are being taken in, and how far each is",
+)
