@@ -156,6 +156,11 @@ def test_sm4_gcm_is_the_one_of_rfc_8998() -> None:
     assert aead.decrypt(nonce, sealed, aad) == plain
 
 
+def test_two_keys_of_one_name_are_refused() -> None:
+    with pytest.raises(SealError, match="two keys are called 'a'"):
+        Sealer(f"{new_key('a')},{new_key('a')}")
+
+
 def test_a_ring_may_change_its_cipher() -> None:
     old, new = new_key("old"), new_key("new", SM4)
     sealed = Sealer(old).seal({"x": 1}, "p")

@@ -126,6 +126,10 @@ class Sealer:
                 raise SealError(
                     "keys must be id:base64 of 32 bytes or id:sm4:base64 of 16 bytes, separated by commas"
                 )
+            if name in ring:
+                raise SealError(
+                    f"two keys are called {name!r:.40}: what either sealed says no more than that"
+                )
             ring[name] = Key(name, raw, algorithm)
         if not ring:
             raise SealError("seal_keys is empty: no key to seal personal data with")

@@ -151,6 +151,15 @@ def test_a_ring_of_its_own_and_of_either_cipher(intake: Opened, algorithm: str) 
         _open(intake, report, _keys(intake))  # what notify has opens nothing here
 
 
+def test_a_ring_of_its_own_can_be_taken_up_later(intake: Opened) -> None:
+    (report,) = _receive(intake, _submission("13800000001"), by=_keys(intake))
+    mine = _keys(intake, person_keys=new_key("p1"))
+    assert _open(intake, report, mine).contact["phone"] == "13800000001"
+    assert vault.run(intake.runtime, mine, vault.rewrap, "", 20) == 1
+    with pytest.raises(SealError):
+        _open(intake, report, _keys(intake))
+
+
 def test_rotation_wraps_every_key_anew_and_may_be_broken_off(intake: Opened) -> None:
     old = new_key("p1")
     before = _keys(intake, person_keys=old)

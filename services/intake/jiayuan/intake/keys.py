@@ -65,7 +65,8 @@ def keys_of(settings: IntakeSettings) -> Keys:
     oldest = settings.seal_keys.rsplit(",", 1)[-1].strip()
     secret = settings.reporter_secret or oldest
     sealer = Sealer(settings.seal_keys)
-    ring = Sealer(settings.person_keys) if settings.person_keys.strip() else sealer
+    # What `seal_keys` wrapped before there were person_keys still opens, until it is wrapped anew.
+    ring = Sealer(f"{settings.person_keys},{settings.seal_keys}") if settings.person_keys.strip() else sealer
     return Keys(sealer, ring, hashlib.sha256(b"jiayuan reporter\0" + secret.encode()).digest())
 
 

@@ -222,6 +222,7 @@ def erase(work: Work, person: str, *, asked_by: str, why: str) -> dict[str, Any]
         return _erased(person, iso(before.at), before.reports)
     ids = [row.id for row in stored.reports_of(work, person)]
     stored.erase_words(work, ids, work.now)
+    stored.forget_likeness(work, ids)
     media_rows.forget(work, ids)
     stored.forget_answers(work, held.handle if held is not None else person, ids)
     stored.drop_key(work, person)

@@ -311,7 +311,7 @@ def test_a_report_that_comes_in_during_erasure_is_sealed_for_good_or_erased_too(
     assert _rows(intake, "SELECT count(*) FROM report") == [(11,)]
 
 
-def test_files_of_a_person_go_with_him(intake: Opened) -> None:
+def test_files_and_what_was_made_of_words_go_too(intake: Opened) -> None:
     receipt = _report(intake)
     with intake() as work:
         work.execute(
@@ -320,10 +320,12 @@ def test_files_of_a_person_go_with_him(intake: Opened) -> None:
             at=work.now,
         )
         work.execute("INSERT INTO attachment VALUES (:id, 'd1', 0)", id=receipt.report)
+        work.execute("INSERT INTO matter_key VALUES (7, :id)", id=receipt.report)
         ((person,),) = work.execute("SELECT person FROM person_key").all()
         persons.erase(work, person, asked_by="citizen", why="")
     assert _rows(intake, "SELECT state FROM media") == [("leaving",)]
     assert _rows(intake, "SELECT count(*) FROM attachment") == [(0,)]
+    assert _rows(intake, "SELECT count(*) FROM matter_key") == [(0,)]
 
 
 # -- reveals -------------------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ def erase_words(work: Work, reports: Sequence[str], at: datetime) -> None:
     ids = list(reports)
     work.execute(
         "UPDATE report SET title = :erased, text = :erased, original = '', contact = NULL, secrets = NULL, "
-        "withdrawn_reason = NULL, erased_at = :at WHERE id = ANY(CAST(:ids AS uuid[]))",
+        "attachments = NULL, withdrawn_reason = NULL, erased_at = :at WHERE id = ANY(CAST(:ids AS uuid[]))",
         erased=ERASED,
         at=at,
         ids=ids,
@@ -212,6 +212,11 @@ def erase_words(work: Work, reports: Sequence[str], at: datetime) -> None:
         "UPDATE rating SET words = NULL WHERE report = ANY(CAST(:ids AS uuid[])) AND words IS NOT NULL",
         ids=ids,
     )
+
+
+def forget_likeness(work: Work, reports: Sequence[str]) -> None:
+    """Deletes what reports about the same matter were looked for by: it was made from their words."""
+    work.execute("DELETE FROM matter_key WHERE report = ANY(CAST(:ids AS uuid[]))", ids=list(reports))
 
 
 def drop_key(work: Work, person: str) -> None:
