@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import click
 
 from jiayuan.contracts.names import Lane
 from jiayuan.contracts.schemas.common import CHANNELS
 
-from . import category, cli_category, cli_privacy, people, report, text
+from . import category, cli_category, cli_privacy, coordinates, gazetteer_cli, people, report, text
 from .classifier import Classifier
 
 
@@ -77,6 +78,9 @@ def import_file(
     )
 
 
+_POINTS: Final = {"inside": "在县内", "outside": "在县外", "fallback": "默认点", "swapped": "经纬度颠倒"}
+
+
 @click.group("intake")
 def intake() -> None:
     """What intake makes of reports."""
@@ -87,13 +91,40 @@ def intake() -> None:
 @click.option("--title", default="", help="The report's title.")
 @click.option("--place", default="", help="What the reporter said of the place.")
 @click.option("--code", default="", help="A division or grid code.")
+@click.option("--lat", type=float)
+@click.option("--long", type=float)
+@click.option("--crs", type=click.Choice(coordinates.SYSTEMS), default=coordinates.WGS84, show_default=True)
+@click.option(
+    "--in-force", is_flag=True, help="With the places in force in the database, not those of this build."
+)
 @click.option("--model", "model_file", type=click.Path(path_type=Path), help="A trained model's file.")
 @cli_category.says_why
-def explain(words: str, title: str, place: str, code: str, model_file: Path | None) -> None:
+def explain(
+    words: str,
+    title: str,
+    place: str,
+    code: str,
+    lat: float | None,
+    long: float | None,
+    crs: str,
+    in_force: bool,
+    model_file: Path | None,
+) -> None:
     """Show normal form, masks, place, category and danger signs of a text, and why."""
+    if in_force:
+        gazetteer_cli.use_in_force()
     trained = cli_category.load_for(model_file, report.rules().catalogue) if model_file else None
     rules = replace(report.rules(), classifier=Classifier(report.rules().catalogue, trained))
-    submission = report.Submission("mini_program", words, title=title, place_text=place, place_code=code)
+    submission = report.Submission(
+        "mini_program",
+        words,
+        title=title,
+        place_text=place,
+        place_code=code,
+        lat=lat,
+        long=long,
+        crs=crs,
+    )
     try:
         clean = report.clean(submission, rules)
     except report.BadSubmission as error:
@@ -113,6 +144,13 @@ def explain(words: str, title: str, place: str, code: str, model_file: Path | No
         where += f"（网格 {clean.place.grid}）"
     click.echo(f"地点     {where}，把握 {clean.place.confidence:.0%}")
     click.echo(f"依据     {clean.place.evidence or '没有提到名录中的地点'}")
+    for choice in clean.place.candidates:
+        full = rules.gazetteer.full_name(choice.code)
+        click.echo(f"候选     {choice.code} {full}，把握 {choice.confidence:.0%}（{choice.why}）")
+    if clean.place.point:
+        click.echo(
+            f"坐标     {clean.place.lat:.6f}, {clean.place.long:.6f}（WGS-84），{_POINTS[clean.place.point]}"
+        )
     guess = clean.guess
     click.echo(
         f"类别     {guess.category.code} {guess.category.name}，把握 {guess.confidence:.0%}（{guess.method}）"
@@ -133,7 +171,7 @@ def explain(words: str, title: str, place: str, code: str, model_file: Path | No
         click.echo(f"提示     {category.advice(clean.signs)}")
 
 
-for command in (*cli_category.COMMANDS, *cli_privacy.COMMANDS):
+for command in (*cli_category.COMMANDS, *cli_privacy.COMMANDS, gazetteer_cli.gazetteer):
     intake.add_command(command)
 
 COMMANDS: list[click.Command] = [import_file, intake]

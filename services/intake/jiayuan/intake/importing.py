@@ -23,7 +23,7 @@ from jiayuan.chassis.service import Runtime
 from jiayuan.contracts.check import problems
 from jiayuan.contracts.names import Lane
 
-from . import answers, files, handlers, imports, keys, report, schemas, store
+from . import answers, files, handlers, imports, keys, places, report, schemas, store
 from . import mapping as mappings
 from .store import imports as rows
 from .store.imports import Progress
@@ -146,6 +146,7 @@ class _Importer:
 
     def begin(self, *, afresh: bool) -> Progress:
         with self._runtime.work(self._lane) as work:
+            places.refresh(work)  # the list in force, not the one that comes with this build
             before = rows.begin(work, self._id, self._name)
             if afresh and before.line:
                 rows.advance(work, self._id, before.line, Progress())

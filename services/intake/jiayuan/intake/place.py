@@ -253,10 +253,10 @@ class Gazetteer:
                 if node.kind in ("community", "village") and node.name.endswith(suffix):
                     stems.setdefault(node.name.removesuffix(suffix), []).append(node)
         for stem, nodes in stems.items():
-            if stem in words or len(stem) < 2:
-                continue
             weight = _STEM if len(nodes) > 1 else _HAMLET
             for node in nodes:
+                if len(stem) < 2 or any(m.node is node for m in words.get(stem, ())):
+                    continue
                 add(stem, _Meaning(node, weight, short=True, bound=True))
 
     # -- the question ------------------------------------------------------------------------------
@@ -547,7 +547,7 @@ class Gazetteer:
             meant = [m for m in meanings if m.numbers is not None and house.number in m.numbers]
             if meant:
                 meanings = [replace(m, weight=_NUMBERED) for m in meant]
-                said = f"{label}“{claim.word}{house}”"
+                said = f"{label}“{claim.word}”及门牌号"
         inside = address.in_compound(rest) if rest and not claim.road else None
         if len(meanings) == 1 and inside is None:
             m = meanings[0]
@@ -582,7 +582,8 @@ class Gazetteer:
             if not (m.common or m.short):
                 proper.add(node.code)
         if inside is not None:
-            said = f"{label}“{claim.word}{inside}”"
+            # The building and no more: whoever lives in room 501 is nobody else's business.
+            said = f"{label}“{claim.word}{inside.building}号楼”"
         said += notes
         for code, node in nodes.items():
             group = streets if node.kind == "street" else places
@@ -599,7 +600,10 @@ class Gazetteer:
             self._choice(self.nodes[self._one_grid(c.grids) or c.node.code], round(c.score, 2), c.said)
             for c in level
         )
-        said = shorten(f"{level[0].said}可指" + "、".join(c.node.name for c in level) + "，未定", 190)
+        names = [c.node.name for c in level]
+        if len(set(names)) < len(names):
+            names = [self.full_name(c.node.code) for c in level]
+        said = shorten(f"{level[0].said}可指{'、'.join(names)}，未定", 190)
         streets = {c.node.street for c in level}
         if len(streets) == 1:
             sure = round(0.6 * level[0].score, 2)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
 from jiayuan.contracts.check import FieldProblem
@@ -35,7 +34,7 @@ class Submission:
     the contact tells who it is). `attachments` are digests of media, `consent` the version that the reporter agreed to,
     `submitter` who of the staff sent it for somebody, `device_at` the time by the device's own clock. `facts` is what
     only this channel says of it, ready for JSON and with nothing personal in it; what is personal goes into
-    `secrets`, which is sealed.
+    `secrets`, which is sealed. `dialogue`: its sender reads the answer and can be asked back.
     """
 
     channel: str
@@ -60,6 +59,7 @@ class Submission:
     device_at: datetime | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, Any] = field(default_factory=dict)
+    dialogue: bool = False
     cause: Event | None = None
     traceparent: str = ""
 
@@ -102,10 +102,21 @@ class Rules:
     classifier: Classifier
 
 
-@lru_cache(maxsize=1)
+_rules: Rules | None = None
+
+
 def rules() -> Rules:
-    """The rules that come with intake, loaded once."""
-    return Rules(place.bundled(), categories.bundled(), classifier.bundled())
+    """The rules in force in this process: those that come with intake, until others are used."""
+    global _rules
+    if _rules is None:
+        _rules = Rules(place.bundled(), categories.bundled(), classifier.bundled())
+    return _rules
+
+
+def use(**changed: Any) -> None:
+    """Puts other rules in force, by their names in `Rules`, from the next report on."""
+    global _rules
+    _rules = replace(rules(), **changed)
 
 
 def plain_and_masked(submission: Submission) -> tuple[str, str, str]:
@@ -196,6 +207,7 @@ def from_document(
     submitter: str = "",
     facts: Mapping[str, Any] | None = None,
     secrets: Mapping[str, Any] | None = None,
+    dialogue: bool = False,
     cause: Event | None = None,
     traceparent: str = "",
 ) -> Submission:
@@ -231,6 +243,7 @@ def from_document(
         device_at=parse(device) if device else None,
         facts=facts or {},
         secrets=secrets or {},
+        dialogue=dialogue,
         cause=cause,
         traceparent=traceparent,
     )

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, joins, keys, limits, matters, store
+from . import handlers, joins, keys, limits, matters, places, store
 from .channels import government_system
 from .channels.field import Field
 from .channels.hotline import Hotline
 from .channels.matters import Matters
 from .channels.media import MediaFiles
 from .channels.mini_program import MiniProgram
+from .channels.places import Places
 from .channels.privacy import Privacy
 from .channels.public import Public
 from .channels.reports import Reports
@@ -28,7 +29,9 @@ class Intake(Delivery):
         settings = self.runtime.settings
         assert isinstance(settings, keys.IntakeSettings)
         limits.use(settings.limits, keys.use(settings).secret)
-        handlers.report.rules()
+        # Before the first report, not soon after it: a restart must not match one with the list that comes with us.
+        with self.runtime.work() as work:
+            places.refresh(work)
 
 
 class IntakeService(
@@ -42,12 +45,19 @@ class IntakeService(
     Matters,
     Privacy,
     Sheets,
+    Places,
 ):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 
     name = "intake"
     settings_class = keys.IntakeSettings
     delivery = Intake(store.metadata, [*handlers.HANDLERS, *government_system.HANDLERS])
+
+    @every(seconds=10.0, role="any")
+    def renew_places(self) -> None:
+        """Takes up a gazetteer that has come into force, in every process."""
+        with self.delivery.work() as work:
+            places.refresh(work)
 
     @every(seconds=600.0, role="relay")
     def forget_keys(self) -> bool:
