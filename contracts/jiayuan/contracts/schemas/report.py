@@ -89,11 +89,12 @@ class ReportSeparated(Fact):
 
 
 class ReportSupplemented(Fact):
-    """The reporter added something."""
+    """The reporter added something; or it became known which place is meant, and then `place` is where it is now."""
 
     report = an_id()
     text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
     at = a_time(required=True)
+    place = fields.Nested(Place, allow_none=True)
 
 
 class ReportWithdrawn(Fact):

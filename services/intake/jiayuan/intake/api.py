@@ -17,7 +17,7 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso
 
-from . import attachments, people, progress, report, schemas, store, text, vault
+from . import attachments, people, places, progress, report, schemas, store, text, vault
 from . import category as categories
 from . import keys as process_keys
 from .channels import claims
@@ -46,7 +46,11 @@ def submit(delivery: Any, call: Any) -> Answer:
     claims.check_claim(call.who, document.get("channel") or claims.DEFAULT, claims.CLAIMS)
     keys = process_keys.current()
     submission = report.from_document(
-        document, channel=claims.DEFAULT, submitter=_submitter(call.who), traceparent=call.traceparent
+        document,
+        channel=claims.DEFAULT,
+        submitter=_submitter(call.who),
+        dialogue=True,
+        traceparent=call.traceparent,
     )
     sender = call.who.subject if call.who else people.handle_of(submission.contact, keys.secret)
 
@@ -113,7 +117,7 @@ def receipt_document(receipt: Receipt) -> dict[str, Any]:
             "name": clean.guess.category.name,
             "confidence": clean.guess.confidence,
         },
-        "place": _place(
+        "place": place_document(
             clean.place.street,
             clean.place.community,
             clean.place.grid,
@@ -121,6 +125,15 @@ def receipt_document(receipt: Receipt) -> dict[str, Any]:
             clean.place.confidence,
         ),
     }
+    if clean.place.candidates:
+        # Who can answer is asked at once; the others' desk is.
+        out["place"]["candidates"] = [places.choice_document(c) for c in clean.place.candidates]
+        out["place"]["choose"] = {
+            "how": "请在 candidates 中选定一处",
+            "method": "POST",
+            "path": f"/reports/{receipt.report}/place",
+            "body": {"code": "…"},
+        }
     said = categories.advice(clean.signs)
     if said:
         out["advice"] = said
@@ -141,7 +154,9 @@ def _kept_receipt(row: Row[Any]) -> dict[str, Any]:
             "name": row.category_name,
             "confidence": row.category_confidence,
         },
-        "place": _place(row.street, row.community, row.grid, row.place_evidence, row.place_confidence),
+        "place": place_document(
+            row.street, row.community, row.grid, row.place_evidence, row.place_confidence
+        ),
     }
     said = categories.advice_to_call(sign["call"] for sign in row.signs)
     if said:
@@ -150,9 +165,10 @@ def _kept_receipt(row: Row[Any]) -> dict[str, Any]:
     return out
 
 
-def _place(
+def place_document(
     street: str | None, community: str | None, grid: str | None, evidence: str, confidence: float
 ) -> dict[str, Any]:
+    """A place as it is told."""
     nodes = report.rules().gazetteer.nodes
     known = [nodes[code].name for code in (street, community) if code in nodes]
     return {
@@ -216,7 +232,9 @@ def _document(work: Work, row: Row[Any], *, reporter: bool) -> dict[str, Any]:
         "livelihood": row.livelihood,
         "importance": row.importance,
         "urgency": row.urgency,
-        "place": _place(row.street, row.community, row.grid, row.place_evidence, row.place_confidence),
+        "place": place_document(
+            row.street, row.community, row.grid, row.place_evidence, row.place_confidence
+        ),
         "signs": row.signs,
         "occurred_at": iso(row.occurred_at) if row.occurred_at else None,
         "received_at": iso(row.received_at),
@@ -279,7 +297,7 @@ def supplement(delivery: Any, call: Any, report_id: str) -> Answer:
         original = vault.seal_original(key, report_id, {"text": document["text"]})
         row_ = {"report": report_id, "sequence": sequence, "text": content, "original": original, "at": at}
         work.insert(store.supplement, [row_])
-        _emit(work, call, row, "report.supplemented", {"text": content, "at": at}, sequence)
+        emit(work, call, row, "report.supplemented", {"text": content, "at": at}, sequence)
         return {"report": report_id, "text": content, "at": at}
 
     return reporters(delivery, call, report_id, "supplement", schemas.Supplement, run)
@@ -302,7 +320,7 @@ def withdrawn(work: Work, call: Any, row: Row[Any], said: str) -> dict[str, Any]
     store.withdraw(work, id_, reason, work.now)
     if row.kind == "appointment":
         bookings.free(work, id_, work.now)
-    _emit(work, call, row, "report.withdrawn", {"reason": reason, "at": at}, store.next_version(work, id_))
+    emit(work, call, row, "report.withdrawn", {"reason": reason, "at": at}, store.next_version(work, id_))
     return {"report": id_, "state": store.WITHDRAWN, "at": at}
 
 
@@ -319,7 +337,7 @@ def rate(delivery: Any, call: Any, report_id: str) -> Answer:
             "at": at,
         }
         work.insert(store.rating, [{"report": report_id, "sequence": sequence, **said}])
-        _emit(work, call, row, "report.rated", said, sequence)
+        emit(work, call, row, "report.rated", said, sequence)
         return {"report": report_id, **said}
 
     return reporters(delivery, call, report_id, "rating", schemas.Rating, run)
@@ -393,18 +411,28 @@ def once(
     return 201, answer
 
 
-def _emit(work: Work, call: Any, row: Row[Any], name: str, data: dict[str, Any], sequence: int) -> None:
+def emit(
+    work: Work,
+    call: Any,
+    row: Row[Any],
+    name: str,
+    data: dict[str, Any],
+    sequence: int,
+    street: str | None = None,
+) -> None:
+    """Tells of something that came to a report; `street` where it isn't the row's any more."""
     work.emit(
         name,
         {"report": str(row.id), **data},
         subject=str(row.id),
         sequence=sequence,
-        street=row.street,
+        street=street or row.street,
         traceparent=call.traceparent,
     )
 
 
 def find_report(work: Work, report_id: str, *, lock: bool = False) -> Row[Any]:
+    """A report, held until the end of the transaction if `lock`; Problem 404."""
     if not attachments.is_id(report_id):
         raise not_found()
     row = store.one(work, report_id, lock=lock)

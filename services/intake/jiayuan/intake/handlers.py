@@ -12,10 +12,11 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
-from . import attachments, joins, people, progress, report, standing, store, text, vault
+from . import attachments, joins, people, places, progress, report, standing, store, text, vault
 from . import category as categories
 from . import keys as process_keys
 from .keys import Keys
+from .place import Found
 from .report import BadSubmission, CleanReport, Submission
 from .vault import Person
 
@@ -116,14 +117,19 @@ def _store(
     by_id = {row["id"]: row for row in rows}
     attached: list[tuple[str, Submission]] = []
     joined = joins.on_receipt(work, [row for row in rows if row["id"] in inserted])
+    unclear: list[tuple[str, Found, bool]] = []
     for index in new:
         receipt = receipts[index]
         assert receipt is not None
         if receipt.outcome == ACCEPTED:
             attached.append((receipt.report, submissions[index]))
             receipt.joined = joined.get(receipt.report)
+            if receipt.clean is not None and receipt.clean.place.candidates:
+                unclear.append((receipt.report, receipt.clean.place, submissions[index].dialogue))
             _announce(work, by_id[receipt.report], submissions[index], keys, receipt.joined)
     attachments.attach(work, attached)
+    if unclear:
+        store.ask_place(work, places.questions(work, unclear))
 
 
 def _again(submission: Submission, first: store.Known) -> Receipt:

@@ -113,6 +113,7 @@ def _submission(call: Any, document: dict[str, Any], **what: Any) -> Submission:
         contact=_contact(call, document.get("contact")),
         person=call.who.subject,
         consent=document.get("consent") or "",
+        dialogue=True,
         traceparent=call.traceparent,
         **what,
     )
