@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: .venv help setup test test-unit lint isolation chaos bench bench-intake demo down definitions lock compose-check
+.PHONY: .venv help setup test test-unit lint isolation chaos bench bench-intake demo down definitions lock compose-check fuzz-intake
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -51,8 +51,13 @@ down: .venv ## Leave nothing of the demo running
 compose-check: ## docker-compose.yml for real: up, reports, kills, down (needs a Docker engine)
 	@deploy/compose/check.sh
 
+fuzz-intake: setup ## schemathesis on intake's OpenAPI document, the long form (FUZZ_EXAMPLES, FUZZ_SECONDS, FUZZ_SEED)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} FUZZ_SECONDS=$${FUZZ_SECONDS:-1800} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
+		$(PY) -m pytest services/intake/tests/test_fuzz.py -s
+
 definitions: .venv ## Write the contract files generated from the code
 	$(PY) -m jiayuan.contracts.generate
+	$(PY) -m jiayuan.intake.interface.document
 
 lock: .venv ## Pin all dependencies again (UPGRADE=1 takes newer versions)
 	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

@@ -290,7 +290,7 @@ class Server(WebServer):
 class Http(Entrypoint):
     """`@http("POST", "/reports", roles=("desk",))`: calls the method with (call, **path values).
 
-    `before` is asked first and refuses by raising a Problem; `doc` is what a document of the interface says of it.
+    `before` is asked first and refuses by raising a Problem.
     `max_body`: bytes that a body may have, where a photo or more must fit into it.
     """
 
@@ -305,11 +305,10 @@ class Http(Entrypoint):
         role: str = "serve",
         max_body: int = MAX_BODY,
         before: Callable[[Call], None] | None = None,
-        doc: Any = None,
         **kwargs: Any,
     ) -> None:
         self.method, self.url, self.roles, self.role = method, url, roles, role
-        self.max_body, self.before, self.doc = max_body, before, doc
+        self.max_body, self.before = max_body, before
         super().__init__(**kwargs)
 
     def get_url_rule(self) -> Rule:

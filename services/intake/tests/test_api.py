@@ -166,7 +166,8 @@ def test_rating_supplement_and_withdrawal(intake: Opened, send: Send) -> None:
     assert send(api.supplement, id_, json=supplement, headers=mine).status_code == 201
     rating = {"solved": False, "satisfaction": 2, "words": "没修好，13900139000"}
     assert send(api.rate, id_, json=rating, headers=mine).status_code == 201
-    assert send(api.rate, id_, json={"solved": "no"}, headers=mine).status_code == 422
+    for no in ("no", 0, 1, None):
+        assert send(api.rate, id_, json={"solved": no}, headers=mine).status_code == 422
     assert send(api.rate, id_, json={"solved": True, "satisfaction": 6}, headers=mine).status_code == 422
     first = send(api.withdraw, id_, json={"reason": "自己修了"}, headers=mine)
     again = send(api.withdraw, id_, json={"reason": "自己修了"}, headers=mine)

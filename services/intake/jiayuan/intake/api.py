@@ -64,8 +64,8 @@ def submit(delivery: Any, call: Any) -> Answer:
 
 
 def refusal(problems: Sequence[FieldProblem]) -> Problem:
-    """The refusal of a report: 409 when it is well-formed and only names files that are not here, else 422."""
-    absent = all(p.problem == attachments.ABSENT for p in problems)
+    """The refusal of a report: 409 when it names files that are not here, which its form can't tell, else 422."""
+    absent = any(p.problem == attachments.ABSENT for p in problems)
     return Problem(409 if absent else 422, "The report can't be taken", problems=problems)
 
 

@@ -23,10 +23,9 @@ from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso, parse
 
 from . import keys as process_keys
-from . import progress, report, store
+from . import progress, report, schemas, store
 
 DEFAULT: Final = 20
-MOST: Final = 100
 _ARGUMENTS: Final = ("street", "community", "category", "limit", "cursor")
 _DAYS: Final = 366
 # Read for one page at most: a filter that matches nothing must not read the table.
@@ -63,8 +62,9 @@ class Pages:
 
 def page(delivery: Any, call: Any, pages: Pages) -> Response:
     """`GET /public/reports?street=&community=&category=&limit=&cursor=`: newest first, cached, with an ETag."""
-    given = {name: (call.args.get(name) or "").strip() for name in _ARGUMENTS}
-    _check(call, given)
+    asked = call.query(schemas.PublicPage)
+    given = {name: str(asked.get(name) or "") for name in _ARGUMENTS}
+    _check(given)
     key = tuple(given.values())
     body, tag = pages.get(key) or pages.keep(key, orjson.dumps(_page(delivery, given)))
     headers = {"Cache-Control": f"public, max-age={pages.seconds:.0f}", "ETag": tag}
@@ -73,25 +73,18 @@ def page(delivery: Any, call: Any, pages: Pages) -> Response:
     return Response(body, headers=headers, content_type="application/json; charset=utf-8")
 
 
-def _check(call: Any, given: dict[str, str]) -> None:
-    found = [
-        FieldProblem(name, "is unknown", ", ".join(_ARGUMENTS))
-        for name in call.args
-        if name not in _ARGUMENTS
-    ]
-    limit = given["limit"]
-    if limit and not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:6]) <= MOST):
-        found.append(FieldProblem("limit", "is not a number of entries", f"1 to {MOST}"))
+def _check(given: dict[str, str]) -> None:
+    """Problem 404 for codes that name nothing here."""
     rules = report.rules()
-    for name in ("street", "community"):
-        if given[name] and given[name] not in rules.gazetteer.nodes:
-            found.append(
-                FieldProblem(name, "is unknown", f"the code of a {name} of {rules.gazetteer.county}")
-            )
+    found = [
+        FieldProblem(name, "is unknown", f"the code of a {name} of {rules.gazetteer.county}")
+        for name in ("street", "community")
+        if given[name] and given[name] not in rules.gazetteer.nodes
+    ]
     if given["category"] and given["category"] not in rules.catalogue.categories:
         found.append(FieldProblem("category", "is unknown", "a code of the catalogue of matters"))
     if found:
-        raise Problem(400, "The query is not usable", problems=found)
+        raise Problem(404, "The query names what is not there", problems=found)
 
 
 def _page(delivery: Any, given: dict[str, str]) -> dict[str, Any]:
@@ -161,8 +154,8 @@ def _read_cursor(cursor: str, now: datetime) -> tuple[datetime, str]:
         opened = process_keys.current().sealer.open(cursor, _CURSOR)
     except (SealError, UnicodeError):
         raise Problem(
-            400,
-            "The query is not usable",
+            404,
+            "No such page",
             problems=[FieldProblem("cursor", "is not one of ours", "the `next` of the page before")],
         ) from None
     return parse(opened["at"]), opened["id"]

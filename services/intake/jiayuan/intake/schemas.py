@@ -13,9 +13,12 @@ from jiayuan.contracts.schemas.common import (
     a_code,
     a_date,
     a_number,
+    a_real,
     a_text,
     a_word,
+    a_yes_no,
     an_id,
+    said,
 )
 from jiayuan.contracts.schemas.inbound import Contact
 
@@ -37,8 +40,8 @@ class Where(Demand):
     code = a_code()
     text = a_text(300)
     # Up to 180: a pair the wrong way round is told as such in the report's evidence, and the report is not lost.
-    lat = fields.Float(allow_none=True, validate=validate.Range(min=-180, max=180))
-    long = fields.Float(allow_none=True, validate=validate.Range(min=-180, max=180))
+    lat = a_real(-180, 180)
+    long = a_real(-180, 180)
     crs = a_word(coordinates.SYSTEMS, required=False)
 
 
@@ -107,7 +110,7 @@ class FileLine(NewReport):
 class Rating(Demand):
     """The reporter's answer: solved or not, satisfaction 1 to 5."""
 
-    solved = fields.Boolean(required=True, truthy={True}, falsy={False})
+    solved = a_yes_no()
     satisfaction = a_number(1, 5)
     words = a_text(1000)
 
@@ -141,7 +144,7 @@ class NewJoin(Demand):
 class JoinDecision(Demand):
     """The desk's answer: one matter or two."""
 
-    join = fields.Boolean(required=True, truthy={True}, falsy={False})
+    join = a_yes_no()
     note = a_text(300)
 
 
@@ -149,3 +152,13 @@ class JoinUndoing(Demand):
     """Why a join was wrong."""
 
     reason = a_text(300, required=True, least=1)
+
+
+class PublicPage(Demand):
+    """The query of `GET /public/reports`."""
+
+    street = a_code()
+    community = a_code()
+    category = a_code()
+    limit = a_number(1, 100)
+    cursor = said(a_text(1000), "What the page before gave as `next`.")

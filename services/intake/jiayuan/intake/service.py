@@ -13,6 +13,7 @@ from .channels.hotline import Hotline
 from .channels.matters import Matters
 from .channels.media import MediaFiles
 from .channels.mini_program import MiniProgram
+from .channels.openapi import OpenApi
 from .channels.places import Places
 from .channels.privacy import Privacy
 from .channels.public import Public
@@ -46,6 +47,7 @@ class IntakeService(
     Privacy,
     Sheets,
     Places,
+    OpenApi,
 ):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 

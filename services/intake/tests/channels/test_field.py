@@ -208,7 +208,7 @@ def _media(intake: Opened, digest: str) -> None:
 def test_photos_follow_later_from_who_sent_the_report(intake: Opened, send: Any) -> None:
     made = send(field.submit, json=_walk(_item(0)), **WORKER).get_json()["reports"][0]["report"]
     photos = ["a" * 64, "b" * 64]
-    assert send(field.add_photos, made, json={"attachments": photos}, **WORKER).status_code == 422
+    assert send(field.add_photos, made, json={"attachments": photos}, **WORKER).status_code == 409
     for digest in photos:
         _media(intake, digest)
     for _ in range(2):

@@ -265,18 +265,18 @@ def test_every_entrypoint_counts_its_callers() -> None:
 
 
 def test_points_near_me(app: App) -> None:
-    here = {"lat": "26.901", "long": "120.0", "crs": "wgs84"}
+    here = {"near": "26.901,120.0", "crs": "wgs84"}
     near = app(api.points, query=here, roles=()).get_json()["service_points"]
     assert [(p["code"], p["distance"]) for p in near] == [("sp2", 111), ("sp1", 2335)]
     assert (near[0]["lat"], near[0]["long"]) == (26.9, 120.0)
     assert [p["code"] for p in app(api.points, roles=()).get_json()["service_points"]] == ["sp1", "sp2"]
     only = app(api.points, query={**here, "service": "家电维修"}, roles=()).get_json()["service_points"]
     assert [p["code"] for p in only] == ["sp2"]
-    shifted = app(api.points, query={"lat": "26.901", "long": "120.0"}, roles=()).get_json()
+    shifted = app(api.points, query={"near": "26.901,120.0"}, roles=()).get_json()
     assert shifted["crs"] == "gcj02"
     assert shifted["service_points"][0]["lat"] != 26.9
-    assert fields_of(app(api.points, query={"lat": "26.9"}, roles=())) == ["long"]
-    assert fields_of(app(api.points, query={"lat": "north", "long": "1"}, roles=())) == ["lat"]
+    for wrong in ("26.9", "91,0", "0,181", "north,1", "1,2,3", "nan,0", "1e3,0"):
+        assert fields_of(app(api.points, query={"near": wrong}, roles=())) == ["near"]
 
 
 def book(app: App, token: str, start: str = NINE, **more: Any) -> Any:
@@ -381,6 +381,13 @@ def test_what_cannot_be_booked(app: App) -> None:
     assert (clash.status_code, fields_of(clash)) == (409, ["starts_at"])
     assert book(app, token, TEN).status_code == 201
     assert book(app, token, "2026-03-03T09:00:00+08:00").get_json()["title"] == "Too many appointments"
+
+
+def test_a_time_may_have_any_offset(app: App) -> None:
+    token = app.sign_in("o1")
+    assert book(app, token, "2026-03-01T07:30:00-17:30").status_code == 201
+    query = {"before": "2026-03-02T09:00:00-17:30"}
+    assert len(app(api.booked, token=token, query=query).get_json()["bookings"]) == 1
 
 
 def test_what_has_begun_is_not_changed_any_more(app: App, intake: Opened) -> None:

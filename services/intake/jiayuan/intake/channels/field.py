@@ -184,7 +184,7 @@ def add_photos(delivery: Any, call: Any, report_id: str) -> api.Answer:
             raise Problem(409, "The report is withdrawn", "nothing can be added to it any more")
         problems = attachments.attach_later(work, report_id, document["attachments"])
         if problems:
-            raise Problem(422, "The files can't be attached", problems=problems)
+            raise api.refusal(problems)
         return 201, {"report": report_id, "media": [m.digest for m in media.of_report(work, report_id)]}
 
 

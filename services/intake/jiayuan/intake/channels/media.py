@@ -171,7 +171,7 @@ def add(delivery: Any, call: Any, report_id: str) -> Any:
     def run(work: Any, _row: Any, document: dict[str, Any]) -> dict[str, Any]:
         problems = attachments.attach_later(work, report_id, document["attachments"])
         if problems:
-            raise Problem(422, "The files can't be attached", problems=problems)
+            raise api.refusal(problems)
         return {"report": report_id, "media": [m.digest for m in rows.of_report(work, report_id)]}
 
     return api.reporters(delivery, call, report_id, "media", schemas.Attachments, run)

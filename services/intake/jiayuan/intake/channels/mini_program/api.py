@@ -81,7 +81,7 @@ def _contact(call: Any, said: dict[str, Any] | None) -> Contact:
 
 def submit(delivery: Any, call: Any) -> api.Answer:
     """`POST /mini-program/reports`: 201 with the new report."""
-    document = call.json_body(schemas.NewReport)
+    document = call.json_body(schemas.CitizenReport)
     where = document.get("place") or {}
     photos, voice = document.get("photos") or [], document.get("voice")
     submission = _submission(
@@ -96,7 +96,7 @@ def submit(delivery: Any, call: Any) -> api.Answer:
         lat=where.get("lat"),
         long=where.get("long"),
         crs=where.get("crs") or coordinates.GCJ02,
-        attachments=(*photos, *([voice] if voice else ())),
+        attachments=tuple(dict.fromkeys([*photos, *([voice] if voice else ())])),
         occurred_at=_time(document.get("occurred_at")),
         device_at=_time(document.get("device_at")),
     )
@@ -120,7 +120,8 @@ def _submission(call: Any, document: dict[str, Any], **what: Any) -> Submission:
 
 
 def _time(said: str | None) -> datetime | None:
-    return parse(said) if said else None
+    # In UTC: PostgreSQL doesn't know every offset that RFC 3339 allows.
+    return parse(said).astimezone(UTC) if said else None
 
 
 def _taken(work: Work, submission: Submission, photos: int = 0) -> Receipt:
@@ -141,23 +142,13 @@ def _named(problem: FieldProblem, photos: int) -> FieldProblem:
 
 def mine(delivery: Any, call: Any) -> dict[str, Any]:
     """`GET /mini-program/reports`: what the citizen has reported, the newest first, with the tracking codes."""
-    query = call.query(schemas.Page)
+    query = call.query(schemas.ReportsPage)
     before, most = query.get("before"), query.get("limit") or _PAGE
-    if before and not attachments.is_id(before):
-        raise _no_page()
     with delivery.work() as work:
         rows = store.list_of(work, _pseudonym(work, call), before, most + 1)
         cases = store.progress_of(work, [str(row.id) for row in rows])
     found = [api.brief(row, cases.get(str(row.id))) for row in rows]
     return _page(found, "reports", most, lambda last: str(last["id"]))
-
-
-def _no_page() -> Problem:
-    return Problem(
-        422,
-        "The query breaks the schema",
-        problems=[FieldProblem("before", "is no `next` of a page before", "what that page gave")],
-    )
 
 
 def _page(
@@ -179,21 +170,14 @@ def points(delivery: Any, call: Any) -> dict[str, Any]:
     """`GET /mini-program/service-points`: those near the citizen, the nearest first; all by code without a place."""
     query = call.query(schemas.Near)
     crs = query.get("crs") or coordinates.GCJ02
-    lat, long = query.get("lat"), query.get("long")
-    if (lat is None) != (long is None):
-        missing = "lat" if lat is None else "long"
-        raise Problem(
-            422,
-            "The query breaks the schema",
-            problems=[FieldProblem(missing, "is missing", "lat and long go together")],
-        )
     with delivery.work() as work:
         found = bookings.points(work)
     service = query.get("service")
     found = [p for p in found if not service or service in p.services]
     most = query.get("limit") or _PAGE
-    if lat is None or long is None:
+    if not query.get("near"):
         return {"crs": crs, "service_points": [_point(p, crs, None) for p in found[:most]]}
+    lat, long = map(float, query["near"].split(","))
     near = booking.nearest(found, *coordinates.to_wgs84(lat, long, crs))
     return {"crs": crs, "service_points": [_point(p, crs, far) for p, far in near[:most]]}
 
@@ -217,12 +201,15 @@ def _day(said: str | None) -> date | None:
     if not said:
         return None
     try:
-        return date.fromisoformat(said)
+        found = date.fromisoformat(said)
+        if not 1900 <= found.year <= 2999:
+            raise ValueError(said)
+        return found
     except ValueError:
         raise Problem(
             422,
             "The query breaks the schema",
-            problems=[FieldProblem("day", "is no day of the calendar", "YYYY-MM-DD")],
+            problems=[FieldProblem("day", "is no day of the calendar", "YYYY-MM-DD, years 1900 to 2999")],
         ) from None
 
 
@@ -249,7 +236,7 @@ def _existing(work: Work, code: str) -> Point:
 def book(delivery: Any, call: Any) -> api.Answer:
     """`POST /mini-program/bookings`: 201 with the booking, which is a report of kind appointment."""
     document = call.json_body(schemas.NewBooking)
-    starts_at = parse(document["starts_at"])
+    starts_at = parse(document["starts_at"]).astimezone(UTC)
 
     def run(work: Work) -> dict[str, Any]:
         point = _existing(work, document["service_point"])
@@ -359,12 +346,8 @@ def _conflict(title: str, field: str, problem: str, allowed: str) -> Problem:
 
 def booked(delivery: Any, call: Any) -> dict[str, Any]:
     """`GET /mini-program/bookings`: the citizen's appointments, the latest first."""
-    query = call.query(schemas.Page)
-    most = query.get("limit") or _PAGE
-    try:
-        before = _time(query.get("before"))
-    except ValueError:
-        raise _no_page() from None
+    query = call.query(schemas.BookingsPage)
+    most, before = query.get("limit") or _PAGE, _time(query.get("before"))
     with delivery.work() as work:
         rows = bookings.mine(work, _pseudonym(work, call), before, most + 1)
     found = [_booked(row._asdict(), row.tracking_code) for row in rows]
@@ -395,7 +378,7 @@ def move(delivery: Any, call: Any, report_id: str) -> api.Answer:
     All or nothing: when the new slot can't be had, the old one is kept.
     """
     document = call.json_body(schemas.Move)
-    starts_at = parse(document["starts_at"])
+    starts_at = parse(document["starts_at"]).astimezone(UTC)
 
     def run(work: Work) -> dict[str, Any]:
         row = _own(work, call, report_id)

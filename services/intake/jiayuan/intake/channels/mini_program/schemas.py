@@ -55,7 +55,7 @@ class Reach(Demand):
     phone = said(fields.String(allow_none=True, validate=PHONE), "A number to call back.")
 
 
-class NewReport(Demand):
+class CitizenReport(Demand):
     """The body of `POST /mini-program/reports`."""
 
     kind = said(
@@ -103,20 +103,35 @@ class Cancel(Demand):
     reason = said(a_text(500), "Why, if it is said.")
 
 
-class Page(Demand):
-    """The query of lists: the newest first, a page at a time."""
+UUID = Pattern("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-    before = said(
-        fields.String(validate=Pattern("[0-9A-Za-z.:+-]{1,64}")), "What the page before gave as `next`."
-    )
+
+class ReportsPage(Demand):
+    """The query of one's reports: the newest first, a page at a time."""
+
+    before = said(fields.String(validate=UUID), "What the page before gave as `next`.")
     limit = said(a_number(1, 100), "At most how many; 20 when absent.")
+
+
+class BookingsPage(Demand):
+    """The query of one's appointments: the latest first, a page at a time."""
+
+    before = said(a_date(), "What the page before gave as `next`.")
+    limit = said(a_number(1, 100), "At most how many; 20 when absent.")
+
+
+_DEGREES = r"(\.[0-9]{1,10})?"
+LATITUDE = rf"-?([0-8]?[0-9]{_DEGREES}|90(\.0{{1,10}})?)"
+LONGITUDE = rf"-?((1[0-7][0-9]|[0-9]{{1,2}}){_DEGREES}|180(\.0{{1,10}})?)"
 
 
 class Near(Demand):
     """The query of service points."""
 
-    lat = said(a_real(-90, 90), "Where the citizen is; only together with `long`.")
-    long = said(a_real(-180, 180), "Where the citizen is; only together with `lat`.")
+    near = said(
+        fields.String(validate=Pattern(f"{LATITUDE},{LONGITUDE}")),
+        "Where the citizen is: latitude,longitude.",
+    )
     crs = said(
         a_word(SYSTEMS, required=False),
         f"The system of all coordinates, asked and told; {GCJ02} when absent.",
@@ -129,7 +144,7 @@ class Days(Demand):
     """The query of slots."""
 
     day = said(
-        fields.String(validate=Pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}")),
+        fields.String(validate=Pattern("(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}"), metadata={"format": "date"}),
         "The first local day; today when absent.",
     )
     days = said(a_number(1, 31), "How many days; 7 when absent.")
