@@ -21,6 +21,7 @@ from jiayuan.chassis.delivery import Deliveries, Message
 from jiayuan.chassis.errors import Transient
 from jiayuan.chassis.seal import Sealer, SealError, new_key
 from jiayuan.chassis.testing.databases import Databases
+from jiayuan.chassis.transaction import Transaction
 from jiayuan.chassis.work import Outgoing, Work, on
 from jiayuan.contracts import envelope, names
 from jiayuan.contracts.check import FieldProblem
@@ -259,20 +260,20 @@ def test_rows_of_every_kind_travel_in_one_statement(engine: Engine) -> None:
         }
         for i in range(3)
     ]
-    with engine.begin() as conn:
-        got = bulk.insert(conn, table, rows, returning="id::text, reason, problems, body, at, user_id")
+    with Transaction(engine) as transaction:
+        got = bulk.insert(transaction, table, rows, returning="id::text, reason, problems, body, at, user_id")
         assert len(got) == 3
         assert (got[0].reason, bytes(got[0].body), got[0].user_id) == ("引号\"'%:x", bytes(range(256)), None)
         assert got[0].at == datetime(2026, 1, 1, tzinfo=UTC)
         changed = bulk.update(
-            conn,
+            transaction,
             table,
             [{"id": rows[0]["id"], "error": "new"}],
             where="t.error <> r.error",
             returning="t.error",
         )
         assert [c.error for c in changed] == ["new"]
-        assert bulk.insert(conn, table, []) == []
+        assert bulk.insert(transaction, table, []) == []
 
 
 def test_a_refused_message_of_an_outside_system_is_replayed_from_its_seal(engine: Engine) -> None:

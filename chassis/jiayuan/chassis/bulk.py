@@ -5,38 +5,18 @@ One round trip and one parse whatever the number of rows, instead of a parameter
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, CursorResult, Row, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
+
+from .transaction import Prepared, Result, Transaction
 
 _DIALECT = postgresql.dialect()
 Rows = Sequence[dict[str, Any]]
-
-
-class Prepared:
-    """A statement that a connection plans once: with few rows, planning costs more than doing.
-
-    `sql` has parameters `$1`, `$2` … of the given `types`.
-    """
-
-    def __init__(self, sql: str, *types: str) -> None:
-        # psycopg2 has no prepared statements of its own; SQL's PREPARE belongs to the connection as well.
-        self.name = "j_" + hashlib.sha256(sql.encode()).hexdigest()[:20]
-        self._prepare = f"PREPARE {self.name} ({', '.join(types)}) AS {sql}".replace("%", "%%")
-        self._execute = f"EXECUTE {self.name} ({', '.join(['%s'] * len(types))})"
-
-    def run(self, conn: Connection, *values: Any) -> CursorResult[Any]:
-        """Executes it, after preparing it where this connection hasn't yet."""
-        known: set[str] = conn.info.setdefault("jiayuan.prepared", set())
-        if self.name not in known:
-            conn.exec_driver_sql(self._prepare, ())
-            known.add(self.name)
-        return conn.exec_driver_sql(self._execute, values)
 
 
 def _default(value: Any) -> Any:
@@ -84,35 +64,40 @@ def _update(
 
 
 def insert(
-    conn: Connection, table: Table, rows: Rows, *, conflict: str = "", returning: str = ""
-) -> list[Row[Any]]:
+    transaction: Transaction, table: Table, rows: Rows, *, conflict: str = "", returning: str = ""
+) -> Result:
     """Inserts rows in one statement, in the order of the primary key so that replicas don't deadlock.
 
     `conflict`: an ON CONFLICT clause or ""; `returning`: a column list or "". All rows have the keys of the first.
+    Without `returning` it travels with the next statement that has a result, or with the commit.
     """
     if not rows:
-        return []
+        return Result()
     columns = tuple(rows[0])
     order = tuple(f'"{c.name}"' for c in table.primary_key.columns if c.name in columns)
-    result = _insert(table, columns, order, conflict, returning).run(conn, dumps(rows))
-    return list(result) if returning else []
+    return _run(transaction, _insert(table, columns, order, conflict, returning), rows, returning)
 
 
 def update(
-    conn: Connection,
+    transaction: Transaction,
     table: Table,
     rows: Rows,
     *,
     key: Sequence[str] = ("id",),
     where: str = "",
     returning: str = "",
-) -> list[Row[Any]]:
+) -> Result:
     """Updates rows by key in one statement; `where` may name the table as `t` and the new row as `r`.
 
-    Lock the rows in key order first when replicas may meet.
+    Lock the rows in key order first when replicas may meet. Without `returning` it travels as an insert does.
     """
     if not rows:
-        return []
-    statement = _update(table, tuple(rows[0]), tuple(key), where, returning)
-    result = statement.run(conn, dumps(rows))
-    return list(result) if returning else []
+        return Result()
+    return _run(transaction, _update(table, tuple(rows[0]), tuple(key), where, returning), rows, returning)
+
+
+def _run(transaction: Transaction, statement: Prepared, rows: Rows, returning: str) -> Result:
+    if returning:
+        return transaction.run(statement, dumps(rows))
+    transaction.later(statement, dumps(rows))
+    return Result()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine, MetaData, text
+from sqlalchemy import Engine, MetaData
 
 from jiayuan.contracts import names
 from jiayuan.contracts.check import FieldProblem
@@ -24,19 +24,21 @@ from jiayuan.contracts.ids import new_id
 from . import bulk, metrics, trace
 from .errors import Refused, Transient, is_transient
 from .seal import Sealer
+from .transaction import Prepared, Transaction
 from .work import BusinessClock, Handler, Outgoing, Work
 
 log = logging.getLogger("jiayuan.delivery")
 
-_INBOX = bulk.Prepared(
+_INBOX = Prepared(
     "INSERT INTO inbox (source, id) SELECT source, id FROM json_to_recordset(CAST($1 AS json)) "
     "AS r(source text, id text) ORDER BY source, id ON CONFLICT DO NOTHING RETURNING source, id",
     "text",
 )
 
-_FORGET = text(
-    "DELETE FROM inbox AS i USING json_to_recordset(CAST(:rows AS json)) AS r(source text, id text) "
-    "WHERE i.source = r.source AND i.id = r.id"
+_FORGET = Prepared(
+    "DELETE FROM inbox AS i USING json_to_recordset(CAST($1 AS json)) AS r(source text, id text) "
+    "WHERE i.source = r.source AND i.id = r.id",
+    "text",
 )
 
 
@@ -103,8 +105,8 @@ class Deliveries:
         """
         outgoing: list[Outgoing] = []
         try:
-            with self.engine.begin() as conn:
-                work = Work(conn, self.service, self.clock, lane=lane, grace=self.grace)
+            with Transaction(self.engine) as transaction:
+                work = Work(transaction, self.service, self.clock, lane=lane, grace=self.grace)
                 yield work
                 if work.refused:
                     self._bury(work, [_refusal(e, p) for e, p in work.refused])
@@ -187,7 +189,7 @@ class Deliveries:
 
     def _handle(self, work: Work, arrived: Sequence[Arrived]) -> list[str]:
         rows = [{"source": a.event.source, "id": a.event.id} for a in arrived]
-        new = {tuple(r) for r in _INBOX.run(work.conn, bulk.dumps(rows))}
+        new = {tuple(r) for r in work.run(_INBOX, bulk.dumps(rows))}
         groups: dict[int, list[Event]] = {}
         for a in arrived:
             key = (a.event.source, a.event.id)
@@ -207,7 +209,7 @@ class Deliveries:
         refusals = [_refusal(e, p, by_id.get(e.id)) for e, p in work.refused]
         # Not taken: a replay, or the sender's second try, must not meet its own shadow.
         keys = [{"source": e.source, "id": e.id} for e, _ in work.refused]
-        work.conn.execute(_FORGET, {"rows": bulk.dumps(keys)})
+        work.later(_FORGET, bulk.dumps(keys))
         work.refused.clear()
         return self._bury(work, refusals)
 

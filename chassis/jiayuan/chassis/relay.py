@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import eventlet
+import psycopg2
 from eventlet.event import Event as Signal
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from jiayuan.contracts import names
@@ -17,6 +18,7 @@ from jiayuan.contracts import names
 from . import bulk, metrics
 from .broker import Publisher, Sent
 from .errors import is_transient
+from .transaction import Prepared, Transaction
 from .work import Outgoing
 
 log = logging.getLogger("jiayuan.relay")
@@ -25,16 +27,19 @@ _BURST = 1000
 _FLUSH_ROWS = 500
 _FLUSH_SECONDS = 0.25
 
-_DELETE = bulk.Prepared("DELETE FROM outbox WHERE id = ANY(CAST($1 AS uuid[]))", "text[]")
+_DELETE = Prepared("DELETE FROM outbox WHERE id = ANY(CAST($1 AS uuid[]))", "text[]")
 # Never by `id > cursor`: a transaction that commits late would be skipped.
-_CLAIM = text(
+_CLAIM = Prepared(
     "SELECT id::text, exchange, routing_key, body::text FROM outbox WHERE not_before <= clock_timestamp() "
-    "ORDER BY id LIMIT :n FOR UPDATE SKIP LOCKED"
+    "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED",
+    "int",
 )
-_PUT_OFF = text(
+_PUT_OFF = Prepared(
     "UPDATE outbox AS o SET attempts = o.attempts + 1, last_error = r.why, "
-    "not_before = clock_timestamp() + make_interval(secs => least(:most, power(2, least(o.attempts, 10)))) "
-    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, why text) WHERE o.id = r.id"
+    "not_before = clock_timestamp() + make_interval(secs => least($2, power(2, least(o.attempts, 10)))) "
+    "FROM json_to_recordset(CAST($1 AS json)) AS r(id uuid, why text) WHERE o.id = r.id",
+    "text",
+    "double precision",
 )
 _AGE = text(
     "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM outbox"
@@ -121,9 +126,9 @@ class Relay:
             return
         ids, self._confirmed = self._confirmed, []
         try:
-            with self.engine.begin() as conn:
-                _DELETE.run(conn, ids)
-        except SQLAlchemyError as error:
+            with Transaction(self.engine) as transaction:
+                transaction.later(_DELETE, ids)
+        except (SQLAlchemyError, psycopg2.Error) as error:
             # They will be published once more by the sweeper, and every inbox knows them.
             log.warning("confirmed events could not be deleted", extra={"why": type(error).__name__})
         self._flushed_at = time.monotonic()
@@ -139,8 +144,8 @@ class Sweeper:
         """Publishes all that is due; returns how many were confirmed. Rows are locked while in flight."""
         total = 0
         while not stop():
-            with self.engine.begin() as conn:
-                claimed = conn.execute(_CLAIM, {"n": limit}).all()
+            with Transaction(self.engine) as transaction:
+                claimed = transaction.run(_CLAIM, limit)
                 if not claimed:
                     break
                 rows = [
@@ -149,18 +154,15 @@ class Sweeper:
                 ]
                 sent = self.publisher.send(rows)
                 if sent.confirmed:
-                    _DELETE.run(conn, sent.confirmed)
+                    transaction.later(_DELETE, sent.confirmed)
                 if sent.failed:
-                    self._put_off(conn, sent.failed)
+                    put_off = [{"id": i, "why": why} for i, why in sent.failed.items()]
+                    transaction.later(_PUT_OFF, bulk.dumps(put_off), self.most_wait)
             total += len(sent.confirmed)
             metrics.SWEPT.labels(self.service).inc(len(sent.confirmed))
             if sent.lost or len(claimed) < limit:
                 break
         return total
-
-    def _put_off(self, conn: Connection, failed: dict[str, str]) -> None:
-        rows = [{"id": i, "why": why} for i, why in failed.items()]
-        conn.execute(_PUT_OFF, {"rows": bulk.dumps(rows), "most": self.most_wait})
 
     def measure(self) -> None:
         """Sets the gauges of the outbox."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import Connection, CursorResult, Executable, Row, Table, TextClause, text
+from sqlalchemy import Engine, Table
+from sqlalchemy.exc import OperationalError
 
 from jiayuan.contracts import envelope, names
 from jiayuan.contracts.check import FieldProblem
@@ -17,7 +18,11 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.registry import OUTCOME
 from jiayuan.contracts.times import iso
 
-from . import bulk
+from . import bulk, database, migrations
+from .clock import Clock
+from .config import Settings
+from .errors import EXIT_UNREACHABLE, StartError
+from .transaction import Prepared, Result, Transaction
 
 
 class BusinessClock(Protocol):
@@ -58,12 +63,7 @@ def on(
     return Handler(pattern, run, wants)
 
 
-@lru_cache(maxsize=1024)
-def _statement(sql: str) -> TextClause:
-    return text(sql)
-
-
-_OUTBOX = bulk.Prepared(
+_OUTBOX = Prepared(
     "INSERT INTO outbox (id, exchange, routing_key, body, not_before) "
     "SELECT id, exchange, routing_key, body, clock_timestamp() + make_interval(secs => $2) "
     "FROM json_to_recordset(CAST($1 AS json)) AS r(id uuid, exchange text, routing_key text, body json)",
@@ -77,14 +77,14 @@ class Work:
 
     def __init__(
         self,
-        conn: Connection,
+        transaction: Transaction,
         service: str,
         clock: BusinessClock,
         *,
         lane: names.Lane = "live",
         grace: float = 3.0,
     ) -> None:
-        self.conn = conn
+        self.transaction = transaction
         self.now = clock.now()
         self.lane: names.Lane = lane
         self.emitted: list[Event] = []
@@ -95,15 +95,26 @@ class Work:
 
     # -- the database ------------------------------------------------------------------------------
 
-    def execute(self, sql: str | Executable, **parameters: Any) -> CursorResult[Any]:
-        """Runs one statement; text is compiled once."""
-        return self.conn.execute(_statement(sql) if isinstance(sql, str) else sql, parameters or None)
+    @property
+    def engine(self) -> Engine:
+        """Whose database it is."""
+        return self.transaction.engine
 
-    def insert(
-        self, table: Table, rows: bulk.Rows, *, conflict: str = "", returning: str = ""
-    ) -> list[Row[Any]]:
+    def execute(self, sql: str, **parameters: Any) -> Result:
+        """Runs one statement with `:name` parameters, at once."""
+        return self.transaction.execute(sql, parameters)
+
+    def run(self, statement: Prepared, *values: Any) -> Result:
+        """Runs a prepared statement, at once: for what is asked with every batch."""
+        return self.transaction.run(statement, *values)
+
+    def later(self, statement: Prepared, *values: Any) -> None:
+        """Runs a prepared statement whose result nobody needs, at the latest with the commit."""
+        self.transaction.later(statement, *values)
+
+    def insert(self, table: Table, rows: bulk.Rows, *, conflict: str = "", returning: str = "") -> Result:
         """`bulk.insert` in this transaction."""
-        return bulk.insert(self.conn, table, rows, conflict=conflict, returning=returning)
+        return bulk.insert(self.transaction, table, rows, conflict=conflict, returning=returning)
 
     def update(
         self,
@@ -113,9 +124,9 @@ class Work:
         key: Sequence[str] = ("id",),
         where: str = "",
         returning: str = "",
-    ) -> list[Row[Any]]:
+    ) -> Result:
         """`bulk.update` in this transaction."""
-        return bulk.update(self.conn, table, rows, key=key, where=where, returning=returning)
+        return bulk.update(self.transaction, table, rows, key=key, where=where, returning=returning)
 
     # -- the bus -----------------------------------------------------------------------------------
 
@@ -213,7 +224,7 @@ class Work:
         self._outgoing.append(Outgoing(event.id, exchange, key, mandatory, envelope.encode(event)))
 
     def flush(self) -> list[Outgoing]:
-        """Writes what was decided to the outbox, as the last statement before the commit."""
+        """Writes what was decided to the outbox, together with the commit."""
         outgoing, self._outgoing = self._outgoing, []
         if outgoing:
             rows = [
@@ -225,5 +236,30 @@ class Work:
                 }
                 for o in outgoing
             ]
-            _OUTBOX.run(self.conn, bulk.dumps(rows), self._grace)
+            self.later(_OUTBOX, bulk.dumps(rows), self._grace)
         return outgoing
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Work]:
+    """For commands that only look: a transaction that is never committed; no broker is needed.
+
+    StartError when the database doesn't answer or is not at this build's migration.
+    """
+    engine = database.create(settings)
+    try:
+        with engine.connect() as conn:
+            migrations.check(conn, settings.service)
+        transaction = Transaction(engine)
+        try:
+            yield Work(transaction, settings.service, Clock())
+        finally:
+            transaction.rollback()
+    except OperationalError as error:
+        where = f"{engine.url.host}:{engine.url.port}/{engine.url.database}"
+        raise StartError(
+            EXIT_UNREACHABLE,
+            f"the database of {settings.service} at {where} does not answer: {error.orig}",
+        ) from None
+    finally:
+        engine.dispose()

@@ -19,6 +19,7 @@ from ..host import service_class
 from ..migrations import prepare
 from ..seal import new_key
 from ..service import Runtime
+from ..transaction import Result, Transaction
 from ..work import Outgoing, Work
 
 S = TypeVar("S", bound=Settings)
@@ -136,5 +137,22 @@ def settings(cls: type[S], service: str, url: str, amqp_uri: str = "amqp://nowhe
     )
 
 
+@contextmanager
+def round_trips() -> Iterator[list[str]]:
+    """What units of work ask of databases inside the block, a text a round trip; preparing is left out."""
+    seen: list[str] = []
+    send = Transaction._send
+
+    def note(transaction: Transaction, last: bytes) -> Result:
+        seen.append(b";".join([*transaction._kept, last]).decode())
+        return send(transaction, last)
+
+    Transaction._send = note  # type: ignore[method-assign,assignment]
+    try:
+        yield seen
+    finally:
+        Transaction._send = send  # type: ignore[method-assign]
+
+
 WorkFor = Callable[[str], Opened]
-__all__ = ["SEAL_KEYS", "TOKEN_SECRET", "Databases", "Opened", "WorkFor", "settings"]
+__all__ = ["SEAL_KEYS", "TOKEN_SECRET", "Databases", "Opened", "WorkFor", "round_trips", "settings"]

@@ -20,7 +20,7 @@ import psycopg2
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from jiayuan.local.native import START_SECONDS, ServersUnavailable, free_ports
+from jiayuan.local.native import QUIET_SCHEDULERS, START_SECONDS, ServersUnavailable, free_ports
 
 BROKER_IMAGE = "rabbitmq:4.3-management"
 DATABASE_IMAGE = "postgres:17"
@@ -126,11 +126,16 @@ class ContainerSet:
     def start(self) -> None:
         """Make and start both containers and wait until both serve. Raises ServersUnavailable."""
         _have_images()
-        broker = {"RABBITMQ_DEFAULT_USER": "jiayuan-admin", "RABBITMQ_DEFAULT_PASS": self.password}
+        broker = {
+            "RABBITMQ_DEFAULT_USER": "jiayuan-admin",
+            "RABBITMQ_DEFAULT_PASS": self.password,
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": QUIET_SCHEDULERS,
+        }
         ports = {5672: self.amqp_port, 15672: self.management_port}
         self._make("broker", BROKER_IMAGE, broker, ports, [])
         database = {"POSTGRES_PASSWORD": self.password, "TZ": "UTC"}
         options = ["postgres", "-c", "max_connections=300", "-c", "timezone=UTC"]
+        options += ["-c", "track_commit_timestamp=on"]  # as native.py, and for its reason
         self._make("database", DATABASE_IMAGE, database, {5432: self.database_port}, options)
         with ThreadPoolExecutor(2) as pool:
             for done in [pool.submit(self._await_broker), pool.submit(self._await_database)]:

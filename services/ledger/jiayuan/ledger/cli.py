@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import click
-from sqlalchemy.exc import OperationalError
 
-from jiayuan.chassis import database, migrations
-from jiayuan.chassis.clock import Clock
 from jiayuan.chassis.config import Settings, load
-from jiayuan.chassis.errors import EXIT_UNREACHABLE, StartError
-from jiayuan.chassis.work import Work
+from jiayuan.chassis.work import Work, reading
 
 from . import store
 from .account import FAULTS, ON_THE_WAY, Account, account
@@ -23,22 +18,8 @@ from .account import FAULTS, ON_THE_WAY, Account, account
 _YEAR = click.argument("year", type=click.IntRange(2000, 2999))
 
 
-@contextmanager
-def _reading() -> Iterator[Work]:
-    # No broker is needed to look at the books.
-    settings = load(Settings, "ledger", {"JIAYUAN_AMQP_URI": "", **os.environ})
-    engine = database.create(settings)
-    try:
-        with engine.connect() as conn:
-            migrations.check(conn, "ledger")
-            yield Work(conn, "ledger", Clock())
-    except OperationalError as error:
-        where = f"{engine.url.host}:{engine.url.port}/{engine.url.database}"
-        raise StartError(
-            EXIT_UNREACHABLE, f"the ledger's database at {where} does not answer: {error.orig}"
-        ) from None
-    finally:
-        engine.dispose()
+def _reading() -> AbstractContextManager[Work]:
+    return reading(load(Settings, "ledger", {"JIAYUAN_AMQP_URI": "", **os.environ}))
 
 
 @click.group()

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from jiayuan.chassis import tables
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.schemas.common import ENTRY_STATES, POSTING_KINDS
@@ -165,10 +166,16 @@ def entry_of(row: Any) -> Entry:
     return Entry(**values)
 
 
+_ENTERED: Final = Prepared("SELECT case_id FROM entry WHERE case_id = ANY($1)", "text[]")
+_LOCK: Final = Prepared(
+    f"SELECT {_ENTRY_COLUMNS} FROM entry WHERE case_id = ANY($1) ORDER BY entry.id FOR NO KEY UPDATE",
+    "text[]",
+)
+
+
 def cases_entered(work: Work, cases: Sequence[str]) -> set[str]:
     """Which of the cases have an entry."""
-    found = _read(work, "SELECT case_id FROM entry WHERE case_id = ANY(:cases)", cases=list(cases))
-    return {row[0] for row in found}
+    return set(work.run(_ENTERED, list(cases)).scalars())
 
 
 def insert_entries(work: Work, entries: Sequence[Entry]) -> set[str]:
@@ -181,11 +188,7 @@ def lock_entries(work: Work, cases: Sequence[str]) -> dict[str, Entry]:
     """The entries of cases, locked in the order of their ids; a case's newest when it was carried forward."""
     if not cases:
         return {}
-    rows = _read(
-        work,
-        f"SELECT {_ENTRY_COLUMNS} FROM entry WHERE case_id = ANY(:cases) ORDER BY entry.id FOR NO KEY UPDATE",
-        cases=list(cases),
-    )
+    rows = work.run(_LOCK, list(cases))
     out: dict[str, Entry] = {}
     for row in rows:
         found = entry_of(row)

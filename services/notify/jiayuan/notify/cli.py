@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
 
-from jiayuan.chassis import database
-from jiayuan.chassis.clock import Clock
 from jiayuan.chassis.config import load
-from jiayuan.chassis.work import Work
+from jiayuan.chassis.work import Work, reading
 
 from . import api, store
 from .settings import NotifySettings
 
 
-@contextmanager
-def _reading() -> Iterator[Work]:
-    # No broker is needed to look.
-    settings = load(NotifySettings, "notify", {"JIAYUAN_AMQP_URI": "", **os.environ})
-    engine = database.create(settings)
-    try:
-        with engine.connect() as conn:
-            yield Work(conn, "notify", Clock())
-    finally:
-        engine.dispose()
+def _reading() -> AbstractContextManager[Work]:
+    return reading(load(NotifySettings, "notify", {"JIAYUAN_AMQP_URI": "", **os.environ}))
 
 
 @click.group()

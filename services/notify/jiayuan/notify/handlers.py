@@ -68,13 +68,14 @@ def person_erased(work: Work, events: Sequence[Event]) -> None:
 def record(work: Work, events: Iterable[Event]) -> None:
     """Record the notices that the rules give for the events, each once."""
     at = wall()
-    rows, states = [], {}
-    for event in events:
-        for draft in rules.plan(_RULES, event):
-            row = _notice(work, event, draft)
-            rows.append(row)
-            states[row["id"]] = _first_state(work, draft, at)
-    store.put_notices(work, rows, states)
+    store.put_notices(
+        work,
+        [
+            _notice(work, event, draft) | _first_state(work, draft, at)
+            for event in events
+            for draft in rules.plan(_RULES, event)
+        ],
+    )
 
 
 def _recipient(

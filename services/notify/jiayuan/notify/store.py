@@ -13,7 +13,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from jiayuan.chassis import tables
+from jiayuan.chassis import bulk, tables
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 
 metadata = sa.MetaData()
@@ -136,12 +137,13 @@ n.recipient_type, n.recipient, n.role, n.matter, n.step, n.template, n.template_
 n.report_id, n.parameters, n.at, n.event_id, n.traceparent, n.street
 """
 
-_CLAIM: Final = f"""
+_CLAIM: Final = Prepared(
+    f"""
 WITH taken AS (
     SELECT notice_id, state, reason, state_at, priority, due_at, waits, version, attempts, provider, request_id
     FROM sending
-    WHERE state IN ('queued', 'deferred') AND due_at <= :wall
-    ORDER BY priority, due_at LIMIT :size
+    WHERE state IN ('queued', 'deferred') AND due_at <= $1
+    ORDER BY priority, due_at LIMIT $2
     FOR UPDATE SKIP LOCKED)
 SELECT CAST(t.notice_id AS text) AS id, t.state, t.state_at, t.due_at, t.waits, t.version, t.attempts,
        t.provider, CAST(t.request_id AS text) AS request_id, {_FACTS},
@@ -151,19 +153,48 @@ JOIN notice n ON n.id = t.notice_id
 LEFT JOIN recipient r ON r.type = n.recipient_type AND r.ref = n.recipient
 LEFT JOIN report p ON p.id = n.report_id
 ORDER BY t.priority, t.due_at
-"""
+""",
+    "timestamptz",
+    "int",
+)
 
 _NUMBERS: Final = """
 SELECT DISTINCT ON (case_id) case_id, parameters ->> 'number' AS number FROM notice
 WHERE case_id = ANY(:cases) AND parameters ? 'number' ORDER BY case_id
 """
 
-_WAKE: Final = """
-UPDATE sending SET due_at = :wall WHERE notice_id IN (
+_WAKE: Final = Prepared(
+    """
+UPDATE sending SET due_at = $1 WHERE notice_id IN (
     SELECT notice_id FROM sending
-    WHERE awaits_recipient = ANY(:recipients) OR awaits_report = ANY(:reports)
+    WHERE awaits_recipient = ANY($2) OR awaits_report = ANY($3)
     ORDER BY notice_id FOR UPDATE SKIP LOCKED)
-"""
+""",
+    "timestamptz",
+    "text[]",
+    "text[]",
+)
+
+# A notice that is there already stays as it is, and so does what became of it.
+_PUT_NOTICES: Final = Prepared(
+    """
+WITH row AS (
+    SELECT * FROM json_to_recordset(CAST($1 AS json)) AS r(
+        id uuid, recipient_type text, recipient text, role text, matter text, step text, template text,
+        template_version int, rule text, case_id text, report_id text, street text, parameters jsonb,
+        at timestamptz, event_id text, traceparent text,
+        state text, reason text, state_at timestamptz, priority smallint, due_at timestamptz)),
+new AS (
+    INSERT INTO notice (id, recipient_type, recipient, role, matter, step, template, template_version, rule, case_id,
+                        report_id, street, parameters, at, event_id, traceparent)
+    SELECT id, recipient_type, recipient, role, matter, step, template, template_version, rule, case_id,
+           report_id, street, parameters, at, event_id, traceparent FROM row ORDER BY id
+    ON CONFLICT (recipient_type, recipient, matter, step, template) DO NOTHING RETURNING id)
+INSERT INTO sending (notice_id, state, reason, state_at, priority, due_at)
+SELECT id, state, reason, state_at, priority, due_at FROM row JOIN new USING (id) ORDER BY id
+""",
+    "text",
+)
 
 _STUCK: Final = """
 UPDATE sending SET state = 'unknown', reason = 'no answer was recorded', state_at = :now, due_at = :wall,
@@ -223,37 +254,28 @@ def put_reports(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     work.insert(report, rows, conflict="ON CONFLICT (id) DO NOTHING")
 
 
-def put_notices(work: Work, rows: Sequence[dict[str, Any]], states: Mapping[str, dict[str, Any]]) -> None:
-    """Record notices; one that is there already (same person, matter, step, template) stays as it is.
-
-    `states`: the first row of `sending` (without notice_id) for each id in `rows`.
+def put_notices(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Record notices and their first states; one that is there already (same person, matter, step, template) stays.
 
     Rows go in by their ids, so ids are dealt out in the order of what makes them unique: two replicas with
     the same events then wait for each other in one order and never deadlock.
     """
+    if not rows:
+        return
     ordered = sorted(rows, key=lambda r: (r["recipient"], r["matter"], r["step"], r["template"]))
-    first = []
-    for row, id_ in zip(ordered, sorted(states), strict=True):
-        first.append(states[row["id"]])
+    for row, id_ in zip(ordered, sorted(row["id"] for row in rows), strict=True):
         row["id"] = id_
-    new = work.insert(
-        notice,
-        ordered,
-        conflict="ON CONFLICT (recipient_type, recipient, matter, step, template) DO NOTHING",
-        returning="CAST(id AS text) AS id",
-    )
-    by_id = {row["id"]: state for row, state in zip(ordered, first, strict=True)}
-    work.insert(sending, [{"notice_id": row.id, **by_id[row.id]} for row in new])
+    work.later(_PUT_NOTICES, bulk.dumps(ordered))
 
 
 def wake(work: Work, recipients: Iterable[str], reports: Iterable[str], wall: datetime) -> None:
     """Notices that wait for these recipients or reports are due now."""
-    work.execute(_WAKE, wall=wall, recipients=list(recipients), reports=list(reports))
+    work.later(_WAKE, wall, list(recipients), list(reports))
 
 
 def claim(work: Work, size: int, wall: datetime) -> list[sa.Row[Any]]:
     """Lock up to `size` due notices, the most urgent first, with what is known of their recipients."""
-    return list(work.execute(_CLAIM, wall=wall, size=size))
+    return work.run(_CLAIM, wall, size)
 
 
 def numbers(work: Work, cases: Iterable[str]) -> dict[str, str]:

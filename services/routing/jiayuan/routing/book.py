@@ -55,11 +55,12 @@ class Book:
 _books: WeakKeyDictionary[Engine, Book] = WeakKeyDictionary()
 
 
-def of(work: Work) -> Book:
-    """The book of the work's database, as of now."""
-    engine = work.conn.engine
+def of(work: Work, version: int | None = None) -> Book:
+    """The book of the work's database, as of now; `version` of its directory, where it has just been read."""
+    engine = work.engine
     book = _books.get(engine)
-    version = store.directory_version(work)
+    if version is None:
+        version = store.directory_version(work)
     if book is None or book.directory.version != version:
         book = _books[engine] = _read(work)
     elif time.monotonic() > book.refresh_at:
@@ -70,7 +71,7 @@ def of(work: Work) -> Book:
 
 def forget(work: Work) -> None:
     """Lets the next batch read everything anew: after an import in this very process."""
-    _books.pop(work.conn.engine, None)
+    _books.pop(work.engine, None)
 
 
 def _read(work: Work) -> Book:

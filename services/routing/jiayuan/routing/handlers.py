@@ -35,12 +35,13 @@ ACTOR: Final = "routing"
 def report_received(work: Work, events: Sequence[Event]) -> None:
     """Opens exactly one case a report and hands it out, by the policy; a report that intake has joined to an earlier
     one goes into that one's case, while it is being handled."""
-    book = books.of(work)
     by_report = {e.data["report"]["id"]: e for e in events}
     ids = {report: new_id() for report in by_report}
-    waiting = store.claim_reports(work, [{"report_id": r, "case_id": c} for r, c in ids.items()])
-    if not waiting:
+    claimed = store.claim_reports(work, [{"report_id": r, "case_id": c} for r, c in ids.items()])
+    if not claimed:
         return
+    book = books.of(work, next(iter(claimed.values())).directory)
+    waiting = {report: c.waiting for report, c in claimed.items()}
     fresh = [r for r in by_report if r in waiting]
     homes = _homes(work, by_report, fresh, waiting)
     moving = Moving(work, sorted({h.case for h in homes.values() if h.case} - {ids[r] for r in fresh}))
@@ -48,7 +49,8 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
     own = [r for r in fresh if r not in joined]
     given: Counter[str] = Counter()
     opened: dict[str, _Opened] = {}
-    for report, number in zip(own, store.numbers(work, len(own)), strict=True):
+    for report in own:
+        number = claimed[report].number
         moves = _open(work, book, given, by_report[report].data["report"], ids[report], number)
         opened[ids[report]] = _Opened(moves[-1].case)
         opened[ids[report]].go(work, moves, by_report[report])

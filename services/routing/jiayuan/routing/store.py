@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -26,7 +26,8 @@ from sqlalchemy import (
 from sqlalchemy import Sequence as DbSequence
 from sqlalchemy.dialects.postgresql import JSON
 
-from jiayuan.chassis import tables
+from jiayuan.chassis import bulk, tables
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 
 from .case import Case, Moved, Rating, document, from_document
@@ -234,27 +235,30 @@ def _rows(work: Work, sql: str, **parameters: Any) -> list[Any]:
 # -- opening cases -----------------------------------------------------------------------------------
 
 
-def claim_reports(work: Work, rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+class Claimed(NamedTuple):
+    """A report without a case so far: what came about it before it came itself, a fresh number for its case, and the
+    version of the directory (it is wanted with every batch, and costs no round trip here)."""
+
+    waiting: list[dict[str, Any]]
+    number: int
+    directory: int
+
+
+def claim_reports(work: Work, rows: Sequence[dict[str, Any]]) -> dict[str, Claimed]:
     """Ties reports to the cases that are to be opened for them; rows: report_id, case_id.
 
-    Returns the reports that had no case yet, with what came about them before. One report → one case, whatever
-    is delivered twice and by however many replicas.
+    Returns the reports that had no case yet. One report → one case, whatever is delivered twice and by however
+    many replicas.
     """
-    claimed: list[Any] = work.insert(
+    claimed = work.insert(
         case_report,
         rows,
         conflict="ON CONFLICT (report_id) DO UPDATE SET case_id = excluded.case_id "
         "WHERE case_report.case_id IS NULL",
-        returning="report_id, waiting",
+        returning="report_id, waiting, nextval('case_number'), "
+        "coalesce((SELECT version FROM directory WHERE id = 1), 0)",
     )
-    return {row[0]: row[1] for row in claimed}
-
-
-def numbers(work: Work, count: int) -> list[int]:
-    """That many fresh running numbers of cases."""
-    return [
-        row[0] for row in _rows(work, "SELECT nextval('case_number') FROM generate_series(1, :n)", n=count)
-    ]
+    return {row[0]: Claimed(*row[1:]) for row in claimed}
 
 
 def wait_for_report(work: Work, report: str, words: Mapping[str, Any]) -> bool:
@@ -508,6 +512,16 @@ def turns(work: Work) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+_GIVE_TURNS: Final = Prepared(
+    "WITH r AS (SELECT person, to_timestamp(micros / 1000000.0) AS last_given, given "
+    "FROM json_to_recordset(CAST($1 AS json)) AS x(person text, micros bigint, given bigint)), "
+    "free AS (SELECT t.person FROM turn t JOIN r USING (person) FOR UPDATE OF t SKIP LOCKED) "
+    "UPDATE turn t SET last_given = greatest(t.last_given, r.last_given), given = t.given + r.given "
+    "FROM r JOIN free USING (person) WHERE t.person = r.person",
+    "text",
+)
+
+
 def give_turns(work: Work, given: Sequence[tuple[str, int, int]]) -> None:
     """Notes the turns of a batch: person, last time (microseconds since 1970), how many.
 
@@ -515,25 +529,19 @@ def give_turns(work: Work, given: Sequence[tuple[str, int, int]]) -> None:
     for it would make every batch queue behind the others.
     """
     rows = [{"person": person, "micros": micros, "given": count} for person, micros, count in sorted(given)]
-    if not rows:
-        return
-    work.execute(
-        "WITH r AS (SELECT person, to_timestamp(micros / 1000000.0) AS last_given, given "
-        "FROM json_to_recordset(CAST(:rows AS json)) AS x(person text, micros bigint, given bigint)), "
-        "free AS (SELECT t.person FROM turn t JOIN r USING (person) FOR UPDATE OF t SKIP LOCKED) "
-        "UPDATE turn t SET last_given = greatest(t.last_given, r.last_given), given = t.given + r.given "
-        "FROM r JOIN free USING (person) WHERE t.person = r.person",
-        rows=orjson.dumps(rows).decode(),
-    )
+    if rows:
+        work.later(_GIVE_TURNS, bulk.dumps(rows))
 
 
 # -- the directory -----------------------------------------------------------------------------------
 
 
+_VERSION: Final = Prepared("SELECT version FROM directory WHERE id = 1")
+
+
 def directory_version(work: Work) -> int:
     """The version of the directory; 0 when none was imported."""
-    rows = _rows(work, "SELECT version FROM directory WHERE id = 1")
-    return rows[0][0] if rows else 0
+    return work.run(_VERSION).scalar() or 0
 
 
 def read_directory(work: Work) -> Directory:

@@ -36,7 +36,8 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
     if not news:
         return
     kept: dict[str, dict[Key, Clock]] = {}
-    for clock in store.clocks_of_cases(work, list(news)):
+    # A case that is seen the first time has no clocks yet.
+    for clock in store.clocks_of_cases(work, [c for c, first in news.items() if not first]):
         kept.setdefault(clock.case_id, {})[clock.key] = clock
     added: list[Clock] = []
     changed: list[Clock] = []

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from jiayuan.chassis import tables
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.names import Lane
 
@@ -112,26 +113,32 @@ class Read(NamedTuple):
     pauses: list[dict[str, Any]]
 
 
-def see(work: Work, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Notes the newest version of cases; gives back the cases for which it was news.
+def see(work: Work, rows: Sequence[dict[str, Any]]) -> dict[str, bool]:
+    """Notes the newest version of cases; the cases for which it was news, and whether each is seen the first time.
 
     Their rows stay locked until the commit: nobody else changes the clocks of these cases meanwhile.
     """
-    return {r[0] for r in work.insert(case_seen, rows, conflict=_NEWER, returning="case_id")}
+    # xmax is 0 in a row that was inserted, and our own lock in one that was updated.
+    news = work.insert(case_seen, rows, conflict=_NEWER, returning="case_id, case_seen.xmax = 0")
+    return {r[0]: r[1] for r in news}
 
 
 def _rows(work: Work, sql: str, **parameters: Any) -> Sequence[Any]:
-    return work.execute(sql, **parameters).all()
+    return work.execute(sql, **parameters)
 
 
 def _clock(row: Any) -> Clock:
     return Clock(*row[: len(_FIELDS)])
 
 
+_OF_CASES = Prepared(
+    f"SELECT {_COLUMNS} FROM clock c WHERE c.case_id = ANY($1) ORDER BY c.id FOR UPDATE", "text[]"
+)
+
+
 def clocks_of_cases(work: Work, cases: Sequence[str]) -> list[Clock]:
     """All clocks of some cases, locked."""
-    sql = f"SELECT {_COLUMNS} FROM clock c WHERE c.case_id = ANY(:cases) ORDER BY c.id FOR UPDATE"
-    return [Clock(*row) for row in _rows(work, sql, cases=list(cases))]
+    return [Clock(*row) for row in work.run(_OF_CASES, list(cases))] if cases else []
 
 
 def add(work: Work, clocks: Sequence[Clock]) -> None:
@@ -144,14 +151,18 @@ def change(work: Work, clocks: Sequence[Clock]) -> None:
     work.update(clock, [dict(zip(_CHANGING, _changing(c), strict=True)) for c in clocks])
 
 
+_DUE = Prepared(
+    f"SELECT {_COLUMNS}, s.sequence, s.lane, s.traceparent "
+    "FROM clock c JOIN case_seen s ON s.case_id = c.case_id "
+    "WHERE c.next_at <= $1 ORDER BY c.next_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
+    "timestamptz",
+    "int",
+)
+
+
 def due(work: Work, most: int) -> list[Due]:
     """Locks clocks that have something to say now, the longest due first, leaving out what others hold."""
-    sql = (
-        f"SELECT {_COLUMNS}, s.sequence, s.lane, s.traceparent "
-        "FROM clock c JOIN case_seen s ON s.case_id = c.case_id "
-        "WHERE c.next_at <= :now ORDER BY c.next_at LIMIT :most FOR UPDATE OF c SKIP LOCKED"
-    )
-    return [Due(_clock(row), *row[-3:]) for row in _rows(work, sql, now=work.now, most=most)]
+    return [Due(_clock(row), *row[-3:]) for row in work.run(_DUE, work.now, most)]
 
 
 _READ = f"SELECT {_COLUMNS}, s.pauses FROM clock c JOIN case_seen s ON s.case_id = c.case_id "

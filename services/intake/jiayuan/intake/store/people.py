@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from jiayuan.chassis import bulk
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
@@ -19,7 +20,7 @@ ERASED: Final = "（已按本人要求删除）"
 
 # Old rows are held against erasure until the end of the transaction: what it seals must stay readable or go too.
 # Old ones are looked for first, since most of a day's reporters are known and a conflicting insert costs more.
-_KEYS: Final = bulk.Prepared(
+_KEYS: Final = Prepared(
     "WITH given AS (SELECT * FROM json_to_recordset(CAST($1 AS json)) AS r(handle text, person text, key text, "
     "algorithm text, ring text, wrapped bytea, created_at timestamptz)), "
     "old AS (SELECT k.handle, k.person, k.key, k.algorithm, k.wrapped FROM person_key k "
@@ -41,7 +42,7 @@ def person_keys(work: Work, fresh: Sequence[dict[str, Any]]) -> dict[str, Row[An
     found: dict[str, Row[Any]] = {}
     missing = list(fresh)
     while missing:
-        found |= {row.handle: row for row in _KEYS.run(work.conn, bulk.dumps(missing))}
+        found |= {row.handle: row for row in work.run(_KEYS, bulk.dumps(missing))}
         missing = [row for row in missing if row["handle"] not in found]
     return found
 
