@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg2 import IntegrityError
 from sqlalchemy import text as sql
-from sqlalchemy.exc import IntegrityError
 
 from jiayuan.chassis.testing.databases import Opened
 from jiayuan.contracts.ids import new_id

@@ -261,6 +261,12 @@ def claim_reports(work: Work, rows: Sequence[dict[str, Any]]) -> dict[str, Claim
     return {row[0]: Claimed(*row[1:]) for row in claimed}
 
 
+def numbers(work: Work, count: int) -> list[int]:
+    """That many fresh running numbers of cases, for reports that had a case before."""
+    rows = _rows(work, "SELECT nextval('case_number') FROM generate_series(1, :n)", n=count)
+    return [row[0] for row in rows]
+
+
 def wait_for_report(work: Work, report: str, words: Mapping[str, Any]) -> bool:
     """Keeps what was said about a report that hasn't come yet; False when it has come, and has a case."""
     kept = work.execute(

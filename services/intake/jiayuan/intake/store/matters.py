@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from jiayuan.chassis import bulk
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 
 from .tables import report_join
@@ -38,12 +39,12 @@ _NEAR: Final = (
     "JOIN report t ON t.id = b.report LEFT JOIN report_join j ON j.report = t.id AND j.state = 'joined' "
     f"WHERE b.n <= {_CANDIDATES} AND t.state = 'received'"
 )
-_KEEP: Final = bulk.Prepared(
+_KEEP: Final = Prepared(
     f"WITH {_ROWS}, kept AS (INSERT INTO matter_key (key, report) SELECT key, id FROM r ORDER BY key, id), {_NEAR}",
     "text",
     "uuid",
 )
-_LOOK: Final = bulk.Prepared(f"WITH {_ROWS}, {_NEAR}", "text", "uuid")
+_LOOK: Final = Prepared(f"WITH {_ROWS}, {_NEAR}", "text", "uuid")
 
 
 def candidates(work: Work, rows: Sequence[Mapping[str, Any]], since: str, *, keep: bool) -> list[Row[Any]]:
@@ -53,7 +54,7 @@ def candidates(work: Work, rows: Sequence[Mapping[str, Any]], since: str, *, kee
     one for), id, kind, title, text, category, street, community, grid, reporter, received_at, danger, and matter (the
     report that it is joined to, or None).
     """
-    return list((_KEEP if keep else _LOOK).run(work.conn, bulk.dumps(rows), since)) if rows else []
+    return work.run(_KEEP if keep else _LOOK, bulk.dumps(rows), since) if rows else []
 
 
 def forget_matter_keys(work: Work, before: str, most: int = 20000) -> int:
