@@ -45,7 +45,7 @@ def gazetteer_document(work: Work, number: int) -> dict[str, Any]:
 
 def add_version(work: Work, row: dict[str, Any]) -> int:
     """Adds a version of the gazetteer; its number."""
-    found = bulk.insert(work.conn, gazetteer_version, [row], returning="number")
+    found = work.insert(gazetteer_version, [row], returning="number")
     return int(found[0][0])
 
 
