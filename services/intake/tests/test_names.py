@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jiayuan.intake import names, people
 from jiayuan.intake.text import normal
@@ -38,6 +40,9 @@ pytestmark = pytest.mark.unit
         ("刘海燕女士说已经修好", "刘**女士说已经修好"),
         ("村支书王辉义在会上说", "村支书王**在会上说"),
         ("环保局局长陈度怀去现场看过", "环保局局长陈**去现场看过"),
+        ("数学老师叫欧阳嫦英，住在校内", "数学老师叫欧阳**，住在校内"),
+        ("我爸章五成在医院", "我爸章**在医院"),
+        ("少年名叫（赵湾）", "少年名叫（赵*）"),
         # A number or the sex behind it.
         ("周兰艳，女，住在二组", "周**，女，住在二组"),
         ("杨义云（身份证号码后补）", "杨**（身份证号码后补）"),
@@ -49,6 +54,8 @@ pytestmark = pytest.mark.unit
         ("恳请解决\n\n王跃世敬上", "恳请解决\n\n王**敬上"),
         # Lists, and the same name again without a cue.
         ("举报人：余中华、王才茂、张庆国", "举报人：余**、王**、张**"),
+        ("房子是丁英先、王正国、薛祥庆等人的", "房子是丁**、王**、薛**等人的"),
+        ("本组肖和均，肖利红，肖运鸿，要四万元", "本组肖**，肖**，肖**，要四万元"),
         ("我叫李明轩。社区的人都认识李明轩", "我叫李**。社区的人都认识李**"),
     ],
 )
@@ -78,6 +85,7 @@ def test_names_are_masked_to_the_surname(typed: str, masked: str) -> None:
         "县委书记向上级反映，主任应该处理",
         "谢谢！望解决",
         "感谢领导！万分感谢",
+        "有梅溪湖，石燕湖，潘家园，也有陈老师、肖老师、刘老师",
         "东方花园、黄河路、温泉社区、龙首社区、旺海社区",
         "请领导重视。高度重视",
         "姓名权、名誉权受侵害",
@@ -107,6 +115,35 @@ def test_places_are_offsets_in_order_without_overlaps() -> None:
 )
 def test_nothing_around_a_cue_is_no_error(text: str) -> None:
     assert isinstance(names.find(text), list)
+
+
+CUES = st.sampled_from(
+    [
+        "我叫",
+        "投诉人：",
+        "李",
+        "欧阳",
+        "明轩",
+        "、",
+        "，",
+        "医生",
+        "身份证",
+        "男",
+        "(",
+        "此致敬礼",
+        "13800138000",
+        "·",
+    ]
+)
+
+
+@given(st.lists(CUES | st.text(max_size=3), max_size=12).map("".join))
+def test_any_text_is_masked_within_its_bounds_and_once(text: str) -> None:
+    spans = people.find(text)
+    assert all(0 <= s.start < s.end <= len(text) for s in spans)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(spans))
+    masked = people.mask(text)
+    assert (masked == text) or "*" in masked
 
 
 def test_the_rules_are_loaded_whole() -> None:

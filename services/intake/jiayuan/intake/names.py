@@ -27,7 +27,7 @@ _LINK: Final = re.compile(r"[、 ,，]|和|与|及|以及")
 _BEFORE: Final = frozenset(
     "的是由和与跟找叫给向请让被对为有及或即系任位名长员记席师生民人士在到见局村司院校所站队部会办社区组"
 )
-_SAYS: Final = re.compile(r"(?:是|叫做?|为|系)?[ :：,，、。\-]{0,2}")
+_SAYS: Final = re.compile(r"(?:是|叫做?|为|系)?[ :：,，、。(（\-]{0,2}")
 _MAY: Final = re.compile(r"([:：] ?)|[ ,，(（]?")
 _THANKS: Final = re.compile(rf"[!！。.,，~ \n]*([{_CJK}]{{2,4}})(?![{_CJK}])")
 _SEX: Final = re.compile(r"[ ,，、。;；)）生性汉苗土]")
@@ -53,6 +53,7 @@ class Rules:
     cues: Words
     after: re.Pattern[str]
     last: re.Pattern[str]
+    run: re.Pattern[str]
 
 
 @lru_cache(maxsize=1)
@@ -65,17 +66,22 @@ def bundled() -> Rules:
 def _rules(data: dict[str, Any]) -> Rules:
     sure, doubtful = _characters(data["surnames"]), _characters(data["doubtful"])
     never = _characters(data["never"])
+    given = _characters(data["given"]) - never
+    third = "".join(sorted(given - _characters(data["places"])))
+    three = f"[{''.join(sorted(sure))}][{''.join(sorted(given))}][{third}]"
     return Rules(
         double=frozenset(data["double"]),
         sure=sure,
         surnames=sure | doubtful,
-        given=_characters(data["given"]) - never,
+        given=given,
         never=never,
         not_names=frozenset(data["not_names"]),
         not_given=frozenset(data["not_given"]),
         places=_characters(data["places"]),
         cues=Words({word: kind for kind in _KINDS for word in data[kind]}),
         after=re.compile(_any(data["after"])),
+        # Two names of three characters with nothing else between the marks: a list of people, without any cue.
+        run=re.compile(rf"[、,，](?={three}[、,，]{three}(?:[、,，。;；]|等))"),
         last=re.compile(
             rf"(?:^|[^{_CJK}])([{_CJK}]{{2,4}}?)(?:{_any(data['closing'])})?[ \n]*"
             rf"[,，.。!！()（）]*(?:[0-9*][0-9*年月日号.\-/:： \n]*)?$"
@@ -101,10 +107,17 @@ def find(text: str) -> list[Place]:
         char += _length(form[byte:start])
         byte = start
         found.update(_around(text, char, char + _length(form[start:end]), kind, rules))
+    for m in rules.run.finditer(text):
+        place = _forward(text, m.end(), rules, sure=True)
+        if place is not None:
+            found.update(_listed(text, place, rules))
+            before = _backward(text, m.start(), rules)
+            if before is not None and before[1] - before[0] == 3:
+                found.add(before)
     tail = max(0, len(text) - _TAIL)
-    if (m := rules.last.search(text, tail)) is not None:
-        place = _forward(text, m.start(1), rules, sure=True) or _exactly(text, m.span(1), rules)
-        if place == m.span(1):
+    if (signed := rules.last.search(text, tail)) is not None:
+        place = _forward(text, signed.start(1), rules, sure=True) or _exactly(text, signed.span(1), rules)
+        if place == signed.span(1):
             found.add(place)
     if not found:
         return []
@@ -134,7 +147,7 @@ def _around(text: str, start: int, end: int, kind: str, rules: Rules) -> Iterato
     else:
         if kind == "titles":
             before = _backward(text, start, rules)
-            place = _forward(text, end, rules)
+            place = _forward(text, end + text.startswith("叫", end), rules)
         else:
             follows = _SEX if kind == "sex" else _DIGIT if kind == "phone" else None
             at = start
@@ -202,7 +215,8 @@ def _forward(text: str, at: int, rules: Rules, *, says: bool = False, sure: bool
         if best is None or end == first + 2:
             best = at, end
     whole = first + 2 in ends and _fits(text, first, 2, rules, False)
-    if best is None and whole and not sure and not doubtful and text[first + 2] not in rules.places:
+    place = not says and text[first + 2 : first + 3] in rules.places
+    if best is None and whole and not sure and not doubtful and not place:
         return at, first + 2
     return best
 
