@@ -16,7 +16,7 @@ from marshmallow import Schema, fields
 from nameko.extensions import Entrypoint
 from nameko.web.server import WebServer
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
-from werkzeug.routing import RequestRedirect, Rule
+from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.wrappers import Request, Response
 
 from jiayuan.contracts.check import FieldProblem, explain, instance
@@ -84,7 +84,7 @@ class Call(Request):
 
     def form_body(self) -> forms.Form:
         """The body as a form, urlencoded or multipart; Problem 400 or 415 says what is wrong with it."""
-        return forms.read(self.get_data(parse_form_data=False), self.headers.get("Content-Type", ""))
+        return forms.read(self.stream, self.headers.get("Content-Type", ""))
 
     def need(self, *roles: str) -> tokens.Principal:
         """The caller, who must have one of the roles."""
@@ -223,12 +223,11 @@ def refusal_of(service_class: Any) -> Refusal:
     return refuse
 
 
-class _App:
-    """Finds the entrypoint of a request and lets it answer."""
+class App:
+    """The WSGI application: finds the entrypoint of a request and lets it answer."""
 
-    def __init__(self, server: Server) -> None:
-        self.url_map = server.make_url_map()
-        self.refuse = refusal_of(server.container.service_cls)
+    def __init__(self, url_map: Map, refuse: Refusal) -> None:
+        self.url_map, self.refuse = url_map, refuse
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
@@ -237,9 +236,8 @@ class _App:
         try:
             endpoint, values = self.url_map.bind_to_environ(environ).match()
             response = endpoint.handle(Call(environ), values)
-        except (
-            RequestRedirect
-        ) as redirect:  # a doubled slash, as when a base address that ends in one is joined
+        except RequestRedirect as redirect:
+            # A doubled slash, as when a base address that ends in one is joined.
             return redirect.get_response(environ)(environ, start_response)
         except Exception as error:  # noqa: BLE001  a server answers
             response = self.refuse(environ.get("PATH_INFO", ""), problem_of(error))
@@ -263,7 +261,7 @@ class Server(WebServer):
 
     def get_wsgi_app(self) -> Any:
         """The application."""
-        return _App(self)
+        return App(self.make_url_map(), refusal_of(self.container.service_cls))
 
     def get_wsgi_server(self, sock: Any, wsgi_app: Any, **_: Any) -> Any:
         """A server that writes no access log (ours is metrics) and drops idle connections."""

@@ -63,6 +63,26 @@ def on(
     return Handler(pattern, run, wants)
 
 
+def together(*lists: Sequence[Handler]) -> list[Handler]:
+    """Handlers of several modules as one list: those of one pattern run in their order, each with what it wants."""
+    by_pattern: dict[str, list[Handler]] = {}
+    for handler in (h for handlers in lists for h in handlers):
+        by_pattern.setdefault(handler.pattern, []).append(handler)
+    return [h[0] if len(h) == 1 else _in_turn(pattern, h) for pattern, h in by_pattern.items()]
+
+
+def _in_turn(pattern: str, handlers: Sequence[Handler]) -> Handler:
+    def run(work: Work, events: Sequence[Event]) -> None:
+        for handler in handlers:
+            wanted = [e for e in events if handler.wants is None or handler.wants(e)]
+            if wanted:
+                handler.run(work, wanted)
+
+    if any(h.wants is None for h in handlers):
+        return Handler(pattern, run)
+    return Handler(pattern, run, lambda event: any(h.wants and h.wants(event) for h in handlers))
+
+
 _OUTBOX = Prepared(
     "INSERT INTO outbox (id, exchange, routing_key, body, not_before) "
     "SELECT id, exchange, routing_key, body, clock_timestamp() + make_interval(secs => $2) "

@@ -285,22 +285,28 @@ def supplement(delivery: Any, call: Any, report_id: str) -> Answer:
     """`POST /reports/<id>/supplements` {text}: 201."""
 
     def run(work: Work, row: Row[Any], document: dict[str, Any]) -> dict[str, Any]:
-        content = text.shorten(people.mask(text.normal(document["text"])), text.MAX_TEXT)
-        if not content:
-            raise Problem(
-                422,
-                "The body breaks the schema",
-                problems=[FieldProblem("text", "holds nothing that can be read", "1 to 8000 characters")],
-            )
-        sequence, at = store.next_version(work, report_id), iso(work.now)
-        key = vault.sealing_key(work, row, process_keys.current())
-        original = vault.seal_original(key, report_id, {"text": document["text"]})
-        row_ = {"report": report_id, "sequence": sequence, "text": content, "original": original, "at": at}
-        work.insert(store.supplement, [row_])
-        emit(work, call, row, "report.supplemented", {"text": content, "at": at}, sequence)
-        return {"report": report_id, "text": content, "at": at}
+        return supplemented(work, call, row, document["text"])
 
     return reporters(delivery, call, report_id, "supplement", schemas.Supplement, run)
+
+
+def supplemented(work: Work, call: Any, row: Row[Any], words: str) -> dict[str, Any]:
+    """Keeps what the reporter adds to a report that is held locked. Problem 422 when there is nothing to read in it."""
+    id_ = str(row.id)
+    content = text.shorten(people.mask(text.normal(words)), text.MAX_TEXT)
+    if not content:
+        raise Problem(
+            422,
+            "The body breaks the schema",
+            problems=[FieldProblem("text", "holds nothing that can be read", "1 to 8000 characters")],
+        )
+    sequence, at = store.next_version(work, id_), iso(work.now)
+    key = vault.sealing_key(work, row, process_keys.current())
+    original = vault.seal_original(key, id_, {"text": words})
+    row_ = {"report": id_, "sequence": sequence, "text": content, "original": original, "at": at}
+    work.insert(store.supplement, [row_])
+    emit(work, call, row, "report.supplemented", {"text": content, "at": at}, sequence)
+    return {"report": id_, "text": content, "at": at}
 
 
 def withdraw(delivery: Any, call: Any, report_id: str) -> Answer:
@@ -328,19 +334,27 @@ def rate(delivery: Any, call: Any, report_id: str) -> Answer:
     """`POST /reports/<id>/rating` {solved, satisfaction?, words?}: 201."""
 
     def run(work: Work, row: Row[Any], document: dict[str, Any]) -> dict[str, Any]:
-        words = text.shorten(people.mask(text.normal(document.get("words") or "")), 1000) or None
-        sequence, at = store.next_version(work, report_id), iso(work.now)
-        said = {
-            "solved": document["solved"],
-            "satisfaction": document.get("satisfaction"),
-            "words": words,
-            "at": at,
-        }
-        work.insert(store.rating, [{"report": report_id, "sequence": sequence, **said}])
-        emit(work, call, row, "report.rated", said, sequence)
-        return {"report": report_id, **said}
+        words = document.get("words") or ""
+        return rated(work, call, row, document["solved"], document.get("satisfaction"), words)
 
     return reporters(delivery, call, report_id, "rating", schemas.Rating, run)
+
+
+def rated(
+    work: Work, call: Any, row: Row[Any], solved: bool, satisfaction: int | None, words: str
+) -> dict[str, Any]:
+    """Keeps whether the reporter of a report that is held locked says that it is solved."""
+    id_ = str(row.id)
+    sequence, at = store.next_version(work, id_), iso(work.now)
+    said = {
+        "solved": solved,
+        "satisfaction": satisfaction,
+        "words": text.shorten(people.mask(text.normal(words)), 1000) or None,
+        "at": at,
+    }
+    work.insert(store.rating, [{"report": id_, "sequence": sequence, **said}])
+    emit(work, call, row, "report.rated", said, sequence)
+    return {"report": id_, **said}
 
 
 # -- what they have in common ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from jiayuan.contracts.names import Lane
 from jiayuan.contracts.schemas.common import CHANNELS
 
 from . import category, cli_category, cli_privacy, coordinates, gazetteer_cli, people, report, text
+from .channels.open311.cli import open311
 from .classifier import Classifier
 
 
@@ -173,5 +174,6 @@ def explain(
 
 for command in (*cli_category.COMMANDS, *cli_privacy.COMMANDS, gazetteer_cli.gazetteer):
     intake.add_command(command)
+intake.add_command(open311)
 
 COMMANDS: list[click.Command] = [import_file, intake]

@@ -28,6 +28,9 @@ class IntakeSettings(Settings):
     `wechat_*`: the mini-program's sign-in; the time-out is that of a whole call. `citizen_hours`: how long a citizen's
     token holds. `booking_*`: how many days ahead a service can be booked, how long one appointment is, and how many
     somebody may hold at a time.
+
+    `open311`: a file like `data/open311.yaml`, which is used when it is empty; `open311_url`: the public address of
+    its endpoint (`https://…/open311/v2`), where it isn't the one that clients call this process by.
     """
 
     reporter_secret: str = field(default="", repr=False)
@@ -48,6 +51,8 @@ class IntakeSettings(Settings):
     booking_days: int = 14
     booking_minutes: int = 30
     booking_most: int = 3
+    open311: str = ""
+    open311_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

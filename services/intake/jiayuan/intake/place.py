@@ -259,6 +259,10 @@ class Gazetteer:
                     continue
                 add(stem, _Meaning(node, weight, short=True, bound=True))
 
+    def centre(self, code: str) -> tuple[float, float] | None:
+        """Latitude and longitude, WGS-84, of the middle of a street; None where it isn't known."""
+        return next(((lat, long) for node, long, lat in self._centres if node.code == code), None)
+
     # -- the question ------------------------------------------------------------------------------
 
     def locate(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jiayuan.chassis.service import Delivery, Service, every
+from jiayuan.chassis.work import together
 
 from . import handlers, joins, keys, limits, matters, places, store
-from .channels import government_system
+from .channels import government_system, open311
 from .channels.field import Field
 from .channels.hotline import Hotline
 from .channels.matters import Matters
 from .channels.media import MediaFiles
 from .channels.mini_program import MiniProgram
+from .channels.open311 import Open311
 from .channels.openapi import OpenApi
 from .channels.places import Places
 from .channels.privacy import Privacy
@@ -33,6 +35,7 @@ class Intake(Delivery):
         # Before the first report, not soon after it: a restart must not match one with the list that comes with us.
         with self.runtime.work() as work:
             places.refresh(work)
+        open311.use(settings.open311)
 
 
 class IntakeService(
@@ -48,12 +51,16 @@ class IntakeService(
     Sheets,
     Places,
     OpenApi,
+    Open311,
 ):
     """Takes reports in from every channel and makes them clean; each channel brings its own entrypoints."""
 
     name = "intake"
     settings_class = keys.IntakeSettings
-    delivery = Intake(store.metadata, [*handlers.HANDLERS, *government_system.HANDLERS])
+    delivery = Intake(
+        store.metadata, together(handlers.HANDLERS, government_system.HANDLERS, open311.HANDLERS)
+    )
+    refusals = open311.REFUSALS
 
     @every(seconds=10.0, role="any")
     def renew_places(self) -> None:

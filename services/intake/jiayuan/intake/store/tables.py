@@ -175,6 +175,62 @@ booking: Final = Table(
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
 
+open311_key: Final = Table(
+    "open311_key",
+    metadata,
+    Column("id", Text, primary_key=True, comment="short and public; reports name it"),
+    Column("hash", Text, nullable=False, unique=True, comment="SHA-256 of the key, which nobody keeps"),
+    Column("name", Text, nullable=False, comment="whose it is"),
+    Column("jurisdictions", JSONB, nullable=False, comment="jurisdiction_ids it may report to; none: all"),
+    Column("per_minute", Integer, nullable=False),
+    Column("per_day", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("revoked_by", Text),
+    Column("revoked_reason", Text),
+    comment="Keys of Open311 clients",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+open311_use: Final = Table(
+    "open311_use",
+    metadata,
+    Column("key", Text, ForeignKey("open311_key.id"), nullable=False),
+    Column("span", Text, nullable=False, comment="minute or day"),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("count", Integer, nullable=False),
+    PrimaryKeyConstraint("key", "span", "starts_at", name="open311_use_pkey"),
+    comment="How often each key was used, by minute and day",
+    info={"grants": "SELECT, INSERT, UPDATE, DELETE"},
+)
+
+open311_request: Final = Table(
+    "open311_request",
+    metadata,
+    Column("report", Uuid, ForeignKey("report.id"), primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("jurisdiction", Text, comment="that it was posted to; NULL when it came in another way"),
+    Column("key", Text, comment="that it was posted with"),
+    Column("category", Text, nullable=False),
+    Column("street", Text),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Index("open311_request_requested", text("requested_at DESC"), text("report DESC")),
+    Index("open311_request_category", "category", text("requested_at DESC"), text("report DESC")),
+    Index("open311_request_street", "street", text("requested_at DESC"), text("report DESC")),
+    Index(
+        "open311_request_open",
+        text("requested_at DESC"),
+        text("report DESC"),
+        postgresql_where=text("NOT closed"),
+    ),
+    Index("open311_request_updated", text("updated_at DESC"), text("report DESC")),
+    comment="What Open311 lists, in the orders in which it is asked for; all else is read from report and progress",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
 gazetteer_version: Final = Table(
     "gazetteer_version",
     metadata,
