@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
+import openpyxl
 import schemathesis
 from hypothesis import strategies as st
 
@@ -25,4 +27,14 @@ schemathesis.openapi.media_type(
             pictures.ogg(),
         ]
     ),
+)
+
+_book = io.BytesIO()
+_sheet = openpyxl.Workbook()
+_sheet.active.append(["编号", "内容"])
+_sheet.active.append(["1", "东关社区停水"])
+_sheet.save(_book)
+schemathesis.openapi.media_type("text/csv", st.just("编号,内容\n1,西关社区停电\n".encode()))
+schemathesis.openapi.media_type(
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", st.just(_book.getvalue())
 )

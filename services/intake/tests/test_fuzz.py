@@ -52,6 +52,7 @@ class Running:
     digest: str
     booking: str
     walked: str
+    reveal: str
 
     def call(self, path: str, body: Any = None, **headers: str) -> Any:
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -114,7 +115,7 @@ def running(broker: Broker, database: Callable[[str], str], tmp_path: Path) -> I
         )
         try:
             _ready(process, address, log)
-            yield _settled(Running(address, log, *[""] * 6))
+            yield _settled(Running(address, log, *[""] * 7))
             assert process.poll() is None, log.read_text()[-4000:]
         finally:
             process.terminate()
@@ -137,13 +138,21 @@ def _settled(running: Running) -> Running:
     token = tokens.issue(TOKEN_SECRET, "worker", ("grid_worker",), street="350921001")
     walked = running.call("/field/reports", walk, Authorization=f"Bearer {token}")
     running.walked = walked["reports"][0]["report"]
+    county = tokens.issue(TOKEN_SECRET, "someone", ("county", "operator"))
+    asked = running.call(
+        "/reveals", {"report": running.report, "why": "回访需要"}, Authorization=f"Bearer {county}"
+    )
+    running.reveal = asked["id"]
     return running
+
+
+_OR_422 = ["2xx", "3xx", "401", "403", "404", "409", "410", "422", "429", "5xx"]
 
 
 def _config(running: Running) -> str:
     """Who calls what: citizens their part, a county official the rest; a reporter knows the code of one report."""
     county = tokens.issue(TOKEN_SECRET, "someone", ("county", "operator"))
-    agent = tokens.issue(TOKEN_SECRET, "agent", ("desk",), street="350921001")
+    officer = tokens.issue(TOKEN_SECRET, "officer", ("county", "privacy_officer", "auditor"))
     worker = tokens.issue(TOKEN_SECRET, "worker", ("grid_worker",), street="350921001")
     return f"""
 [generation]
@@ -163,8 +172,22 @@ headers = {{ Authorization = "Bearer {running.citizen}" }}
 parameters = {{ "path.report" = "{running.booking}" }}
 
 [[operations]]
-include-path-regex = "^/hotline/"
-headers = {{ Authorization = "Bearer {agent}" }}
+include-path-regex = "^/(hotline|sheets|desk|joins)"
+headers = {{ Authorization = "Bearer {county}" }}
+
+[[operations]]
+include-path-regex = "^/(person/log|reveals)"
+headers = {{ Authorization = "Bearer {officer}" }}
+
+[[operations]]
+include-path-regex = "^/reveals/.reveal./(approval|refusal)"
+parameters = {{ "path.reveal" = "{running.reveal}" }}
+
+# What depends on other members, on what is stored or on who asks, and on whether words are left when blanks and
+# markup are gone, no schema says; there a well-formed request may be refused with 422 as well.
+[[operations]]
+include-path-regex = "^/(person/e|desk/places/|joins|reveals|places/|sheets|reports/.report./place)"
+checks.positive_data_acceptance.expected-statuses = {_OR_422}
 
 [[operations]]
 include-path-regex = "^/field/"

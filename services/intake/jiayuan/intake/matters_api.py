@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from jiayuan.chassis.errors import Problem
@@ -14,9 +14,6 @@ from . import category as categories
 from . import joins, report, schemas, store
 
 DESK: Final = ("desk", "county", "operator")
-_STATES: Final = (store.ASKED, store.JOINED, store.DECLINED, store.SEPARATED)
-_ARGUMENTS: Final = ("state", "street", "limit", "after")
-_MOST: Final = 200
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -37,24 +34,11 @@ def likely(delivery: Any, call: Any) -> dict[str, Any]:
 
 def listed(delivery: Any, call: Any) -> dict[str, Any]:
     """`GET /joins?state=asked&street=&limit=50&after=`: the oldest first; a desk sees its own street."""
-    given = {name: (call.args.get(name) or "").strip() for name in _ARGUMENTS}
-    found = [
-        FieldProblem(name, "is unknown", ", ".join(_ARGUMENTS))
-        for name in call.args
-        if name not in _ARGUMENTS
-    ]
-    state = given["state"] or store.ASKED
-    if state not in _STATES:
-        found.append(FieldProblem("state", "is unknown", ", ".join(_STATES)))
-    limit = given["limit"]
-    if limit and not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:6]) <= _MOST):
-        found.append(FieldProblem("limit", "is not a number of entries", f"1 to {_MOST}"))
-    after = _after(given["after"], found)
-    if found:
-        raise Problem(400, "The query is not usable", problems=found)
-    most = int(limit or 50)
+    given = call.query(schemas.JoinsPage)
+    state, after = given.get("state") or store.ASKED, _after(given.get("after") or "")
+    most = given.get("limit") or 50
     with delivery.work() as work:
-        street = _street(call) or given["street"]
+        street = _street(call) or given.get("street") or ""
         rows = store.joins(work, state, street=street, after=after, most=most)
     last = rows[-1] if len(rows) == most else None
     return {
@@ -63,15 +47,15 @@ def listed(delivery: Any, call: Any) -> dict[str, Any]:
     }
 
 
-def _after(given: str, found: list[FieldProblem]) -> tuple[datetime, str] | None:
+def _after(given: str) -> tuple[datetime, str] | None:
     if not given:
         return None
     at, _, id_ = given.partition("/")
     try:
-        return parse(at), joins.an_id(id_)
-    except ValueError:
-        found.append(FieldProblem("after", "is not one of ours", "the `next` of the page before"))
-        return None
+        return parse(at).astimezone(UTC), joins.an_id(id_)
+    except (ValueError, OverflowError):
+        problem = FieldProblem("after", "is not one of ours", "the `next` of the page before")
+        raise Problem(404, "No such page", problems=[problem]) from None
 
 
 def join(delivery: Any, call: Any) -> Answer:

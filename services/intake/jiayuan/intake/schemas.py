@@ -162,3 +162,12 @@ class PublicPage(Demand):
     category = a_code()
     limit = a_number(1, 100)
     cursor = said(a_text(1000), "What the page before gave as `next`.")
+
+
+class JoinsPage(Demand):
+    """The query of `GET /joins`."""
+
+    state = a_word(("asked", "joined", "declined", "separated"), required=False)
+    street = a_text(64)
+    limit = a_number(1, 200)
+    after = said(a_text(100), "What the page before gave as `next`.")

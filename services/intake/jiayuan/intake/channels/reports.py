@@ -42,7 +42,8 @@ class Reports:
         """A report by its tracking code, for staff whom somebody tells it."""
         return api.find(self.delivery, call)
 
-    @http("GET", "/reports/<string:report>", before=_READ)
+    # As long as an id, so that a neighbour of it (/reports/likely) isn't taken for one.
+    @http("GET", "/reports/<string(length=36):report>", before=_READ)
     def show(self, call: Any, report: str) -> Any:
         """A report, for whoever has its tracking code, and for staff."""
         return api.show(self.delivery, call, report)

@@ -22,14 +22,14 @@ from marshmallow import Schema
 from jiayuan.chassis.web import Http
 from jiayuan.contracts import generate
 
-from .. import report, text
+from .. import consent, report, text
 from ..limits import Limited
-from . import mini_program, reports, service, staff
+from . import desk, mini_program, places, privacy, reports, service, staff
 from .answers import Problem
 from .operation import JSON, Content, Operation
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final = (reports, mini_program, staff, service)
+_PARTS: Final = (reports, mini_program, places, staff, desk, privacy, service)
 OPERATIONS: Final = {key: said for part in _PARTS for key, said in part.OPERATIONS.items()}
 
 _PROBLEM: Final = "application/problem+json"
@@ -49,6 +49,7 @@ _TITLES: Final = {
     403: "Not allowed.",
     404: "There is no such thing, or not for you.",
     406: "Not in that form.",
+    410: "Erased.",
     409: "Well-formed, but not possible as things are.",
     413: "The body is too large.",
     415: "Not a type that is taken.",
@@ -257,11 +258,11 @@ def _refined(components: dict[str, Any]) -> dict[str, Any]:
     """With what cleaning a report checks beyond the schemas."""
     rules = report.rules()
     codes = sorted(rules.catalogue.categories)
-    for schema in components.values():
+    for name, schema in components.items():
         members = schema["properties"]
         if schema.get("additionalProperties") is not False:
             continue  # an answer
-        if "text" in members and members["text"].get("maxLength") == 8000:
+        if "text" in schema.get("required", ()) and members["text"].get("maxLength") == 8000:
             members["text"]["pattern"] = visible()
         if "category" in members and "enum" not in members["category"] and "text" in members:
             members["category"] = {
@@ -272,8 +273,15 @@ def _refined(components: dict[str, Any]) -> dict[str, Any]:
             schema["allOf"] = [{"anyOf": _BOTH_OR_NONE}]
             if "code" in members:
                 members["code"]["pattern"] = f"^{rules.gazetteer.county}[0-9A-Za-z._:\\-]{{0,58}}$"
+        if "confirm" in members:
+            members["confirm"] = {"const": True}
+        if "consent" in members:
+            members["consent"] = {
+                "enum": [*consent.versions(), "", None],
+                "description": "The version agreed to.",
+            }
         for member in ("attachments", "photos"):
-            if member in members:
+            if member in members and name != "Draft":  # of a draft no file is looked for
                 members[member]["uniqueItems"] = True
     return components
 

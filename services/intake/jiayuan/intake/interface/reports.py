@@ -84,7 +84,7 @@ OPERATIONS: Final[Operations] = {
         keyed=True,
     ),
     ("GET", "/reports"): Operation("reports", {200: Found}, query=ByCode, refuses=(404,)),
-    ("GET", "/reports/<string:report>"): Operation(
+    ("GET", "/reports/<string(length=36):report>"): Operation(
         "reports", {200: answers.Report}, refuses=(403, 404), proof="code or token"
     ),
     ("GET", "/track/<string:code>"): Operation("reports", {200: answers.Report}, refuses=(404,)),
