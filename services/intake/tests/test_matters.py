@@ -66,7 +66,6 @@ BANDS = [
     -4989167757358325232,
     271913653711378395,
     -2546173102710820123,
-    6273747217350249412,
 ]
 REPORTER = -1176787015153505895
 
@@ -122,4 +121,4 @@ def test_one_persons_repetition_needs_no_proof_of_the_place() -> None:
 def test_a_text_of_a_single_character_can_be_read() -> None:
     alone = read(matter("啊", title=""))
     assert compare(alone, alone).score > 0
-    assert len(keys(alone)) >= 6
+    assert len(keys(alone)) >= 5

@@ -19,7 +19,7 @@ from jiayuan.contracts.times import iso, parse
 from . import matters, people, progress, report, store, text
 from .matters import Likeness, Matter, Print
 
-_WEIGHTS: Final = {"band": 3, "name": 2, "reporter": 2, "place": 1}
+WEIGHTS: Final = {"band": 3, "name": 2, "reporter": 2, "place": 1}
 # routing takes as many into a case (its events hold them all); the next one begins a matter of its own.
 MOST_REPORTS: Final = 200
 _DECIDED: Final = ("resolved", "closed", "voided")
@@ -93,7 +93,7 @@ def _pairs(work: Work, new: Sequence[Print], *, keep: bool) -> dict[str, list[Ca
     for print_ in new:
         mine: dict[str, Print] = {}
         for kind, key in matters.keys(print_):
-            rows.append({"id": print_.matter.id, "key": key, "weight": _WEIGHTS[kind]})
+            rows.append({"id": print_.matter.id, "key": key, "weight": WEIGHTS[kind]})
             for other in batch[key][-_BATCH_BUCKET:]:
                 mine[other.matter.id] = other
             batch[key].append(print_)

@@ -27,7 +27,7 @@ WINDOW: Final = timedelta(days=60)
 KINDS: Final = frozenset(("problem", "information", "dispute", "consultation"))
 
 _MOST_TEXT: Final = 800
-_BANDS: Final = 6
+_BANDS: Final = 5
 _ROWS: Final = 3
 _MOST_NAMES: Final = 2
 _READ_NAMES: Final = 12
@@ -149,9 +149,9 @@ _AGAIN: Final = _multipliers("again")
 
 
 def keys(print_: Print) -> list[tuple[str, int]]:
-    """The report's keys, at most 10: what kind each is of, and a signed 64-bit number.
+    """The report's keys, at most 9: what kind each is of, and a signed 64-bit number.
 
-    band: texts that are alike share some of six; name: a place, firm or school that the text names; place: the
+    band: texts that are alike share some of five; name: a place, firm or school that the text names; place: the
     community (else the street) with the category; reporter: the person.
     """
     mixed = print_.grams[None, :] * _MULTIPLY

@@ -21,7 +21,7 @@ SEPARATED: Final = "separated"
 
 # Of each key the newest reports only, and of those the few with most in common: however many reports there are, a new
 # one costs as many index look-ups as it has keys, and a bucket that everybody falls into costs no more than another.
-_BUCKET: Final = 8
+_BUCKET: Final = 6
 _CANDIDATES: Final = 4
 
 _ROWS: Final = (
