@@ -12,7 +12,17 @@ import click
 from jiayuan.contracts.names import Lane
 from jiayuan.contracts.schemas.common import CHANNELS
 
-from . import category, cli_category, cli_privacy, coordinates, gazetteer_cli, people, report, text
+from . import (
+    category,
+    cli_category,
+    cli_matters,
+    cli_privacy,
+    coordinates,
+    gazetteer_cli,
+    people,
+    report,
+    text,
+)
 from .channels.open311.cli import open311
 from .classifier import Classifier
 
@@ -172,7 +182,12 @@ def explain(
         click.echo(f"提示     {category.advice(clean.signs)}")
 
 
-for command in (*cli_category.COMMANDS, *cli_privacy.COMMANDS, gazetteer_cli.gazetteer):
+for command in (
+    *cli_category.COMMANDS,
+    *cli_matters.COMMANDS,
+    *cli_privacy.COMMANDS,
+    gazetteer_cli.gazetteer,
+):
     intake.add_command(command)
 intake.add_command(open311)
 

@@ -95,6 +95,24 @@ def undo(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
     return {"report": report_id, "state": store.SEPARATED}
 
 
+def hotspots(delivery: Any, call: Any) -> dict[str, Any]:
+    """`GET /hotspots?street=`: those of the county, or of a street; a desk sees its own street."""
+    street = _street(call) or (call.args.get("street") or "").strip()
+    with delivery.work() as work:
+        row = store.hotspots(work, street)
+    if row is None:
+        raise Problem(
+            404, "No hotspots yet", "nobody has looked for any: jiayuan intake hotspots --keep does"
+        )
+    return {
+        "since": iso(row.since),
+        "until": iso(row.until),
+        "made_at": iso(row.made_at),
+        "reports": row.reports,
+        "hotspots": row.document,
+    }
+
+
 def _street(call: Any) -> str:
     """The street that a caller is bound to; "" for who works for the whole county."""
     return "" if set(call.who.roles) & {"county", "operator"} else call.who.street

@@ -41,3 +41,8 @@ class Matters:
     def undo(self, call: Any, report: str) -> Any:
         """A join was wrong."""
         return matters_api.undo(self.delivery, call, report)
+
+    @http("GET", "/hotspots", roles=matters_api.DESK, before=_READ)
+    def hotspots(self, call: Any) -> Any:
+        """What many people say about one thing, as `jiayuan intake hotspots --keep` found it last."""
+        return matters_api.hotspots(self.delivery, call)

@@ -11,8 +11,9 @@ from sqlalchemy import Row
 from jiayuan.chassis import bulk
 from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
+from jiayuan.contracts.ids import new_id
 
-from .tables import report_join
+from .tables import hotspot_run, report_join
 
 JOINED: Final = "joined"
 ASKED: Final = "asked"
@@ -168,3 +169,31 @@ def said(work: Work, since: datetime, until: datetime, street: str = "") -> Iter
     """What was received in a time: id, reporter, received_at, title, text, street, community, grid."""
     sql = _SAID + ("AND street = :street " if street else "") + "ORDER BY received_at, id"
     return work.execute(sql, since=since, until=until, **({"street": street} if street else {}))
+
+
+def keep_hotspots(
+    work: Work,
+    since: datetime,
+    until: datetime,
+    street: str,
+    reports: int,
+    document: Sequence[dict[str, Any]],
+) -> None:
+    """Keeps what was found, for those who ask by HTTP; of a street (or the county) the last 100 times."""
+    row = {"id": new_id(), "since": since.isoformat(), "until": until.isoformat(), "street": street}
+    row |= {"reports": str(reports), "made_at": work.now.isoformat()}
+    work.insert(hotspot_run, [{**row, "document": list(document)}])
+    work.execute(
+        "DELETE FROM hotspot_run WHERE street = :street "
+        "AND id NOT IN (SELECT id FROM hotspot_run WHERE street = :street ORDER BY id DESC LIMIT 100)",
+        street=street,
+    )
+
+
+def hotspots(work: Work, street: str) -> Row[Any] | None:
+    """The newest hotspots of a street, "" for the county: since, until, reports, made_at, document."""
+    return work.execute(
+        "SELECT since, until, reports, made_at, document FROM hotspot_run WHERE street = :street "
+        "ORDER BY until DESC, id DESC LIMIT 1",
+        street=street,
+    ).first()

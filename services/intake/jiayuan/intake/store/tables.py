@@ -517,3 +517,18 @@ file_import: Final = Table(
     Column("finished_at", DateTime(timezone=True)),
     comment="Files that are being taken in, and how far each is",
 )
+
+hotspot_run: Final = Table(
+    "hotspot_run",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("street", Text, nullable=False, comment="'' for the whole county"),
+    Column("reports", Integer, nullable=False, comment="looked at"),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("document", JSONB, nullable=False, comment="hotspots with their reports' ids and titles, masked"),
+    Index("hotspot_run_street", "street", "until"),
+    comment="What many people said about one thing, as it was found",
+    info={"grants": "SELECT, INSERT, DELETE"},
+)
