@@ -174,6 +174,38 @@ def token(sub: str, roles: tuple[str, ...], street: str, unit: str, hours: float
         raise StartError(3, str(error)) from None
 
 
+@cli.command()
+@click.argument("service", type=click.Choice(SERVICES))
+@click.option("--batch", default=1000, show_default=True, type=click.IntRange(1, 10_000))
+def reseal(service: str, batch: int) -> None:
+    """Seal anew, with the first key of seal_keys, what older keys sealed in SERVICE, so that these can be dropped.
+
+    A transaction a batch; may be broken off and run again. Keys of persons: `jiayuan intake keys rotate`. Exit code 1:
+    something is still sealed with an older key; all processes that seal have to know the new one first.
+    """
+    from . import reseal as sealing
+    from .host import service_class
+
+    sealer, engine = _sealer(service), _engine(service)
+    if sealer is None:
+        raise StartError(3, "seal_keys is empty: set JIAYUAN_SEAL_KEYS or …_FILE")
+    ring, metadata = sealer(), service_class(service).delivery.metadata
+    done = 0
+
+    def tell(what: str, more: int) -> None:
+        nonlocal done
+        done += more
+        click.echo(f"{what}: {more} ({done} so far)")
+
+    try:
+        sealing.run(engine, metadata, ring, batch, tell)
+    except SealError as error:
+        raise StartError(1, str(error)) from None
+    still = sealing.left(engine, metadata, ring)
+    click.echo(f"{done} sealed anew with {ring.first.name}, {still} left")
+    sys.exit(1 if still else 0)
+
+
 @cli.group("dead-letters")
 def dead_letters() -> None:
     """Messages that could not be handled: list, show, replay, discard."""

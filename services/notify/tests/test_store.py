@@ -7,9 +7,11 @@ import threading
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
-from jiayuan.chassis import delivery
+from jiayuan.chassis import dead_letters, delivery, seal
+from jiayuan.chassis.cli import cli
 from jiayuan.chassis.testing.databases import round_trips
 from jiayuan.contracts import envelope, names
 from jiayuan.notify import handlers, store
@@ -154,6 +156,42 @@ def test_who_was_erased_has_no_contact_in_whatever_order_it_is_heard(
         {"ref": "citizen-1", "contact": None, "erased": True},
         {"ref": "citizen-2", "contact": "k.other", "erased": False},
     ]
+
+
+def test_contacts_are_sealed_anew_so_that_an_old_key_can_go(
+    work_for: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = work_for("notify")
+    old, new = opened.runtime.sealer, seal.new_key("k2", seal.SM4)
+    people = [f"c{n}" for n in range(7)]
+    handle(
+        opened,
+        *[events.report(reporter=p, contact=old.seal({"phone": f"000{p}"}, p)) for p in people],
+        events.report(reporter="nobody"),
+    )
+    foreign = delivery.Message(b"who: 000", None, names.INBOUND_EXCHANGE, "x")
+    opened.deliveries.bury([delivery.Dead(foreign, "bad_data", "x")])
+    monkeypatch.setenv("JIAYUAN_NOTIFY_DATABASE_URL", opened.url)
+    monkeypatch.setenv("JIAYUAN_SEAL_KEYS", f"{new},{opened.settings.seal_keys}")
+    result = CliRunner().invoke(cli, ["reseal", "notify", "--batch", "3"], catch_exceptions=False)
+    assert (result.exit_code, result.output.splitlines()) == (
+        0,
+        [
+            "recipient.contact: 3 (3 so far)",
+            "recipient.contact: 3 (6 so far)",
+            "recipient.contact: 1 (7 so far)",
+            "dead_letter.body: 1 (8 so far)",
+            "8 sealed anew with k2, 0 left",
+        ],
+    )
+    alone = seal.Sealer(new)
+    for row in rows(opened, "SELECT ref, contact FROM recipient WHERE contact IS NOT NULL"):
+        assert alone.open(row["contact"], row["ref"]) == {"phone": f"000{row['ref']}"}
+    (letter,) = dead_letters.listing(opened.engine)
+    assert dead_letters.body(letter, lambda: alone) == b"who: 000"
+    assert "0 sealed anew" in CliRunner().invoke(cli, ["reseal", "notify"]).output
+    monkeypatch.setenv("JIAYUAN_SEAL_KEYS", seal.new_key("k3"))
+    assert CliRunner().invoke(cli, ["reseal", "notify"]).exit_code == 1
 
 
 def test_a_dead_letter_loses_the_contact_of_who_was_erased_and_can_still_be_replayed(

@@ -11,7 +11,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from jiayuan.chassis import reseal
+from jiayuan.chassis.seal import Sealer, new_key
 from jiayuan.chassis.testing.databases import Opened, round_trips
 from jiayuan.contracts.times import iso, parse
 from jiayuan.routing import book, handlers, store
@@ -621,3 +624,25 @@ def test_few_round_trips_a_batch(routing: Any) -> None:
     with round_trips() as asked:
         routing.receive(*(routing.report() for _ in range(200)))
     assert len(asked) == 2, asked  # the claim, and everything else with the commit
+
+
+def test_contacts_of_staff_units_and_desks_are_sealed_anew(opened: Opened, document: dict[str, Any]) -> None:
+    old = opened.runtime.sealer
+    with opened() as work:
+        import_directory(work, old, document, "me")
+        before = store.contacts(work)
+    new = Sealer(f"{new_key('k2')},{opened.settings.seal_keys}")
+    with opened.engine.connect() as conn:
+        tables = [
+            conn.execute(text(f"SELECT count(contact) FROM {t}")).scalar_one()
+            for t in ("person", "unit", "place")
+        ]
+    assert all(tables)
+    done = reseal.run(opened.engine, opened.metadata, new, 4, lambda _what, _more: None)
+    with opened() as work:
+        after = store.contacts(work)
+    assert done == len(before) == len(after) == sum(tables)
+    for whom, sealed in after.items():
+        assert sealed.startswith("k2.")
+        assert new.open(sealed, whom) == old.open(before[whom], whom)
+    assert reseal.left(opened.engine, opened.metadata, new) == 0

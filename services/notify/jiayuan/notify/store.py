@@ -40,6 +40,7 @@ recipient = sa.Table(
         server_default=sa.text("false"),
         comment="the citizen had the contact erased: none is kept any more",
     ),
+    info={"sealed": {"contact": "ref"}},
 )
 
 report = sa.Table(

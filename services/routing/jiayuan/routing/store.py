@@ -168,6 +168,7 @@ place = Table(
     Column("contact", Text),
     Column("active", Boolean, nullable=False),
     comment="County, streets, communities and villages; contact: the sealed one of the desk",
+    info={"sealed": {"contact": "'desk-' || CASE kind WHEN 'county' THEN code || '000' ELSE code END"}},
 )
 
 grid = Table(
@@ -195,6 +196,7 @@ person = Table(
     Column("street", Text, nullable=False),
     Column("contact", Text),
     Column("active", Boolean, nullable=False),
+    info={"sealed": {"contact": "id"}},
 )
 
 unit = Table(
@@ -210,6 +212,7 @@ unit = Table(
     Column("partner", Text, nullable=False),
     Column("contact", Text),
     Column("active", Boolean, nullable=False),
+    info={"sealed": {"contact": "code"}},
 )
 
 _CASE_COLUMNS: Final = (
