@@ -23,6 +23,7 @@ from jiayuan.chassis.config import Settings, load
 from jiayuan.chassis.errors import Problem, StartError, Transient, is_transient
 from jiayuan.chassis.seal import AES, SM4, Key, Sealer, SealError, new_key
 from jiayuan.chassis.service import Service, http
+from jiayuan.chassis.work import Handler, on, together
 from jiayuan.contracts.check import FieldProblem
 
 pytestmark = pytest.mark.unit
@@ -328,6 +329,23 @@ class _Coded(psycopg2.Error):
 )
 def test_what_waits_and_what_fails(error: Exception, transient: bool) -> None:
     assert is_transient(error) is transient
+
+
+def test_handlers_of_one_pattern_run_in_turn_with_what_each_wants() -> None:
+    ran: list[tuple[str, list[int]]] = []
+
+    def handler(name: str, wanted: tuple[int, ...] | None) -> Handler:
+        wants = None if wanted is None else lambda event: event in wanted
+        return on("case.*", lambda _work, events: ran.append((name, list(events))), wants=wants)
+
+    (both,) = together([handler("first", None)], [handler("second", (2, 3))])
+    assert both.wants is None
+    both.run(None, [1, 2])  # type: ignore[arg-type,list-item]
+    assert ran == [("first", [1, 2]), ("second", [2])]
+    one, other = together([handler("x", (1,)), on("report.*", both.run)], [handler("y", (2,))])
+    assert other.pattern == "report.*"
+    assert one.wants is not None
+    assert [one.wants(e) for e in (1, 2, 3)] == [True, True, False]  # type: ignore[arg-type]
 
 
 # -- services -----------------------------------------------------------------------------------------

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import yaml
+from click.testing import CliRunner
+from PIL import Image
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy import text as sql
 from werkzeug.test import Client
@@ -21,8 +27,10 @@ from jiayuan.contracts.envelope import make
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 from jiayuan.intake import keys
-from jiayuan.intake.channels.open311 import api_keys
+from jiayuan.intake.channels.open311 import api_keys, places
+from jiayuan.intake.channels.open311.cli import open311 as open311_commands
 from jiayuan.intake.store import open311 as listed
+from jiayuan.intake.store import people as people_rows
 
 pytestmark = pytest.mark.store
 
@@ -931,3 +939,134 @@ def test_a_withdrawn_request_is_closed_when_it_was_withdrawn(
     (said,) = parsed(client.get(f"{V2}/requests/{id_}.json"))
     assert (said["status"], said["updated_datetime"]) == ("closed", "2026-03-02T02:00:00Z")
     assert update(id_, update_id="903").status_code == 400
+
+
+# -- photos -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def album(intake: Opened, tmp_path: Path) -> Iterator[Path]:
+    """A store for files, and a jurisdiction that shows them."""
+    document = yaml.safe_load((Path(places.__file__).parents[2] / "data/open311.yaml").read_text("utf-8"))
+    for entry in document["jurisdictions"]:
+        entry |= {"show_media": True, "location": "exact"}
+    file = tmp_path / "open311.yaml"
+    file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    before = intake.runtime.settings
+    intake.runtime.settings = replace(before, media=f"file://{tmp_path}/media", open311=str(file))
+    yield tmp_path
+    intake.runtime.settings = before
+
+
+def _jpeg(colour: str = "red") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+def _with_photos(client: Client, key: str, *photos: bytes) -> Any:
+    data = {"api_key": key, **LAMP, "media": [(io.BytesIO(p), "p.jpg") for p in photos]}
+    return client.post(f"{V2}/requests.json", data=data, content_type="multipart/form-data")
+
+
+def test_a_photo_is_kept_and_shown_where_photos_are_shown(
+    client: Client, key: str, intake: Opened, album: Path
+) -> None:
+    made = _with_photos(client, key, _jpeg(), _jpeg("blue"))
+    assert made.status_code == 200, made.data
+    id_ = made.get_json()[0]["service_request_id"]
+    assert _with_photos(client, key, _jpeg(), _jpeg("blue")).get_json()[0]["service_request_id"] == id_
+    assert _with_photos(client, key, _jpeg("green")).get_json()[0]["service_request_id"] != id_
+    (shown,) = parsed(client.get(f"{V2}/requests/{id_}.json", base_url="http://open311.example.cn"))
+    assert shown["media_url"].startswith("http://open311.example.cn/media/")
+    assert (shown["lat"], shown["long"]) == (26.88803, 119.99812)  # exact, as this jurisdiction has it
+    with intake.engine.connect() as conn:
+        assert (
+            conn.execute(sql("SELECT count(*) FROM attachment WHERE report = :r"), {"r": id_}).scalar_one()
+            == 2
+        )
+    assert list(album.glob("media/*/*/*"))
+
+
+def test_a_linked_photo_is_shown_only_where_photos_are_shown(
+    client: Client,
+    post: Callable[..., Any],
+    intake: Opened,
+    album: Path,  # noqa: ARG001
+) -> None:
+    link = "https://photos.example.org/1.jpg"
+    id_ = post(media_url=link).get_json()[0]["service_request_id"]
+    assert parsed(client.get(f"{V2}/requests/{id_}.xml"))[0]["media_url"] == link
+    intake.runtime.settings = replace(intake.runtime.settings, open311="")
+    assert parsed(client.get(f"{V2}/requests/{id_}.json"))[0]["media_url"] is None
+    other = post(media_url=link, description="另一处").get_json()[0]["service_request_id"]
+    with intake.engine.connect() as conn:
+        kept = conn.execute(sql("SELECT facts FROM report WHERE id = :r"), {"r": other}).scalar_one()
+    assert link not in str(kept)  # nobody is to see it: it is sealed with the report
+
+
+@pytest.mark.parametrize("photos", [[b"GIF89a"], [b"<svg/>"], [_jpeg()] * 10])
+def test_a_wrong_file_is_told_and_nothing_is_taken(
+    client: Client,
+    key: str,
+    intake: Opened,
+    album: Path,  # noqa: ARG001
+    photos: list[bytes],
+) -> None:
+    refused = _with_photos(client, key, *photos)
+    assert refused.status_code == 400
+    assert all("media" in said for _, said in errors(refused))
+    with intake.engine.connect() as conn:
+        assert conn.execute(sql("SELECT count(*) FROM report")).scalar_one() == 0
+
+
+def test_without_a_store_a_file_is_refused_not_lost(client: Client, key: str) -> None:
+    refused = _with_photos(client, key, _jpeg())
+    assert refused.status_code == 400
+    assert "keeps no files" in errors(refused)[0][1]
+
+
+# -- the command line ---------------------------------------------------------------------------------------
+
+
+def test_keys_are_made_listed_and_revoked_by_command(
+    client: Client, intake: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JIAYUAN_DATABASE_URL", intake.url)
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(open311_commands, ["keys", *arguments])
+
+    assert "no keys" in run("list").output
+    assert run("add", "应用", "--jurisdiction", "nowhere.cn").exit_code == 2
+    made = run("add", "应用甲", "--jurisdiction", "xiapu.gov.cn", "--per-minute", "5")
+    key = next(line for line in made.output.splitlines() if line.startswith("jy311-"))
+    assert client.post(f"{V2}/requests.json", data={**LAMP, "api_key": key}).status_code == 200
+    shown = run("list").output
+    assert "应用甲" in shown
+    assert "xiapu.gov.cn" in shown
+    assert "today 0/" in shown or "today 1/" in shown
+    assert key not in shown
+    id_ = key.split("-")[1]
+    assert run("revoke", id_, "--reason", "泄露").exit_code == 0
+    assert run("revoke", id_, "--reason", "泄露").exit_code == 1
+    assert "revoked" in run("list").output
+    assert client.post(f"{V2}/requests.json", data={**LAMP, "api_key": key}).status_code == 403
+
+
+def test_old_uses_are_forgotten(client: Client, key: str, intake: Opened) -> None:
+    assert client.post(f"{V2}/requests.json", data={**LAMP, "api_key": key}).status_code == 200
+    intake.clock.time += timedelta(days=41)
+    with intake() as work:
+        assert api_keys.forget(work) == 2
+
+
+def test_an_erased_report_takes_nothing_more(
+    client: Client, post: Callable[..., Any], update: Callable[..., Any], intake: Opened
+) -> None:
+    id_ = post().get_json()[0]["service_request_id"]
+    with intake() as work:
+        people_rows.erase_words(work, [id_], work.now)
+    assert update(id_).status_code == 400
+    (said,) = parsed(client.get(f"{V2}/requests/{id_}.json?extensions=true"))
+    assert "路灯坏了" not in str(said)

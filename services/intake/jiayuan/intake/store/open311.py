@@ -137,7 +137,7 @@ class Mine(NamedTuple):
 
 _COLUMNS: Final = (
     "q.id, q.state, q.kind, q.title, q.text, q.category, q.category_name, q.street, q.community, q.signs, "
-    "q.received_at, q.withdrawn_at, q.facts, q.attachments, q.lat, q.long, q.tracking_code, "
+    "q.received_at, q.withdrawn_at, q.facts, q.attachments, q.erased_at, q.lat, q.long, q.tracking_code, "
     "t.jurisdiction, t.key, t.closed, t.updated_at, t.channel"
 )
 

@@ -39,10 +39,11 @@ UPDATE_STATUSES: Final = (
     "CANCELLED",
 )
 _W3C: Final = re.compile(
-    r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|z|[+\- ]\d{2}:?\d{2})?)?)?)?"
+    r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|z|[+\- ]\d{2}:?\d{2})?)?)?)?",
+    re.ASCII,
 )
 _ATTRIBUTE: Final = re.compile(r"attribute\[([^\[\]]{1,64})\](\[\d*\])?")
-_NUMBER: Final = re.compile(r"[+\-]?\d{1,20}(?:\.\d{1,20})?")
+_NUMBER: Final = re.compile(r"[+\-]?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 _EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 _PHONE: Final = re.compile(r"[0-9+()./ \-\u00a0#*xXext;,]{3,40}")
 

@@ -123,6 +123,7 @@ def _same(new: NewRequest, files: Sequence[str]) -> str:
 def _take(
     work: Work, new: NewRequest, files: tuple[str, ...], key: api_keys.ApiKey, traceparent: str
 ) -> dict[str, Any]:
+    shown = new.jurisdiction.show_media
     submission = report.Submission(
         "open311",
         new.text,
@@ -138,13 +139,19 @@ def _take(
             "open311": {
                 "jurisdiction": new.jurisdiction.id,
                 "key": key.id,
-                **({"media_url": list(new.media)} if new.media else {}),
+                # Only where everybody may see it; elsewhere it may lead to a person.
+                **({"media_url": list(new.media)} if shown and new.media else {}),
                 **({"attributes": [code for code, _, _ in new.attributes]} if new.attributes else {}),
             }
         },
         secrets={
             name: value
-            for name, value in (("email", new.email), ("device_id", new.device), ("account_id", new.account))
+            for name, value in (
+                ("email", new.email),
+                ("device_id", new.device),
+                ("account_id", new.account),
+                ("media_url", [] if shown else list(new.media)),
+            )
             if value
         },
         traceparent=traceparent,
@@ -283,7 +290,7 @@ def single(delivery: Any, call: Any, request: str, form: str) -> Response:
 
 def _media_url(endpoint: str, row: Any, place: Jurisdiction) -> str | None:
     """The first photo of a request where the jurisdiction shows photos: kept here, else where its sender has it."""
-    if not place.show_media:
+    if not place.show_media or row.erased_at is not None:
         return None
     if row.attachments:
         until = int(time.time()) + attachments.LINK_SECONDS

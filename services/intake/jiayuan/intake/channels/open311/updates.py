@@ -86,6 +86,8 @@ def _take(work: Work, call: Any, row: Row[Any], new: NewUpdate) -> dict[str, Any
     id_ = str(row.id)
     if row.state == store.WITHDRAWN and new.status not in _OVER:
         raise Refused([(400, "service_request_id was withdrawn: nothing can be added to it any more")])
+    if row.erased_at is not None:
+        raise Refused([(400, "service_request_id was erased by its reporter: nothing can be added to it")])
     case = store.progress_of(work, [id_]).get(id_)
     resolved = case is not None and case.state == _DONE
     over = case is not None and case.state in records.CLOSED
