@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,15 @@ import openpyxl
 import pytest
 from click.testing import CliRunner, Result
 
-from jiayuan.intake import coordinates, fallbacks, place, service_points
+from jiayuan.intake import coordinates, fallbacks, measuring, place, service_points
 from jiayuan.intake.booking import ZONE, Point
 from jiayuan.intake.cli import intake as command
 from jiayuan.intake.gazetteer_files import Draft
 
 pytestmark = pytest.mark.unit
+
+# Other people's data, which is not in the repository: beside the checkout, where somebody has put it.
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 STREETS = 'code,name,areaCode\n350921103,"溪南镇",350921\n350921200,"盐田畲族乡",350921\n'
 VILLAGES = (
@@ -385,3 +390,64 @@ def test_explain_shows_candidates_and_what_the_coordinates_are() -> None:
     assert "候选     350921002200 松港街道东关村" in said
     assert "在县内" in explain("路灯坏了", "--lat", "26.8854", "--long", "120.0008", "--crs", "gcj02")
     assert "经纬度颠倒" in explain("路灯坏了", "--lat", "119.998", "--long", "26.888")
+
+
+# -- on real data ------------------------------------------------------------------------------------
+
+
+def _real(*names: str) -> list[Path] | None:
+    files = [DATA / name for name in names]
+    if all(f.is_file() for f in files):
+        return files
+    warnings.warn(f"{', '.join(names)}: not here, checked on invented data", stacklevel=2)
+    return None
+
+
+def test_no_name_of_the_county_is_taken_for_another(tmp_path: Path) -> None:
+    files = _real("xiapu_350921_streets.csv", "xiapu_350921_villages.csv")
+    draft = read(*files or (write(tmp_path, "s.csv", STREETS), write(tmp_path, "v.csv", VILLAGES)))
+    assert wrong(draft) == []
+    loaded = place.Gazetteer(draft.document("t"))
+    total = list(measuring.names(loaded, show=True))[-1]
+    assert "wrong" not in total
+    right, every = int(total.split(": ")[1].split()[0]), int(total.split()[1])
+    assert right >= (0.96 if files else 0.7) * every, total
+
+
+def test_messages_of_another_city_get_no_place_here(tmp_path: Path) -> None:
+    files = _real("xiapu_350921_streets.csv", "xiapu_350921_villages.csv", "messages_unlabelled.jsonl")
+    if files:
+        draft = read(*files[:2])
+        loaded, messages = place.Gazetteer(draft.document("t")), files[2]
+    else:
+        loaded = place.bundled()
+        said = ("A7县春华镇东关村没有路灯", "B市桥头村的路", "福州市台江区海滨路", "新村中心的上村民")
+        lines = "".join(json.dumps({"title": "路灯", "detail": words}) + "\n" for words in said)
+        messages = write(tmp_path, "m.jsonl", lines)
+    (line,) = measuring.elsewhere(loaded, messages)
+    assert ": 0 get a place" in line
+
+
+@pytest.mark.parametrize(
+    ("file", "points"),
+    [
+        ("boston_311_2015-06.csv", {(42.3594, -71.0587): 1089}),
+        ("baltimore_311.csv", {(39.0, -77.0): 555, (39.0, -76.0): 6}),
+    ],
+)
+def test_the_fallback_points_of_real_cities(
+    tmp_path: Path, file: str, points: dict[tuple[float, float], int]
+) -> None:
+    files = _real(file)
+    if files is None:
+        streets = [f"{chr(0x4E00 + n)} St" for n in range(12)]
+        rows = [f"{lat},{long},{street}" for (lat, long), n in points.items() for street in (streets * n)[:n]]
+        rows += [f"{42.301 + n / 7000:.6f},{-71.0586 - n / 7000:.6f},1 City Hall {n}" for n in range(700)]
+        rows += ["42.360123,-71.057912,1 City Hall Plz"] * 38
+        files = [write(tmp_path, "cases.csv", "latitude,longitude,address\n" + "\n".join(rows))]
+    found = run("fallbacks", files[0]).output
+    said = {
+        tuple(map(float, m[:2])): int(m[2])
+        for m in re.findall(r"^(-?[\d.]+), (-?[\d.]+)  (\d+) reports", found, re.M)
+    }
+    assert said == points, found

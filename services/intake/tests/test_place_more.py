@@ -223,6 +223,21 @@ def test_a_point_chooses_among_names(gazetteer: Gazetteer) -> None:
     assert "坐标" in found.evidence
 
 
+def test_a_point_that_only_says_the_street_chooses_none_of_its_places() -> None:
+    centred = [
+        p | {"centre": [120.01, 26.88] if p["code"] == "350921002" else [120.3, 26.9]}
+        if p["kind"] == "street"
+        else {k: v for k, v in p.items() if k != "area"}
+        for p in DOCUMENT["places"]
+    ]
+    loaded = Gazetteer({**DOCUMENT, "places": centred})
+    between = loaded.locate(text="太康路有个坑", lat=26.8801, long=120.0101)
+    assert (between.street, between.community) == ("350921002", None)
+    assert {c.code for c in between.candidates} == {WANGHAI, JINGHAI}
+    other = loaded.locate(text="桥头村停电", lat=26.8801, long=120.0101)
+    assert (other.community, other.candidates) == ("350921002216", ())  # the only one in that street
+
+
 def test_point_and_name_together_are_surer(gazetteer: Gazetteer) -> None:
     named = gazetteer.locate(text="旺海社区停水")
     both = gazetteer.locate(text="旺海社区停水", lat=26.8805, long=120.0105)

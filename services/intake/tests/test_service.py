@@ -189,3 +189,20 @@ def test_photos_come_in_while_others_are_served(running: Running) -> None:
             connection.request("POST", "/media", body=iter(pieces), encode_chunked=True)
         assert connection.getresponse().status == expected
         connection.close()
+
+
+def test_a_running_process_takes_up_a_new_list_of_places(running: Running, tmp_path: Path) -> None:
+    def found() -> Any:
+        return running.call("/places/locate", {"text": "芹头村的路灯坏了"})[1]["community"]
+
+    assert found() is None
+    file = tmp_path / "places.csv"
+    file.write_text("code,name\n350921103,溪南镇\n350921103206,芹头村委会\n", encoding="utf-8")
+    command = [sys.executable, "-m", "jiayuan.chassis.cli", "intake", "gazetteer"]
+    for arguments in (["import", str(file)], ["revoke", "1", "--reason", "试验"]):
+        done = subprocess.run(
+            [*command, *arguments], env=running.environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        expected = "350921103206" if "import" in arguments else None
+        _until(lambda e=expected: found() == e, f"the running process says {expected}")

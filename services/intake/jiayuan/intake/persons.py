@@ -128,6 +128,8 @@ def _report(work: Work, row: Row[Any], ratings: Sequence[Mapping[str, Any]], key
             "community": row.community,
             "grid": row.grid,
             "evidence": row.place_evidence,
+            "lat": row.lat,
+            "long": row.long,
         },
         "supplements": [dict(s) for s in opened.supplements],
         "ratings": list(ratings),

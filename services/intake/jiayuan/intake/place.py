@@ -409,9 +409,8 @@ class Gazetteer:
 
     def _settled(self, named: Found, near: Found) -> Found:
         """Of the candidates of the words the one that the point lies in."""
-        for choice in named.candidates:
-            node = self.nodes[choice.code]
-            if near.grid == choice.code or near.community in (choice.code, node.community):
+        for choice in named.candidates if near.community else ():
+            if near.grid == choice.code or near.community in (choice.code, self.nodes[choice.code].community):
                 said = f"{choice.why}；{near.evidence}"
                 sure = max(choice.confidence, near.confidence)
                 found = self._found(replace(choice, confidence=round(min(_MOST, sure), 2), why=said))

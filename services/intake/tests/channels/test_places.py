@@ -20,6 +20,7 @@ from jiayuan.intake import api, handlers, place, places, report
 from jiayuan.intake.channels import places as channel
 from jiayuan.intake.cli import intake as command
 from jiayuan.intake.report import Submission
+from jiayuan.intake.store import people as stored
 
 pytestmark = pytest.mark.store
 Send = Callable[..., Any]
@@ -227,6 +228,22 @@ def test_what_is_withdrawn_is_not_asked(intake: Opened, send: Send) -> None:
     send(api.withdraw, made["id"], method="POST", json={}, headers={"X-Tracking-Code": made["tracking_code"]})
     intake.clock.time += timedelta(hours=1)
     assert send(channel.undecided, roles=("desk",), street=SONGGANG).get_json()["questions"] == []
+
+
+def test_who_is_erased_leaves_no_address_behind(intake: Opened) -> None:
+    (first,) = _from_a_file(intake, {"place_text": "东关", "lat": 26.8854, "long": 120.0008, "crs": "gcj02"})
+    with intake() as work:
+        stored.erase_words(work, [first], work.now)
+    with intake.engine.connect() as conn:
+        assert tuple(conn.execute(sql("SELECT lat, long, place_evidence FROM report")).one()) == (
+            None,
+            None,
+            "",
+        )
+        why, candidates = conn.execute(sql("SELECT why, candidates FROM place_question")).one()
+    assert why == ""
+    assert {c["code"] for c in candidates} == {COMMUNITY, VILLAGE}
+    assert {c["why"] for c in candidates} == {""}
 
 
 # -- coordinates are kept ----------------------------------------------------------------------------

@@ -37,6 +37,7 @@ def submit(delivery: Any, call: Any) -> api.Answer:
         submitter=who.subject,
         facts={k: document[k] for k in ("via", "recording") if document.get(k)},
         secrets={"callback": document["callback"]} if document.get("callback") else {},
+        dialogue=True,
         traceparent=call.traceparent,
     )
     return api.receive_one(delivery, submission, "work_order")

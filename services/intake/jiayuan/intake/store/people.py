@@ -150,8 +150,9 @@ def reseal_dead_letter(work: Work, id_: str, body: bytes) -> None:
 
 _MINE: Final = (
     "id::text AS id, tracking_code, kind, channel, source_system, external_id, title, text, original, category, "
-    "category_name, importance, urgency, street, community, grid, place_evidence, reporter, contact, secrets, facts, "
-    "attachments, consent, occurred_at, device_at, received_at, state, withdrawn_at, withdrawn_reason, erased_at"
+    "category_name, importance, urgency, street, community, grid, place_evidence, lat, long, reporter, contact, "
+    "secrets, facts, attachments, consent, occurred_at, device_at, received_at, state, withdrawn_at, "
+    "withdrawn_reason, erased_at"
 )
 
 
@@ -199,7 +200,8 @@ def erase_words(work: Work, reports: Sequence[str], at: datetime) -> None:
     ids = list(reports)
     work.execute(
         "UPDATE report SET title = :erased, text = :erased, original = '', contact = NULL, secrets = NULL, "
-        "attachments = NULL, withdrawn_reason = NULL, erased_at = :at WHERE id = ANY(CAST(:ids AS uuid[]))",
+        "attachments = NULL, withdrawn_reason = NULL, lat = NULL, long = NULL, place_evidence = '', erased_at = :at "
+        "WHERE id = ANY(CAST(:ids AS uuid[]))",
         erased=ERASED,
         at=at,
         ids=ids,
@@ -207,6 +209,11 @@ def erase_words(work: Work, reports: Sequence[str], at: datetime) -> None:
     work.execute(
         "UPDATE supplement SET text = :erased, original = '' WHERE report = ANY(CAST(:ids AS uuid[]))",
         erased=ERASED,
+        ids=ids,
+    )
+    work.execute(
+        "UPDATE place_question SET why = '', candidates = (SELECT coalesce(jsonb_agg(c || '{\"why\": \"\"}'), '[]') "
+        "FROM jsonb_array_elements(candidates) AS c) WHERE report = ANY(CAST(:ids AS uuid[]))",
         ids=ids,
     )
     work.execute(
