@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: .venv help setup test test-unit lint isolation chaos bench bench-intake demo down definitions lock compose-check fuzz-intake
+.PHONY: .venv help setup test test-unit lint fuzz isolation chaos bench bench-intake demo down definitions lock compose-check fuzz-intake
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -29,6 +29,9 @@ lint: .venv ## ruff, mypy, import rules
 	$(PY) -m ruff format --check
 	$(PY) -m mypy $(addprefix -p jiayuan.,$(PACKAGES))
 	.venv/bin/lint-imports
+
+fuzz: .venv ## Broken input for every parser of intake, others every time (SECONDS=60 a parser)
+	$(PY) services/intake/tests/fuzzing.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 isolation: .venv ## Build and import every service with its own dependencies alone
 	$(PY) tools/isolation.py

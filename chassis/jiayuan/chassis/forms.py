@@ -146,6 +146,8 @@ class _Reader:
                 self.part = None
 
     def _keep(self, form: Form, part: Field | File) -> None:
+        if part.name is None:
+            raise _malformed("it has a part without a name")
         headers: Headers = part.headers
         kind, options = parse_options_header(headers.get("content-type") or "")
         if isinstance(part, File):

@@ -78,8 +78,12 @@ class Key:
         """The document again; SealError when another key sealed it or it was changed or moved."""
         _, _, encoded = self._of(sealed, ".")
         try:
-            document = orjson.loads(self._decrypt(base64.urlsafe_b64decode(encoded), aad))
-        except (binascii.Error, orjson.JSONDecodeError):
+            raw = base64.urlsafe_b64decode(encoded)
+        except ValueError:  # not base64, or not even ASCII
+            raise _broken() from None
+        try:
+            document = orjson.loads(self._decrypt(raw, aad))
+        except orjson.JSONDecodeError:
             raise _broken() from None
         if not isinstance(document, dict):
             raise SealError("the sealed value is not a document")

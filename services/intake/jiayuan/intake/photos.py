@@ -137,10 +137,16 @@ def _needed(kind: int, body: bytes) -> bool:
     if kind == 0xE0:
         return body.startswith(b"JFIF\x00") and len(body) == 14  # without the thumbnail
     if kind == 0xE2:
-        return body.startswith(b"ICC_PROFILE\x00")
+        # What calls itself a profile and isn't one may be anything.
+        return body.startswith(b"ICC_PROFILE\x00") and (body[12:13] != b"\x01" or _is_profile(body[14:]))
     if kind == 0xEE:
         return body.startswith(b"Adobe") and len(body) == 12
     return not 0xE0 <= kind <= 0xEF
+
+
+def _is_profile(raw: bytes) -> bool:
+    """Whether it begins as an ICC profile does (ICC.1:2022, 7.2)."""
+    return raw[36:40] == b"acsp"
 
 
 def _scan_end(raw: bytes, at: int) -> int:
@@ -314,7 +320,7 @@ def _webp(raw: bytes, whole: int, side: int) -> Photo:
             "a photo and nothing else",
         )
     kept: list[bytes] = []
-    facts, pictures, at = Facts(), 0, 12
+    facts, pictures, at, header, profile = Facts(), 0, 12, b"", False
     while at + 8 <= 8 + length:
         kind, size = struct.unpack_from("<4sI", raw, at)
         end = at + 8 + size + (size & 1)
@@ -326,11 +332,15 @@ def _webp(raw: bytes, whole: int, side: int) -> Photo:
         if kind == b"EXIF":
             facts = exif.read(body)
         elif kind == b"VP8X":
-            if size != 10 or kept:
+            if size != 10 or kept or header:
                 raise BadMedia("is a damaged WebP", _DAMAGED)
-            # Without the bits for EXIF and XMP; an animation is known by its chunks.
-            kept.append(struct.pack("<4sI", kind, size) + bytes([body[0] & 0b00110000]) + body[1:])
-        elif kind in (b"VP8 ", b"VP8L", b"ALPH", b"ICCP"):
+            header = body
+        elif (
+            kind in (b"VP8 ", b"VP8L")
+            or (kind == b"ICCP" and _is_profile(body))
+            or (kind == b"ALPH" and header)
+        ):
+            profile |= kind == b"ICCP"
             pictures += kind in (b"VP8 ", b"VP8L")
             kept.append(struct.pack("<4sI", kind, size) + body + b"\x00" * (size & 1))
         at = end
@@ -338,6 +348,10 @@ def _webp(raw: bytes, whole: int, side: int) -> Photo:
             raise BadMedia("is a damaged WebP", _DAMAGED)
     if pictures != 1:
         raise BadMedia("is a WebP without a picture" if not pictures else "is a damaged WebP", _DAMAGED)
+    if header:
+        # Without the bits for EXIF and XMP; an animation is known by its chunks.
+        flags = header[0] & 0b00010000 | 0b00100000 * profile
+        kept.insert(0, struct.pack("<4sI", b"VP8X", 10) + bytes([flags]) + header[1:])
     body = b"".join(kept)
     data = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
     _check_sides(*_size(data), whole, side)

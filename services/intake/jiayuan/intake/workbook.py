@@ -38,6 +38,17 @@ _COL: Final = re.compile(rb"""\sm(?:in|ax)\s*=\s*["'](\d{1,6})["']""")
 _DATA: Final = re.compile(rb"<(\w+:)?sheetData\b")
 _UNXML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+# What reading a damaged archive raises.
+_BROKEN: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
+
 
 class BadWorkbook(ValueError):
     """A workbook that is not opened; why, in a few words."""
@@ -48,17 +59,9 @@ def check(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             _check(archive)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        ValueError,
-    ) as error:
-        if isinstance(error, BadWorkbook):
-            raise
+    except BadWorkbook:
+        raise
+    except _BROKEN as error:
         raise BadWorkbook(f"is damaged: {error}"[:200]) from None
 
 
@@ -77,9 +80,11 @@ def _check(archive: zipfile.ZipFile) -> None:
         name = part.filename.lower()
         if part.flag_bits & 1:
             raise BadWorkbook("is encrypted; save it without a password")
-        if name.endswith("vbaproject.bin"):
-            continue
         if not name.endswith((".xml", ".rels", ".vml")):
+            # To the end, so that its checksum is looked at: all parts go into the answer.
+            with archive.open(part) as stream:
+                while stream.read(_CHUNK):
+                    pass
             continue
         sheet = "/worksheets/" in name
         most = _MOST_SHEET if sheet else _MOST_STRINGS if name.endswith("sharedstrings.xml") else _MOST_OTHER
@@ -148,6 +153,15 @@ def with_column(
     `part` is the sheet's name in the archive. The cell takes the look of the one on its left; a row that has no cell
     there keeps everything else. BadWorkbook when the sheet's XML can't be followed.
     """
+    try:
+        _copy(source, target, part, column, words)
+    except BadWorkbook:
+        raise
+    except _BROKEN as error:
+        raise BadWorkbook(f"is damaged: {error}"[:200]) from None
+
+
+def _copy(source: Path, target: Path, part: str, column: int, words: Mapping[int, str]) -> None:
     with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
         for info in archive.infolist():
             fresh = zipfile.ZipInfo(info.filename, info.date_time)
