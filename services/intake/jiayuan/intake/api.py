@@ -7,7 +7,6 @@ import hmac
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import orjson
 from marshmallow import Schema
 from sqlalchemy import Row
 
@@ -17,14 +16,13 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso
 
-from . import attachments, people, places, progress, report, schemas, store, text, vault
+from . import attachments, people, places, progress, report, schemas, store, taking, text, vault
 from . import category as categories
 from . import keys as process_keys
 from .channels import claims
 from .handlers import ACCEPTED, REFUSED, Receipt, receive
 from .store import bookings
 
-_MAX_KEY: Final = 200
 STAFF: Final = (
     "grid_worker",
     "grid_leader",
@@ -54,13 +52,12 @@ def submit(delivery: Any, call: Any) -> Answer:
     )
     sender = call.who.subject if call.who else people.handle_of(submission.contact, keys.secret)
 
-    def run(work: Work) -> dict[str, Any]:
-        (receipt,) = receive(work, [submission], keys)
+    def answer(receipt: Receipt) -> dict[str, Any]:
         if receipt.outcome != ACCEPTED:
             raise refusal(receipt.problems)
         return receipt_document(receipt)
 
-    return once(delivery, call, f"report:{sender or ''}", document, run)
+    return taking.take(delivery, call, f"report:{sender or ''}", document, submission, answer)
 
 
 def refusal(problems: Sequence[FieldProblem]) -> Problem:
@@ -398,26 +395,13 @@ def once(
     run: Callable[[Work], dict[str, Any]],
 ) -> Answer:
     """Runs in a transaction: 201; with an `Idempotency-Key` that was used before the first answer again: 200."""
-    key = call.headers.get("Idempotency-Key", "").strip()
-    if len(key) > _MAX_KEY or not key.isprintable():
-        raise Problem(
-            400,
-            "Malformed Idempotency-Key",
-            problems=[
-                FieldProblem("Idempotency-Key", "is too long or not printable", f"1 to {_MAX_KEY} characters")
-            ],
-        )
-    digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    key, digest = taking.key_of(call), taking.digest_of(document)
     with delivery.work() as work:
         if key:
             before = store.claim_key(work, scope, key, digest)
             if before is not None:
                 if before.digest != digest:
-                    raise Problem(
-                        409,
-                        "This Idempotency-Key was used for something else",
-                        "the same key came with another body; take a new key for a new request",
-                    )
+                    raise taking.used_otherwise()
                 return 200, before.answer
         answer = run(work)
         if key:

@@ -21,7 +21,7 @@ BODY = {
     "contact": {"name": "例张三", "phone": "13800138000"},
     "callback": "0593-8880000",
     "recording": "rec/000371.wav",
-    "consent": "2026-01",
+    "consent": "2026-1",
 }
 AGENT: dict[str, Any] = {"roles": ("agent",), "subject": "agent-7", "unit": "hotline-12345"}
 
@@ -37,7 +37,7 @@ def test_the_report_is_the_citizens_and_the_agent_is_its_submitter(intake: Opene
     row = _row(intake)
     assert (row.channel, row.submitter, row.external_id) == ("hotline", "agent-7", BODY["work_order"])
     assert row.source_system == "hotline:hotline-12345"
-    assert (row.facts, row.consent) == ({"via": "phone", "recording": "rec/000371.wav"}, "2026-01")
+    assert (row.facts, row.consent) == ({"via": "phone", "recording": "rec/000371.wav"}, "2026-1")
     assert row.reporter is not None
     with intake.engine.connect() as conn:
         events = [r.body for r in conn.execute(sql("SELECT body FROM outbox"))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .idempotency import claim_key, forget_keys, keep_answer
+from .idempotency import claim_key, claim_keys, forget_keys, keep_answer, keep_answers, unclaim_keys
 from .limits import count_together, forget_use
 from .matters import (
     ASKED,
@@ -87,6 +87,7 @@ __all__ = [
     "attachment",
     "candidates",
     "claim_key",
+    "claim_keys",
     "close_other_points",
     "count_standing",
     "count_together",
@@ -109,6 +110,7 @@ __all__ = [
     "joins",
     "judge",
     "keep_answer",
+    "keep_answers",
     "keep_fallbacks",
     "keep_hotspots",
     "keep_progress",
@@ -139,6 +141,7 @@ __all__ = [
     "supplement",
     "supplements",
     "texts_of",
+    "unclaim_keys",
     "versions",
     "whole",
     "withdraw",

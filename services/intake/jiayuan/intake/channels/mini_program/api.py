@@ -13,7 +13,7 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso, parse
 
-from ... import api, attachments, booking, coordinates, people, store, text
+from ... import api, attachments, booking, coordinates, people, store, taking, text
 from ... import keys as process_keys
 from ...booking import Point, Slot
 from ...handlers import ACCEPTED, Receipt, receive
@@ -101,10 +101,10 @@ def submit(delivery: Any, call: Any) -> api.Answer:
         device_at=_time(document.get("device_at")),
     )
 
-    def run(work: Work) -> dict[str, Any]:
-        return api.receipt_document(_taken(work, submission, len(photos)))
+    def answer(receipt: Receipt) -> dict[str, Any]:
+        return api.receipt_document(_accepted(receipt, len(photos)))
 
-    return api.once(delivery, call, f"report:{call.who.subject}", document, run)
+    return taking.take(delivery, call, f"report:{call.who.subject}", document, submission, answer)
 
 
 def _submission(call: Any, document: dict[str, Any], **what: Any) -> Submission:
@@ -124,8 +124,12 @@ def _time(said: str | None) -> datetime | None:
     return parse(said).astimezone(UTC) if said else None
 
 
-def _taken(work: Work, submission: Submission, photos: int = 0) -> Receipt:
+def _taken(work: Work, submission: Submission) -> Receipt:
     (receipt,) = receive(work, [submission])
+    return _accepted(receipt)
+
+
+def _accepted(receipt: Receipt, photos: int = 0) -> Receipt:
     if receipt.outcome != ACCEPTED:
         raise api.refusal([_named(p, photos) for p in receipt.problems])
     return receipt
