@@ -17,8 +17,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from werkzeug.test import EnvironBuilder
 
-from jiayuan.chassis import oidc, tokens
+from jiayuan.chassis import oidc, tokens, web
 from jiayuan.chassis.config import Settings
 from jiayuan.chassis.errors import Problem, StartError
 
@@ -147,6 +148,22 @@ def test_a_token_without_a_key_id_when_only_one_key_can_be_meant(issuer: Issuer)
         refused(lambda: tokens.verify(settings(issuer, oidc_unit_claim="u"), issuer.token(kid=None))).status
         == 401
     )
+
+
+def test_a_service_lets_in_who_has_the_role_by_the_providers_word(issuer: Issuer) -> None:
+    given = settings(issuer)
+
+    def ask(roles: tuple[str, ...], token: str) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {token}"}
+        call = web.Call(EnvironBuilder(path="/x", headers=headers).get_environ())
+        run = lambda c: {"who": c.who.subject, "street": c.who.street}  # noqa: E731
+        response = web.dispatch({}, call, run, given, roles, "/x", "probe")
+        return response.status_code, json.loads(response.data)
+
+    assert ask(("desk",), issuer.token()) == (200, {"who": "P000007", "street": "350921001"})
+    assert ask(("county",), issuer.token())[0] == 403
+    status, problem = ask(("desk",), issuer.token(aud="elsewhere"))
+    assert (status, problem["title"]) == (401, "The token is not valid")
 
 
 # -- bad ones ----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sqlalchemy import text as sql
 
 from jiayuan.chassis.testing.databases import Opened
 from jiayuan.contracts import envelope, names
+from jiayuan.contracts.times import iso
 from jiayuan.intake import handlers, keys, people, report, store, vault
 from jiayuan.intake.channels.government_system import submitted
 from jiayuan.intake.report import Submission
@@ -84,10 +85,10 @@ def test_what_only_its_channel_says_is_kept_and_what_is_personal_of_it_sealed(in
                 "kind": "photo",
                 "type": "image/jpeg",
                 "state": "kept",
-                "touched_at": work.now,
+                "touched_at": iso(work.now),
             }
             sizes = {"size": 9, "width": 1, "height": 1, "seconds": 0}
-            work.execute(store.tables.media.insert().values(**media, **sizes))
+            work.insert(store.tables.media, [media | sizes])
         handlers.receive(work, [sent, _submission(1)])
     with intake.engine.connect() as conn:
         full, bare = conn.execute(store.report.select().order_by(store.report.c.id)).all()

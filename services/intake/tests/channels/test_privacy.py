@@ -321,11 +321,19 @@ def test_files_and_what_was_made_of_words_go_too(intake: Opened) -> None:
         )
         work.execute("INSERT INTO attachment VALUES (:id, 'd1', 0)", id=receipt.report)
         work.execute("INSERT INTO matter_key VALUES (7, :id)", id=receipt.report)
+        for run, about in enumerate((receipt.report, "another")):
+            work.execute(
+                "INSERT INTO hotspot_run VALUES (:id, :at, :at, '', 1, :at, CAST(:found AS jsonb))",
+                id=f"00000000-0000-0000-0000-00000000000{run}",
+                at=work.now,
+                found=orjson.dumps({"hotspots": [{"reports": [{"id": about, "title": "路灯"}]}]}).decode(),
+            )
         ((person,),) = work.execute("SELECT person FROM person_key").all()
         persons.erase(work, person, asked_by="citizen", why="")
     assert _rows(intake, "SELECT state FROM media") == [("leaving",)]
     assert _rows(intake, "SELECT count(*) FROM attachment") == [(0,)]
     assert _rows(intake, "SELECT count(*) FROM matter_key") == [(0,)]
+    assert _rows(intake, "SELECT count(*) FROM hotspot_run") == [(1,)]
 
 
 # -- reveals -------------------------------------------------------------------------------------------

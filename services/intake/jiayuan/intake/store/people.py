@@ -223,8 +223,16 @@ def erase_words(work: Work, reports: Sequence[str], at: datetime) -> None:
 
 
 def forget_likeness(work: Work, reports: Sequence[str]) -> None:
-    """Deletes what reports about the same matter were looked for by: it was made from their words."""
+    """Deletes what was made of the words of reports: what the same matter is looked for by, and hotspots' titles.
+
+    Hotspots can be found again, from what is left.
+    """
     work.execute("DELETE FROM matter_key WHERE report = ANY(CAST(:ids AS uuid[]))", ids=list(reports))
+    work.execute(
+        "DELETE FROM hotspot_run h WHERE EXISTS "
+        "(SELECT 1 FROM unnest(CAST(:ids AS text[])) AS i WHERE position(i IN CAST(h.document AS text)) > 0)",
+        ids=list(reports),
+    )
 
 
 def drop_key(work: Work, person: str) -> None:
