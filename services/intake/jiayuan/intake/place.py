@@ -118,7 +118,6 @@ class _Meaning:
     weight: float
     short: bool = False  # a name without its suffix
     bound: bool = False  # only right after its town, or at the beginning of an address
-    only_address: bool = False
     common: bool = False  # a road's or a compound's name, which other cities have too
     numbers: address.Range | None = None  # of the road
     note: str = ""
@@ -130,6 +129,7 @@ class _Claim:
     meanings: tuple[_Meaning, ...]
     road: bool
     bound: bool  # some meaning is
+    short: bool  # the same
 
 
 @dataclass(slots=True)
@@ -240,7 +240,13 @@ class Gazetteer:
                 roads.update({name, normal(name)})
         self._add_stems(add, words)
         return {
-            word: _Claim(word, tuple(dict.fromkeys(meanings)), word in roads, any(m.bound for m in meanings))
+            word: _Claim(
+                word,
+                tuple(dict.fromkeys(meanings)),
+                word in roads,
+                any(m.bound for m in meanings),
+                any(m.short for m in meanings),
+            )
             for word, meanings in words.items()
         }
 
@@ -503,18 +509,18 @@ class Gazetteer:
 
     def _standing(
         self, claim: _Claim, form: str, start: int, end: int, label: str
-    ) -> tuple[list[_Meaning], str]:
+    ) -> tuple[Sequence[_Meaning], str]:
         """The meanings that the word has where it stands, and why it has none."""
         before, parent = "", False
         if start and (claim.bound or form.startswith(_MAY_END_PARENT, start - 3) or form[start - 1] in " ,"):
             before = form[max(0, start - _LOOK_BACK) : start].encode("latin-1").decode("utf-8", "ignore")
             parent = _PARENT.search(before) is not None
+        if not (parent or claim.bound or claim.short):
+            return claim.meanings, ""
         out: list[_Meaning] = []
         foreign = ""
         for m in claim.meanings:
             if m.short and form.startswith(_GOES_ON, end):
-                continue
-            if m.only_address and label != _ADDRESS:
                 continue
             if m.bound or parent:
                 own = _ends_with(before, self._above[m.node.code])
@@ -755,10 +761,12 @@ def _written(name: str, kind: str) -> tuple[str, ...]:
 
 def _leader(candidates: Iterable[_Candidate]) -> _Candidate | None:
     """The one candidate that is ahead of all others, or None."""
-    ranked = sorted(candidates, key=lambda c: (-c.score, c.node.code))
-    if not ranked or (len(ranked) > 1 and ranked[0].score - ranked[1].score < _MARGIN):
-        return None
-    return ranked[0]
+    ranked = list(candidates)
+    if len(ranked) > 1:
+        ranked.sort(key=lambda c: (-c.score, c.node.code))
+        if ranked[0].score - ranked[1].score < _MARGIN:
+            return None
+    return ranked[0] if ranked else None
 
 
 def _street_alone(streets: Mapping[str, _Candidate]) -> Found | None:
