@@ -12,6 +12,8 @@ from typing import Any
 import openpyxl
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jiayuan.intake import coordinates, fallbacks, measuring, place, service_points
 from jiayuan.intake.booking import ZONE, Point
@@ -229,6 +231,85 @@ def test_the_outline_of_the_county_brings_the_middle_that_maps_open_at(tmp_path:
 def test_a_file_that_is_none_says_so(tmp_path: Path, name: str, content: str, said: str) -> None:
     found = wrong(read(write(tmp_path, name, content), fresh=False))
     assert any(said in line for line in found), found
+
+
+_KEYS = [
+    "type",
+    "features",
+    "geometry",
+    "properties",
+    "coordinates",
+    "code",
+    "name",
+    "kind",
+    "parent",
+    "county",
+    "places",
+    "streets",
+    "bbox",
+    "version",
+    "aliases",
+    "roads",
+    "buildings",
+    "lat",
+    "long",
+    "hours",
+]
+_ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(document=_ODD, feature_=st.booleans(), raw=st.binary(max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+def test_no_file_breaks_the_reading_of_it(tmp_path: Path, document: Any, feature_: bool, raw: bytes) -> None:
+    """Whatever is in a file, it is told what is wrong with it, or what it says can be loaded."""
+    if feature_ and isinstance(document, dict):
+        document = {"type": "FeatureCollection", "features": [document]}
+    elif isinstance(document, dict):
+        document = {"county": {}, **document}
+    for name, content in (("a.json", json.dumps(document).encode()), ("a.csv", raw), ("a.geojson", raw)):
+        path = tmp_path / name
+        path.write_bytes(content)
+        draft = read(path, fresh=False)
+        if not wrong(draft):
+            place.Gazetteer(draft.document("t"))
+
+
+_WORDS = st.lists(st.text(max_size=5) | _ODD, max_size=3)
+_PLACES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "code": st.sampled_from(["350921103", "350921103001", "350921103001-G01", "350921001001", 7]),
+            "name": st.sampled_from(["溪南镇", "溪南社区", "海景花园", "村", 7]),
+            "kind": st.sampled_from(["street", "community", "compound", "building", "sea"]),
+        },
+        optional={
+            "parent": st.sampled_from(["350921103", "350921103001", "350921001", None, 7]),
+            "aliases": _WORDS | _ODD,
+            "old_names": _WORDS,
+            "hamlets": _WORDS | _ODD,
+            "roads": _WORDS | _ODD,
+            "buildings": st.lists(st.sampled_from(["1-3", "3-1", "A", "1-9999", "x-y", 5]), max_size=2)
+            | _ODD,
+            "centre": _ODD | st.just([120.0, 26.9]),
+            "area": _ODD | st.just({"type": "Polygon", "coordinates": square(120.0, 26.9)}),
+        },
+    ),
+    max_size=4,
+)
+
+
+@given(places=_PLACES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400, deadline=None)
+def test_what_is_not_named_as_wrong_can_be_loaded(tmp_path: Path, places: list[Any]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"county": {}, "places": places}), encoding="utf-8")
+    draft = read(path, fresh=False)
+    if not wrong(draft):
+        place.Gazetteer(draft.document("t"))
 
 
 # -- service points ----------------------------------------------------------------------------------

@@ -60,6 +60,20 @@ _OVERLAP_PART: Final = 0.01
 _OUTSIDE_PART: Final = 0.05
 
 
+# What a file that has not the form it should have leads to, somewhere in the reading of it.
+_BROKEN: Final = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    yaml.YAMLError,
+    csv.Error,
+    BadZipFile,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something that is wrong. A fatal one keeps the gazetteer from being imported."""
@@ -100,8 +114,8 @@ class Draft:
             return
         try:
             reader(self, path, crs)
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, csv.Error, BadZipFile) as error:
-            said = f"{type(error).__name__}: " if isinstance(error, KeyError) else ""
+        except _BROKEN as error:
+            said = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
             self.note(path.name, f"can't be read: {said}{' '.join(str(error).split())[:300]}")
 
     def document(self, version: str) -> dict[str, Any]:
@@ -556,17 +570,54 @@ def _document(draft: Draft, path: Path, document: Any, crs: str) -> None:
     if crs != coordinates.WGS84:
         raise ValueError("a document's coordinates are WGS-84; --crs is for lists and GeoJSON")
     flat = gazetteer.flat({"version": "", **document})
-    draft.county |= flat["county"]
-    draft.county["code"] = str(draft.county["code"])
+    county = draft.county | flat["county"]
+    west, south, east, north = county["bbox"]
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise ValueError(
+            f"county.bbox {county['bbox']} is none; allowed: [west, south, east, north] in degrees"
+        )
+    draft.county = county | {"code": str(county["code"]), "name": str(county["name"])}
     seen: set[str] = set()
     for place in flat["places"]:
-        code = str(place["code"])
+        code = str(place.get("code") or "")
+        wrong = _malformed(place)
+        if wrong:
+            draft.note(f"{path.name} {code or place.get('name') or '?'}", *wrong)
+            continue
         if code in seen:
             draft.note(path.name, f"code {code} is there twice", "a code once")
         seen.add(code)
         draft.places[code] = draft.places.get(code, {}) | {**place, "code": code}
     for point in document.get("service_points") or ():
         draft.point(f"{path.name} {point.get('code')}", point, crs)
+
+
+def _malformed(place: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What is wrong with the form of a document's place, and what is allowed."""
+    for field in ("code", "name", "kind", "parent"):
+        value = place.get(field)
+        if field == "parent" and value is None:
+            continue
+        if not value or not isinstance(value, str):
+            return f"{field} is {value!r}", "a text"
+    for field in (*_LISTS[:-1], "hamlets"):
+        items = place.get(field) or []
+        if not isinstance(items, list):
+            return f"{field} is no list", "a list of texts"
+        for item in items:
+            named = item.get("name") if field == "roads" and isinstance(item, dict) else item
+            if not named or not isinstance(named, str) or not named.strip():
+                return f"{field} holds {item!r}", "texts; a road may be {name, numbers, grid}"
+    centre = place.get("centre")
+    if centre is not None and not (
+        isinstance(centre, list)
+        and len(centre) == 2
+        and all(isinstance(c, int | float) and abs(c) <= 180 for c in centre)
+    ):
+        return f"centre is {centre!r}", "[longitude, latitude]"
+    if not isinstance(place.get("area") or {}, dict):
+        return "area is no GeoJSON geometry", "a Polygon or MultiPolygon"
+    return None
 
 
 _READERS: Final[dict[str, Callable[[Draft, Path, str], None]]] = {
