@@ -58,8 +58,8 @@ def known(town: Town, towns: list[Town]) -> list[Town]:
     """The towns, after one more report in which everything is said that can be."""
     who = town.somebody()
     town.report(
-        f"龙津社区听雨街路灯坏了，请打 {who.phone} 或＋８６－{who.phone}，我的身份证是{who.identity}",
-        title=f"路灯坏了 {who.phone}",
+        f"我叫{who.name}，龙津社区听雨街路灯坏了，请打 {who.phone} 或＋８６－{who.phone}，我的身份证是{who.identity}",
+        title=f"{who.name}反映路灯坏了 {who.phone}",
         place={"text": f"听雨街3号，到了打{who.phone}"},
         contact=who.contact,
     )
