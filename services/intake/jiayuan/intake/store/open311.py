@@ -191,7 +191,13 @@ def page(
     wanted, given = _mine(mine)
     given |= {"limit": limit, "offset": offset}
     for name, condition, value in (
-        ("services", "t.category = ANY(CAST(:services AS text[]))", list(services) or None),
+        # One service alone is a range of an index in the order that is wanted.
+        ("service", "t.category = :service", services[0] if len(services) == 1 else None),
+        (
+            "services",
+            "t.category = ANY(CAST(:services AS text[]))",
+            list(services) if len(services) > 1 else None,
+        ),
         ("start", "t.requested_at >= :start", start),
         ("end", "t.requested_at <= :end", end),
         ("updated_after", "t.updated_at >= :updated_after", updated_after),
