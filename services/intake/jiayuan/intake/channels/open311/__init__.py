@@ -12,6 +12,8 @@ from jiayuan.contracts.envelope import Event
 
 from ... import limits
 from ...store import open311 as listed
+from ..adapter import Adapter
+from ..claims import ANYBODY
 from . import api_keys, records, requests, updates
 from .answers import refusal
 from .places import load
@@ -23,6 +25,28 @@ _FORM: Final = ".<any(xml,json):form>"
 _READ: Final = limits.Limited("open311", "read")
 _WRITE: Final = limits.Limited("open311", "write")
 _MAX_POST: Final = 32 * 1024 * 1024  # photos; each has its own, smaller limit
+
+ADAPTER: Final = Adapter(
+    name="open311",
+    title="Open311 GeoReport v2",
+    channels=("open311",),
+    ways=(
+        f"GET /open311/discovery{_FORM}",
+        f"GET {_V2}/services{_FORM}",
+        f"POST {_V2}/requests{_FORM}",
+        f"GET {_V2}/requests{_FORM}",
+        f"GET {_V2}/tokens/<string:code>{_FORM}",
+        f"GET {_V2}/servicerequestupdates{_FORM}",
+        f"POST {_V2}/servicerequestupdates{_FORM}",
+    ),
+    roles=ANYBODY,
+    trusts="to read, nobody; to post, an `api_key`, and what its client says of who sends; `service_code` is believed; "
+    "a key updates only what it sent itself",
+    key="none in the standard: the same content from the same key, device, account, e-mail, phone and name within ten "
+    "minutes is the same report; an update is known by its `update_id`, for good",
+    wrong="the standard's own errors, every mistake at once: 403 for keys only, 404 for what isn't there, else 400; "
+    "below it 405, 413, 415, 429, 500 and 503 in the same form",
+)
 
 
 class Open311:
