@@ -533,7 +533,16 @@ def test_the_sender_is_sealed(post: Callable[..., Any], intake: Opened) -> None:
         kept = str(conn.execute(sql("SELECT * FROM report")).all())
         kept += str(conn.execute(sql("SELECT body FROM outbox")).all())
         kept += str(conn.execute(sql("SELECT * FROM open311_request")).all())
-    for secret in ("13800138000", "13900139000", "li@example.org", "例四", "tt222111"):
+        kept += str(conn.execute(sql("SELECT * FROM idempotency_key")).all())
+    for secret in (
+        "13800138000",
+        "13900139000",
+        "li@example.org",
+        "例四",
+        "tt222111",
+        "'123456'",
+        '"123456"',
+    ):
         assert secret not in kept
 
 

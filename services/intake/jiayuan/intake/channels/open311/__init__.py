@@ -43,7 +43,7 @@ ADAPTER: Final = Adapter(
     trusts="to read, nobody; to post, an `api_key`, and what its client says of who sends; `service_code` is believed; "
     "a key updates only what it sent itself",
     key="none in the standard: the same content from the same key, device, account, e-mail, phone and name within ten "
-    "minutes is the same report; an update is known by its `update_id`, for good",
+    "minutes is the same report; an update is known by its `update_id` for `idempotency_days`",
     wrong="the standard's own errors, every mistake at once: 403 for keys only, 404 for what isn't there, else 400; "
     "below it 405, 413, 415, 429, 500 and 503 in the same form",
 )

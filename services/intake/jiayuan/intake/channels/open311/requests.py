@@ -77,7 +77,8 @@ def create(delivery: Any, call: Any, form: str) -> Response:
         if said is None:
             said = _take(work, new, files, key, call.traceparent)
             store.keep_answer(work, scope, same, said)
-    return answer(form, "service_requests", [said])
+    # Not kept with the answer: who sends the same again has said it again.
+    return answer(form, "service_requests", [{**said, "account_id": new.account or None}])
 
 
 def _photos(delivery: Any, given: Parameters, uploads: Sequence[forms.Upload]) -> list[Media]:
@@ -178,12 +179,8 @@ def _take(
     advice = categories.advice(clean.signs)
     notice = f"{advice}已受理，查询码 {receipt.tracking_code}，凭它可以查询、补充、撤回和评价。"
     if new.jurisdiction.type == "batch":
-        return {"token": receipt.tracking_code, "service_notice": notice, "account_id": new.account or None}
-    return {
-        "service_request_id": receipt.report,
-        "service_notice": notice,
-        "account_id": new.account or None,
-    }
+        return {"token": receipt.tracking_code, "service_notice": notice}
+    return {"service_request_id": receipt.report, "service_notice": notice}
 
 
 def _told(problem: FieldProblem) -> str:
