@@ -1035,6 +1035,21 @@ def test_without_a_store_a_file_is_refused_not_lost(client: Client, key: str) ->
     assert "keeps no files" in errors(refused)[0][1]
 
 
+@pytest.mark.parametrize("form", ["xml", "json"])
+def test_a_batch_jurisdiction_gives_a_token_and_no_id(
+    client: Client, post: Callable[..., Any], intake: Opened, album: Path, form: str
+) -> None:
+    document = yaml.safe_load((album / "open311.yaml").read_text("utf-8"))
+    document["jurisdictions"][0]["type"] = "batch"
+    (album / "batch.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    intake.runtime.settings = replace(intake.runtime.settings, open311=str(album / "batch.yaml"))
+    assert {s["type"] for s in parsed(client.get(f"{V2}/services.{form}"))} == {"batch"}
+    (made,) = parsed(post(form))
+    assert set(made) == {"token", "service_notice", "account_id"}
+    (said,) = parsed(client.get(f"{V2}/tokens/{made['token']}.{form}"))
+    assert parsed(client.get(f"{V2}/requests/{said['service_request_id']}.{form}"))
+
+
 # -- the command line ---------------------------------------------------------------------------------------
 
 
