@@ -86,6 +86,9 @@ def run(options: Options) -> int:
     except (files.Unreadable, mappings.BadMapping, click.BadParameter) as error:
         click.echo(f"jiayuan import: {error}", err=True)
         return 2
+    except OSError as error:
+        click.echo(f"jiayuan import: {error.filename}: {error.strerror}", err=True)
+        return 2
     except Transient:
         click.echo("jiayuan import: the database doesn't answer; run it again to go on from here", err=True)
         return 2
@@ -199,7 +202,9 @@ class _Dry:
 
 
 def _errors_file(file: Path) -> Path:
-    return file.with_name(file.name + ".errors.csv")
+    """Beside the file; where nobody may write there, in the working directory."""
+    folder = file.parent if os.access(file.parent, os.W_OK) else Path()
+    return folder / f"{file.name}.errors.csv"
 
 
 class _Notes:
