@@ -23,11 +23,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy import text as sql
 
+from jiayuan.chassis import bulk
 from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.testing.databases import Databases, Opened
+from jiayuan.chassis.transaction import Transaction
 from jiayuan.intake import joins, matters, store
 
 WHAT = "路灯坏了 垃圾没人收 井盖不见了 下水道堵了 电梯停了 夜里施工很吵 车停在消防通道 树枝挡住了路"
@@ -128,39 +131,55 @@ def _columns(m: matters.Matter) -> Iterator[str]:
 class _Bare:
     """As much of a unit of work as the statement needs."""
 
-    def __init__(self, conn: Any) -> None:
-        self.conn = conn
+    def __init__(self, transaction: Transaction) -> None:
+        self.run = transaction.run
 
 
-def look(opened: Opened, reports: list[matters.Matter]) -> tuple[float, list[Any]]:
-    """Milliseconds of the statement for a batch, rolled back, and the candidates."""
-    rows = [
+def keys_of(reports: list[matters.Matter]) -> list[dict[str, Any]]:
+    """The rows that `store.candidates` takes."""
+    return [
         {"id": m.id, "key": key, "weight": joins.WEIGHTS[kind]}
         for m in reports
         for kind, key in matters.keys(matters.read(m))
     ]
-    with opened.engine.connect() as conn:
-        work: Any = _Bare(conn)
-        begun = time.perf_counter()
-        found = store.candidates(work, rows, joins.first_id(matters.WINDOW), keep=True)
-        took = (time.perf_counter() - begun) * 1000
-        conn.rollback()
-    return took, found
 
 
-def measure(opened: Opened, size: int, rounds: int, rng: random.Random) -> list[float]:
-    """Milliseconds of the statement for batches of `size`."""
-    took = [
-        look(opened, [invented(rng, datetime.now(UTC)) for _ in range(size)])[0] for _ in range(rounds + 10)
-    ]
-    return took[10:]
+def look(opened: Opened, reports: list[matters.Matter], *, keep: bool) -> tuple[float, list[Any]]:
+    """Milliseconds of the statement for a batch, rolled back, and the candidates."""
+    rows = keys_of(reports)
+    transaction = Transaction(opened.engine)
+    work: Any = _Bare(transaction)
+    begun = time.perf_counter()
+    found = store.candidates(work, rows, joins.first_id(matters.WINDOW), keep=keep)
+    took = (time.perf_counter() - begun) * 1000
+    transaction.rollback()
+    return took, list(found)
+
+
+def measure(opened: Opened, size: int, rounds: int, rng: random.Random, *, keep: bool) -> list[float]:
+    """Milliseconds of the statement for batches of `size`, sorted."""
+    batches = ([invented(rng, datetime.now(UTC)) for _ in range(size)] for _ in range(rounds + 10))
+    return sorted([look(opened, batch, keep=keep)[0] for batch in batches][10:])
+
+
+def pages(opened: Opened, rng: random.Random) -> float:
+    """Pages that looking for a report's candidates touches, in memory or not: what it costs whoever else is busy."""
+    rows = bulk.dumps(keys_of([invented(rng, datetime.now(UTC)) for _ in range(200)]))
+    since = joins.first_id(matters.WINDOW)
+    transaction = Transaction(opened.engine)
+    transaction.run(store.LOOK, rows, since)
+    sql_ = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {store.LOOK.name} (:rows, :since)"
+    ((plan,),) = transaction.execute(sql_, {"rows": rows, "since": since})
+    transaction.rollback()
+    top = (plan if isinstance(plan, list) else orjson.loads(plan))[0]["Plan"]
+    return float(top["Shared Hit Blocks"] + top["Shared Read Blocks"]) / 200
 
 
 def recall(opened: Opened, earlier: list[matters.Matter], rng: random.Random) -> float:
     """How many of the reports that say an earlier one again find it, or one with the same text."""
     found = 0
     for matter in earlier:
-        _, candidates = look(opened, [again(matter, rng, datetime.now(UTC))])
+        _, candidates = look(opened, [again(matter, rng, datetime.now(UTC))], keep=False)
         found += any(row.text == matter.text for row in candidates)
     return found / len(earlier)
 
@@ -177,7 +196,8 @@ def main() -> None:
     admin = create_engine(
         driver_url(databases.admin(opened.url)), poolclass=NullPool, isolation_level="AUTOCOMMIT"
     )
-    print("open reports  one: p50 ms  p99 ms  of 200: µs each  found again")
+    print("              one report, ms     of a batch of 200, µs each      pages      ")
+    print("open reports    p50     p99       looked   looked and kept  a report  found again")
     there = 0
     try:
         for size in map(int, asked.sizes.split(",")):
@@ -185,11 +205,13 @@ def main() -> None:
             there = size
             with admin.connect() as conn:
                 conn.execute(sql("VACUUM ANALYZE report, matter_key"))
-            one = sorted(measure(opened, 1, asked.rounds * 5, rng))
-            each = statistics.median(measure(opened, 200, asked.rounds, rng)) * 5
-            found = recall(opened, earlier, rng)
-            p50, p99 = statistics.median(one), one[int(0.99 * len(one))]
-            print(f"{size:>12,}  {p50:>11.2f}  {p99:>6.2f}  {each:>15.0f}  {found:>11.1%}", flush=True)
+            one = measure(opened, 1, asked.rounds * 5, rng, keep=True)
+            looked = measure(opened, 200, asked.rounds, rng, keep=False)
+            kept = measure(opened, 200, asked.rounds, rng, keep=True)
+            found, touched = recall(opened, earlier, rng), pages(opened, rng)
+            line = f"{size:>12,}  {statistics.median(one):>5.2f}  {one[int(0.99 * len(one))]:>6.2f}  "
+            line += f"{statistics.median(looked) * 5:>11.0f}  {statistics.median(kept) * 5:>16.0f}  {touched:>8.1f}"
+            print(f"{line}  {found:>11.1%}", flush=True)
     finally:
         opened.close()
         databases.drop()

@@ -97,7 +97,8 @@ def undo(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
 
 def hotspots(delivery: Any, call: Any) -> dict[str, Any]:
     """`GET /hotspots?street=`: those of the county, or of a street; a desk sees its own street."""
-    street = _street(call) or (call.args.get("street") or "").strip()
+    given = call.query(schemas.HotspotsOf)
+    street = _street(call) or given.get("street") or ""
     with delivery.work() as work:
         row = store.hotspots(work, street)
     if row is None:

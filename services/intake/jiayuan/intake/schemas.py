@@ -164,6 +164,12 @@ class PublicPage(Demand):
     cursor = said(a_text(1000), "What the page before gave as `next`.")
 
 
+class HotspotsOf(Demand):
+    """The query of `GET /hotspots`."""
+
+    street = a_text(64)
+
+
 class JoinsPage(Demand):
     """The query of `GET /joins`."""
 

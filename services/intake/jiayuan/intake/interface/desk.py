@@ -1,4 +1,4 @@
-"""`/joins`, `/reports/likely` and `/sheets`."""
+"""`/joins`, `/hotspots`, `/reports/likely` and `/sheets`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jiayuan.contracts.schemas.common import Demand
 from .. import schemas
 from ..channels import sheets
 from . import answers
-from .operation import Operation, Operations, at, binary, many, maybe, one_of, part, real, text, told
+from .operation import Operation, Operations, at, binary, many, maybe, one_of, part, real, text, told, whole
 from .reports import NamedCategory, NamedPlace
 
 _CSV: Final = "text/csv"
@@ -61,6 +61,19 @@ Joined = told(
 )
 Decided = told("JoinDecided", "What is the state now.", report=text(), state=one_of(*_STATES))
 
+Hotspot = told(
+    "Hotspot",
+    "What many people say about one thing at one place.",
+    words=fields.List(fields.String(), required=True),
+    people=whole(),
+    messages=many(told("HotspotReport", "One report of it.", id=text(), at=at(), title=text())),
+    first=at(),
+    last=at(),
+    peak=at(),
+    growth=real(),
+    rank=real(),
+)
+
 OPERATIONS: Final[Operations] = {
     ("POST", "/reports/likely"): Operation(
         "reports",
@@ -81,6 +94,22 @@ OPERATIONS: Final[Operations] = {
     ),
     ("POST", "/joins/<string:report>/undo"): Operation(
         "joins", {200: Decided}, body=schemas.JoinUndoing, refuses=(404, 409)
+    ),
+    ("GET", "/hotspots"): Operation(
+        "joins",
+        {
+            200: told(
+                "Hotspots",
+                "As they were found last; the first in rank first.",
+                since=at(),
+                until=at(),
+                made_at=at(),
+                reports=whole(),
+                hotspots=many(Hotspot),
+            )
+        },
+        query=schemas.HotspotsOf,
+        refuses=(404,),
     ),
     ("POST", "/sheets"): Operation(
         "sheets",

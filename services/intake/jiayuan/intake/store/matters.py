@@ -45,7 +45,7 @@ _KEEP: Final = Prepared(
     "text",
     "uuid",
 )
-_LOOK: Final = Prepared(f"WITH {_ROWS}, {_NEAR}", "text", "uuid")
+LOOK: Final = Prepared(f"WITH {_ROWS}, {_NEAR}", "text", "uuid")
 
 
 def candidates(work: Work, rows: Sequence[Mapping[str, Any]], since: str, *, keep: bool) -> list[Row[Any]]:
@@ -55,7 +55,7 @@ def candidates(work: Work, rows: Sequence[Mapping[str, Any]], since: str, *, kee
     one for), id, kind, title, text, category, street, community, grid, reporter, received_at, danger, and matter (the
     report that it is joined to, or None).
     """
-    return work.run(_KEEP if keep else _LOOK, bulk.dumps(rows), since) if rows else []
+    return work.run(_KEEP if keep else LOOK, bulk.dumps(rows), since) if rows else []
 
 
 def forget_matter_keys(work: Work, before: str, most: int = 20000) -> int:
