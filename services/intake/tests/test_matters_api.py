@@ -164,6 +164,8 @@ def test_hotspots_are_kept_by_command_and_read_by_http(
     assert "8 messages" in done.output
     answer = ask(matters_api.hotspots, roles=("county",))
     assert answer.json["reports"] == 8
+    for hotspot in answer.json["hotspots"]:
+        assert all(message["title"] for message in hotspot["messages"])
     assert ask(matters_api.hotspots, roles=("desk",), street=STREET).status_code == 404
     assert run("hotspots").exit_code == 2
     assert run("hotspots", "--since", "gestern").exit_code == 2

@@ -27,6 +27,7 @@ _STEPS = (
     "case.resolved",
     "case.inspected",
     "case.merged",
+    "case.separated",
     "case.reopened",
     "case.voided",
     "satisfied",

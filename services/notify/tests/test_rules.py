@@ -25,7 +25,7 @@ def told(event: Any) -> list[tuple[str, str, str, str]]:
 
 
 def test_every_event_that_notify_takes_has_a_rule_and_no_rule_is_about_another() -> None:
-    taken = set(names.SUBSCRIPTIONS["notify"]) - {"directory.changed"}
+    taken = set(names.SUBSCRIPTIONS["notify"]) - {"directory.changed", "person.erased"}
     assert {r.event for r in RULES.all} == taken <= set(EVENTS)
 
 
@@ -107,6 +107,15 @@ def test_each_reporter_of_a_merged_case_is_told_once(events: Any, name: str) -> 
     drafts = plan(RULES, events.case(name, 7, reporters=reporters))
     assert [(d.ref, d.report) for d in drafts] == [("anna", "r1"), ("bao", "r2")]
     assert {d.matter for d in drafts} == {"case-1"}
+
+
+def test_who_comes_into_a_case_of_others_is_told_and_nobody_else(events: Any) -> None:
+    reporters = (("r1", "anna"), ("r2", "bao"), ("r3", None))
+    change = {"action": "merge", "actor": "intake", "reports": ["r2", "r3"]}
+    drafts = plan(RULES, events.case("case.merged", 7, reporters=reporters, change=change))
+    assert [(d.rule.name, d.ref, d.report, d.step) for d in drafts] == [
+        ("citizen-joined", "bao", "r2", "joined")
+    ]
 
 
 def test_answered_is_told_once_a_case_but_every_new_result_is_to_be_confirmed(events: Any) -> None:

@@ -101,10 +101,14 @@ def hotspots(delivery: Any, call: Any) -> dict[str, Any]:
     street = _street(call) or given.get("street") or ""
     with delivery.work() as work:
         row = store.hotspots(work, street)
-    if row is None:
-        raise Problem(
-            404, "No hotspots yet", "nobody has looked for any: jiayuan intake hotspots --keep does"
-        )
+        if row is None:
+            raise Problem(
+                404, "No hotspots yet", "nobody has looked for any: jiayuan intake hotspots --keep does"
+            )
+        titles = store.titles(work, [m["id"] for h in row.document for m in h["messages"]])
+    for hotspot in row.document:
+        for message in hotspot["messages"]:
+            message["title"] = titles.get(message["id"], "")
     return {
         "since": iso(row.since),
         "until": iso(row.until),

@@ -27,7 +27,7 @@ def upgrade() -> None:
             "document",
             postgresql.JSONB(),
             nullable=False,
-            comment="hotspots with their reports' ids and titles, masked",
+            comment="hotspots with their reports' ids",
         ),
         comment="What many people said about one thing, as it was found",
     )

@@ -21,6 +21,7 @@ from .matters import (
     keep_hotspots,
     said,
     sizes,
+    titles,
     whole,
 )
 from .places import (
@@ -143,6 +144,7 @@ __all__ = [
     "supplement",
     "supplements",
     "texts_of",
+    "titles",
     "unclaim_keys",
     "versions",
     "whole",

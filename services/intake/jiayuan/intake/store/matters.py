@@ -179,7 +179,14 @@ def keep_hotspots(
     reports: int,
     document: Sequence[dict[str, Any]],
 ) -> None:
-    """Keeps what was found, for those who ask by HTTP; of a street (or the county) the last 100 times."""
+    """Keeps what was found, for those who ask by HTTP; of a street (or the county) the last 100 times.
+
+    Titles are left out: what is erased of a report must not stay here.
+    """
+    document = [
+        {**h, "messages": [{k: v for k, v in m.items() if k != "title"} for m in h["messages"]]}
+        for h in document
+    ]
     row = {"id": new_id(), "since": since.isoformat(), "until": until.isoformat(), "street": street}
     row |= {"reports": str(reports), "made_at": work.now.isoformat()}
     work.insert(hotspot_run, [{**row, "document": list(document)}])
@@ -197,3 +204,11 @@ def hotspots(work: Work, street: str) -> Row[Any] | None:
         "ORDER BY until DESC, id DESC LIMIT 1",
         street=street,
     ).first()
+
+
+def titles(work: Work, reports: Iterable[str]) -> dict[str, str]:
+    """Titles of reports by id."""
+    rows = work.execute(
+        "SELECT id, title FROM report WHERE id = ANY(CAST(:ids AS uuid[]))", ids=sorted(set(reports))
+    )
+    return {str(row.id): row.title for row in rows}

@@ -527,7 +527,7 @@ hotspot_run: Final = Table(
     Column("street", Text, nullable=False, comment="'' for the whole county"),
     Column("reports", Integer, nullable=False, comment="looked at"),
     Column("made_at", DateTime(timezone=True), nullable=False),
-    Column("document", JSONB, nullable=False, comment="hotspots with their reports' ids and titles, masked"),
+    Column("document", JSONB, nullable=False, comment="hotspots with their reports' ids"),
     Index("hotspot_run_street", "street", "until"),
     comment="What many people said about one thing, as it was found",
     info={"grants": "SELECT, INSERT, DELETE"},
