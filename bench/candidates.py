@@ -137,11 +137,12 @@ class _Bare:
 
 def keys_of(reports: list[matters.Matter]) -> list[dict[str, Any]]:
     """The rows that `store.candidates` takes."""
-    return [
-        {"id": m.id, "key": key, "weight": joins.WEIGHTS[kind]}
-        for m in reports
-        for kind, key in matters.keys(matters.read(m))
-    ]
+    out, since = [], joins.first_id(matters.WINDOW)
+    for matter in reports:
+        keys = matters.keys(matters.read(matter))
+        weights = [joins.WEIGHTS[kind] for kind, _ in keys]
+        out.append({"id": matter.id, "since": since, "keys": [key for _, key in keys], "weights": weights})
+    return out
 
 
 def look(opened: Opened, reports: list[matters.Matter], *, keep: bool) -> tuple[float, list[Any]]:
@@ -150,7 +151,7 @@ def look(opened: Opened, reports: list[matters.Matter], *, keep: bool) -> tuple[
     transaction = Transaction(opened.engine)
     work: Any = _Bare(transaction)
     begun = time.perf_counter()
-    found = store.candidates(work, rows, joins.first_id(matters.WINDOW), keep=keep)
+    found = store.candidates(work, rows, keep=keep)
     took = (time.perf_counter() - begun) * 1000
     transaction.rollback()
     return took, list(found)
@@ -165,11 +166,10 @@ def measure(opened: Opened, size: int, rounds: int, rng: random.Random, *, keep:
 def pages(opened: Opened, rng: random.Random) -> float:
     """Pages that looking for a report's candidates touches, in memory or not: what it costs whoever else is busy."""
     rows = bulk.dumps(keys_of([invented(rng, datetime.now(UTC)) for _ in range(200)]))
-    since = joins.first_id(matters.WINDOW)
     transaction = Transaction(opened.engine)
-    transaction.run(store.LOOK, rows, since)
-    sql_ = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {store.LOOK.name} (:rows, :since)"
-    ((plan,),) = transaction.execute(sql_, {"rows": rows, "since": since})
+    transaction.run(store.LOOK, rows)
+    sql_ = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {store.LOOK.name} (:rows)"
+    ((plan,),) = transaction.execute(sql_, {"rows": rows})
     transaction.rollback()
     top = (plan if isinstance(plan, list) else orjson.loads(plan))[0]["Plan"]
     return float(top["Shared Hit Blocks"] + top["Shared Read Blocks"]) / 200

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, Final
@@ -87,19 +87,31 @@ class Candidate:
 
 def _pairs(work: Work, new: Sequence[Print], *, keep: bool) -> dict[str, list[Candidate]]:
     """By new report its candidates: earlier ones, and those that stand before it in the batch."""
+    since = first_id(matters.WINDOW)
     rows: list[dict[str, Any]] = []
     batch: dict[int, list[Print]] = defaultdict(list)
     out: dict[str, list[Candidate]] = {}
     for print_ in new:
         mine: dict[str, Print] = {}
-        for kind, key in matters.keys(print_):
-            rows.append({"id": print_.matter.id, "key": key, "weight": WEIGHTS[kind]})
-            for other in batch[key][-_BATCH_BUCKET:]:
-                mine[other.matter.id] = other
-            batch[key].append(print_)
+        keys = matters.keys(print_)
+        rows.append(
+            {
+                "id": print_.matter.id,
+                "since": since,
+                "keys": [key for _, key in keys],
+                "weights": [WEIGHTS[kind] for kind, _ in keys],
+            }
+        )
+        if len(new) > 1:
+            for _, key in keys:
+                for other in batch[key][-_BATCH_BUCKET:]:
+                    mine[other.matter.id] = other
+                batch[key].append(print_)
         out[print_.matter.id] = [Candidate(p, p.matter.id) for p in list(mine.values())[-_BATCH_BUCKET:]]
-    for row in store.candidates(work, rows, first_id(matters.WINDOW), keep=keep):
-        out[str(row.new)].append(Candidate(_read(row), str(row.matter or row.id)))
+        if keep:
+            _remember(print_)
+    for row in store.candidates(work, rows, keep=keep):
+        out[row.new].append(Candidate(_read(row), row.matter or row.id))
     return out
 
 
@@ -150,13 +162,17 @@ _MOST_PRINTS: Final = 2000
 
 
 def _read(row: Any) -> Print:
-    id_ = str(row.id)
-    known = _prints.get(id_)
+    known = _prints.get(row.id)
     if known is not None:
-        _prints.move_to_end(id_)
+        _prints.move_to_end(row.id)
         return known
-    print_ = matters.read(_matter({**row._mapping, "signs": row.danger}))
-    _prints[id_] = print_
+    return _remember(matters.read(_matter({**row._mapping, "signs": row.danger})))
+
+
+def _remember(print_: Print) -> Print:
+    # Without its texts: nobody needs them any more, and what is erased must not stay here.
+    print_ = replace(print_, matter=replace(print_.matter, title="", text=""))
+    _prints[print_.matter.id] = print_
     if len(_prints) > _MOST_PRINTS:
         _prints.popitem(last=False)
     return print_

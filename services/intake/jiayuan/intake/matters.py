@@ -34,14 +34,14 @@ _READ_NAMES: Final = 12
 _RUN: Final = re.compile(r"[0-9a-z\u3400-\u9fff]+")
 _NUMBER: Final = re.compile(r"[0-9]+")
 _HOUSE: Final = ("号", "栋", "幢", "座", "单元", "室", "组", "期", "楼", "弄", "巷", "路", "线", "#")
-# What a place, a firm or a school is called after; of its name the two characters before are taken.
+# What a place, a firm or a school is called after; of its name the two characters before are taken. Divisions aren't
+# names here: their codes are compared.
+_DIVISIONS: Final = frozenset(("社区", "街道"))
 _SUFFIX: Final = re.compile(
-    "花园|公寓|家园|新村|新城|广场|大厦|中学|小学|幼儿园|学院|大学|医院|公司|集团|大道|路|街|巷|桥|公园|市场|楼盘|苑|府|湾|"
-    "郡|园|国际|城|小区|村|站"
+    "社区|街道|花园|公寓|家园|新村|新城|广场|大厦|中学|小学|幼儿园|学院|大学|医院|公司|集团|大道|路|街|巷|桥|公园|市场|楼盘|"
+    "苑|府|湾|郡|园|国际|城|小区|村|站"
 )
-# Names are compared as names. In a short text they would be half of what two reports from one street have in common.
-_CUT: Final = re.compile(f"[\u4e00-\u9fff]{{2}}(?:社区|街道|{_SUFFIX.pattern})")
-_NO_LETTER: Final = re.compile("[^\u4e00-\u9fff]|.[的个条是在和与]")
+_NAMELESS: Final = frozenset("的个条是在和与")
 # Two characters that stand before such a word and name nothing.
 _NO_NAME: Final = frozenset(
     re.findall(
@@ -75,7 +75,8 @@ class Print:
 
     matter: Matter
     grams: NDArray[np.uint64] = field(repr=False)
-    names: frozenset[str] = frozenset()
+    runs: frozenset[int] = field(repr=False)  # the same
+    names: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
     houses: frozenset[str] = frozenset()
 
@@ -100,22 +101,29 @@ def read(matter: Matter) -> Print:
         numbers.add(match[0])
         if text.startswith(_HOUSE, match.end()):
             houses.add(match[0])
-    return Print(
-        matter, _grams(_CUT.sub("\0", text)), frozenset(_names(text)), frozenset(numbers), frozenset(houses)
-    )
+    names, rest = _names(text)
+    grams = _grams(rest)
+    return Print(matter, grams, frozenset(grams.tolist()), names, frozenset(numbers), frozenset(houses))
 
 
-def _names(text: str) -> list[str]:
-    """What in a text looks like the name of a place, a firm or a school, in the order of the text."""
-    out: dict[str, None] = {}
+def _names(text: str) -> tuple[tuple[str, ...], str]:
+    """What in a text looks like the name of a place, a firm or a school, in its order; and the text without.
+
+    Names are compared as names: in a short text they would be half of what two reports from one street have in common.
+    """
+    names: dict[str, None] = {}
+    rest, end = [], 0
     for match in _SUFFIX.finditer(text):
-        start = match.start()
-        before = text[start - 2 : start] if start >= 2 else ""
-        if before and before not in _NO_NAME and not _NO_LETTER.search(before):
-            out[before + match[0]] = None
-            if len(out) == _READ_NAMES:
-                break
-    return list(out)
+        start = match.start() - 2
+        before = text[start : match.start()] if start >= end else ""
+        if len(before) < 2 or not ("\u4e00" <= before[0] <= "\u9fff" and "\u4e00" <= before[1] <= "\u9fff"):
+            continue
+        rest.append(text[end:start])
+        end = match.end()
+        if match[0] not in _DIVISIONS and before not in _NO_NAME and before[1] not in _NAMELESS:
+            names[before + match[0]] = None
+    rest.append(text[end:])
+    return tuple(names)[:_READ_NAMES], "\0".join(rest)
 
 
 def _grams(text: str) -> NDArray[np.uint64]:
@@ -163,7 +171,11 @@ def keys(print_: Print) -> list[tuple[str, int]]:
     if where:
         out.append(("place", _key(f"place:{where}:{matter.category}".encode())))
     title = matter.title.lower()
-    names = sorted(print_.names, key=lambda name: (name not in title, name))
+    names = (
+        print_.names
+        if len(print_.names) <= _MOST_NAMES
+        else sorted(print_.names, key=lambda n: n not in title)
+    )
     out += [("name", _key(f"name:{name}".encode())) for name in names[:_MOST_NAMES]]
     if matter.reporter:
         out.append(("reporter", _key(f"reporter:{matter.reporter}".encode())))
@@ -188,65 +200,70 @@ _UNSURE: Final = JOINED - 0.01
 
 
 def compare(new: Print, old: Print, named: Mapping[str, str] | None = None) -> Likeness:
-    """How likely `new` is about the matter of `old`; `named`: names of places and categories by code."""
-    named = named or {}
+    """How likely `new` is about the matter of `old`; `named`: names of places and categories by code.
+
+    The reason is said of what is likely at all; of the rest it is empty.
+    """
     a, b = new.matter, old.matter
-    text = _text(new.grams, old.grams)
-    place, where, apart = _place(new, old, named)
+    text = _text(new.runs, old.runs)
+    place, apart = _place(new, old)
     days = abs((a.at - b.at).total_seconds()) / 86400
-    score = text + place
-    said = [f"文字相近{text:.0%}"] + ([where] if where else [])
     person = bool(a.reporter) and a.reporter == b.reporter
-    if person:
-        score += _SAME_PERSON
-        said.append("同一反映人")
-    if a.category == b.category:
-        score += _SAME_CATEGORY
-        if a.category in named:
-            said.append(f"同为{named[a.category]}")
+    score = (
+        text + place + (_SAME_PERSON if person else 0) + (_SAME_CATEGORY if a.category == b.category else 0)
+    )
     if days <= 3:
         score += _FEW_DAYS
     elif days > 30:
         score -= _FEW_DAYS
-    said.append("相隔不到1天" if days < 1 else f"相隔{days:.0f}天")
+    if score < LIKELY:
+        return Likeness(round(max(score, 0.0), 3), "")
     limit, against = _against(new, old, text, apart)
-    if against:
-        said.append(against)
-    elif not place and not person:
-        limit = _UNSURE
-        said.append("地点未能互证")
+    if not against and not place and not person:
+        limit, against = _UNSURE, "地点未能互证"
     if a.danger:
         # It has a case of its own, red and at once; whether that is one with another a person decides.
-        limit = min(limit, _UNSURE)
-        said.append("有危险迹象，不自动并案")
+        limit, against = min(limit, _UNSURE), "；".join(filter(None, (against, "有危险迹象，不自动并案")))
     score = round(max(min(score, limit), 0.0), 3)
-    return Likeness(score, "；".join(said), score >= JOINED)
+    said = (
+        f"文字相近{text:.0%}",
+        _where(new, old, named or {}) if place else "",
+        "同一反映人" if person else "",
+        f"同为{named[a.category]}" if named and a.category == b.category and a.category in named else "",
+        "相隔不到1天" if days < 1 else f"相隔{days:.0f}天",
+        against,
+    )
+    return Likeness(score, "；".join(filter(None, said)), score >= JOINED)
 
 
-def _text(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> float:
-    both = np.concatenate((a, b))
-    both.sort()
-    shared = int((both[1:] == both[:-1]).sum())
-    whole, part = shared / (len(a) + len(b) - shared), shared / min(len(a), len(b))
-    return max(whole, _SHORT_PART * part) if min(len(a), len(b)) >= _LEAST_GRAMS else whole
+def _text(a: frozenset[int], b: frozenset[int]) -> float:
+    shared = len(a & b)
+    less = min(len(a), len(b))
+    whole = shared / (len(a) + len(b) - shared)
+    return max(whole, _SHORT_PART * shared / less) if less >= _LEAST_GRAMS else whole
 
 
-def _place(new: Print, old: Print, named: Mapping[str, str]) -> tuple[float, str, bool]:
-    """What the places are worth, in words, and whether they are apart."""
+def _place(new: Print, old: Print) -> tuple[float, bool]:
+    """What the places are worth, and whether they are apart."""
     a, b = new.matter, old.matter
     if a.grid and a.grid == b.grid:
-        return _SAME_GRID, f"同在网格{a.grid}", False
-    names = new.names & old.names
-    if a.community and b.community:
-        if a.community != b.community:
-            return 0.0, "", True
-        name = named.get(a.community, a.community)
-        return (_SAME_NAME if names else _SAME_COMMUNITY), f"同在{name}", False
+        return _SAME_GRID, False
+    if a.community and b.community and a.community != b.community:
+        return 0.0, True
     if a.street and b.street and a.street != b.street:
-        return 0.0, "", True
-    if names:
-        return _SAME_NAME, "同一地名", False
-    return 0.0, "", False
+        return 0.0, True
+    if any(name in old.names for name in new.names):
+        return _SAME_NAME, False
+    return (_SAME_COMMUNITY if a.community and a.community == b.community else 0.0), False
+
+
+def _where(new: Print, old: Print, named: Mapping[str, str]) -> str:
+    a, b = new.matter, old.matter
+    if a.grid and a.grid == b.grid:
+        return f"同在网格{a.grid}"
+    if a.community and a.community == b.community:
+        return f"同在{named.get(a.community, a.community)}"
+    return "同一地名"
 
 
 def _against(new: Print, old: Print, text: float, apart: bool) -> tuple[float, str]:
