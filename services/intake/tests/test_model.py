@@ -265,11 +265,15 @@ def test_figures_count_what_was_right() -> None:
 
 def test_groups_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "g.csv"
-    path.write_text("row,neardup_group\n0,5\n1,5\n", encoding="utf-8")
-    found = [training.Example("", "a", "x", n) for n in range(2)]
-    assert [e.group for e in training.with_groups(found, path)] == [5, 5]
-    with pytest.raises(BadModel, match="no group for 1 messages, the first is row 2"):
-        training.with_groups([*found, training.Example("", "a", "x", 2)], path)
+    path.write_text("row,neardup_group\n0,5\n1,5\n2,6\n", encoding="utf-8")
+    said = ("路灯坏了没有人修理", "公园里要一张长椅子", "路灯坏了没有人修理", "老师收费补课的问题")
+    found = [training.Example("", t, "x", n) for n, t in enumerate(said[:3])]
+    correction = training.Example("", said[3], "x", -1)
+    groups = [e.group for e in training.with_groups([*found, correction], path)]
+    # 0 and 1 by the file, 0 and 2 since they say the same, and the correction alone.
+    assert groups[0] == groups[1] == groups[2] != groups[3]
+    with pytest.raises(BadModel, match="no group for 1 messages, the first is row 9"):
+        training.with_groups([*found, training.Example("", "a", "x", 9)], path)
     path.write_text("row,neardup_group\n0,x\n", encoding="utf-8")
     with pytest.raises(BadModel, match="line 2: must hold two numbers"):
         training.with_groups(found, path)

@@ -194,7 +194,7 @@ def show(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:
         row = find_report(work, report_id)
         reporter = _has_code(call, row)
         if not reporter:
-            _check_staff(call.who, row)
+            check_staff(call.who, row)
         return _document(work, row, reporter=reporter)
 
 
@@ -258,7 +258,7 @@ def may_see(work: Work, call: Any, report_id: str) -> None:
     """Problem 404 or 403 unless the caller has the report's tracking code or is staff that may see it."""
     row = find_report(work, report_id)
     if not _has_code(call, row):
-        _check_staff(call.who, row)
+        check_staff(call.who, row)
 
 
 def brief(row: Row[Any], case: Row[Any] | None) -> dict[str, Any]:
@@ -457,7 +457,7 @@ def staff_may_see(work: Work, who: Principal | None, report_id: str) -> None:
     row = find_report(work, report_id)
     if who is None or not set(who.roles) & set(STAFF):
         raise not_found()
-    _check_staff(who, row)
+    check_staff(who, row)
 
 
 def id_or_none(value: str | None, field: str) -> str | None:
@@ -469,7 +469,7 @@ def id_or_none(value: str | None, field: str) -> str | None:
     return value
 
 
-def _check_staff(who: Principal | None, row: Row[Any]) -> None:
+def check_staff(who: Principal | None, row: Row[Any]) -> None:
     """Staff see the reports of their street and what they sent themselves; the county, units and operators see all."""
     if who is not None and row.submitter == who.subject:
         return

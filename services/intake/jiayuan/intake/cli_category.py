@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,6 +131,9 @@ def show_figures(figures: dict[str, Any]) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The model's file; by default named by its version."
 )
+@click.option(
+    "--corrections", is_flag=True, help="Learn from the desk's corrections too, of intake's database."
+)
 @says_why
 def train(
     file: Path,
@@ -140,10 +145,12 @@ def train(
     seeds: tuple[int, ...],
     labels: Path | None,
     out: Path | None,
+    corrections: bool,
 ) -> None:
     """Train a model on the labelled messages of FILE (JSONL, CSV) and write its file.
 
-    The file carries the digest of what it learned from, and the figures of `evaluate`.
+    The file carries the digest of what it learned from, and the figures of `evaluate`. It is not in force by that: see
+    `jiayuan intake models`.
     """
     from . import training
 
@@ -151,20 +158,50 @@ def train(
     mapped = classifier.read_labels(labels) if labels else classifier.bundled_labels()
     messages = _read(file, title, text, label)
     codes = classifier.codes_of({m[2] for m in messages}, mapped, catalogue)
-    examples = _examples(messages, groups)
+    learned = _corrections(codes, catalogue) if corrections else []
+    examples = training.with_groups([*(training.example(*m) for m in messages), *learned], groups)
     figures = training.evaluate(examples, folds=folds, seeds=seeds, say=click.echo)
     packed = training.train(
         examples,
         codes,
         {c.code: c.name for c in catalogue.categories.values()},
         figures=figures,
-        origin={"file": file.name, "catalogue": catalogue.version},
+        origin={"file": file.name, "corrections": len(learned), "catalogue": catalogue.version},
     )
     made = model.unpack(packed, "the new model")
     path = out or Path(f"intake-{made.version}{SUFFIX}")
     path.write_bytes(packed)
     show_figures(figures.document())
     click.echo(f"{path}: model {made.version}, {len(packed) / 1e6:.1f} MB, digest {made.digest[:16]}")
+
+
+def _corrections(codes: Mapping[str, tuple[str, ...]], catalogue: categories.Catalogue) -> list[Any]:
+    """What the desk put right, as examples; those of a category that no label stands for can't be."""
+    from . import store, training
+
+    with _runtime().work() as work:
+        rows = store.corrected_reports(work)
+    out = []
+    for number, row in enumerate(rows, start=1):
+        label = classifier.label_of(row.code, codes, catalogue)
+        if label is not None:
+            out.append(training.example(row.title, row.text, label, -number))
+    left = len(rows) - len(out)
+    click.echo(
+        f"{len(out)} corrections"
+        + (f"; {left} more are of categories that are no single label's" if left else "")
+    )
+    return out
+
+
+def _runtime() -> Any:
+    from jiayuan.chassis.config import load
+    from jiayuan.chassis.service import Runtime
+
+    from . import keys, store
+
+    settings = load(keys.IntakeSettings, "intake", {"JIAYUAN_AMQP_URI": "", **os.environ})
+    return Runtime(settings, store.metadata, [])
 
 
 def load_for(path: Path, catalogue: categories.Catalogue) -> Model:
@@ -185,4 +222,125 @@ def show_reasons(found: Model, title: str, text: str) -> None:
         click.echo(f"{name}  {said or '没有'}")
 
 
-COMMANDS: list[click.Command] = [evaluate, train]
+@click.group("models")
+def models() -> None:
+    """The trained models that intake's database holds: which is in force, which runs in its shadow."""
+
+
+_WHO = click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with the step.")
+_REASON = click.option("--reason", required=True, help="Why; kept with the step.")
+
+
+@models.command("list")
+def models_list() -> None:
+    """Every model with its state and figures, then who did what."""
+    from . import store
+
+    with _runtime().work() as work:
+        rows, steps = store.model_list(work), store.model_steps(work)
+    if not rows:
+        click.echo("no model: the catalogue's keywords decide")
+    for r in rows:
+        figures, data = r.document["figures"], r.document["training"]
+        click.echo(
+            f"{r.version}  {r.state:9}  macro-F1 {figures['macro_f1']:.4f}  "
+            f"surest {figures['sure_share']:.0%} {figures['sure_accuracy']:.4f}  "
+            f"calibration error {figures['expected_calibration_error']:.4f}  {data['messages']} messages, "
+            f"{data.get('corrections', 0)} corrections  {r.bytes / 1e6:.1f} MB  digest {r.digest[:12]}"
+        )
+    for s in steps:
+        before = f" (before: {s.before})" if s.before else ""
+        click.echo(f"{s.at:%Y-%m-%d %H:%M} {s.who}: {s.action} {s.version}{before}: {s.reason}")
+
+
+@models.command("add")
+@click.argument("file", type=click.Path(path_type=Path))
+@_WHO
+@_REASON
+@says_why
+def models_add(file: Path, who: str, reason: str) -> None:
+    """Take the model of FILE into the database, as a candidate; nothing else changes."""
+    from . import models as domain
+
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise BadModel(f"{file} can't be read: {error}") from None
+    with _runtime().work() as work:
+        added = domain.add(work, raw, str(file), categories.bundled(), who, reason)
+    click.echo(added.version)
+
+
+@models.command("shadow")
+@click.argument("version")
+@_WHO
+@_REASON
+@says_why
+def models_shadow(version: str, who: str, reason: str) -> None:
+    """Let a model read new reports beside the one in force; what it says is recorded and changes nothing."""
+    from . import models as domain
+
+    with _runtime().work() as work:
+        domain.shadow(work, version, who, reason)
+    click.echo(f"{version} runs in the shadow within {domain.LOOK_SECONDS:.0f} seconds")
+
+
+@models.command("compare")
+@click.argument("version", required=False)
+@says_why
+def models_compare(version: str | None) -> None:
+    """Set a model's guesses in the shadow beside what was decided, and both beside the desk's corrections."""
+    from . import models as domain
+    from . import store
+
+    with _runtime().work() as work:
+        chosen = version or store.models_in_use(work).get(store.SHADOW)
+        if chosen is None:
+            raise BadModel("no model runs in the shadow; name one that did")
+        found = domain.compare(work, chosen, categories.bundled())
+    if not found.reports:
+        click.echo(f"{chosen} has read no report in the shadow yet")
+        return
+    click.echo(
+        f"{chosen}: {found.reports} reports, the same in {found.same} ({found.same / found.reports:.1%})"
+    )
+    for (decided, said), n in found.apart.most_common(10):
+        click.echo(f"{n:7d}  decided {decided}, shadow {said}")
+    if found.corrected:
+        click.echo(
+            f"of {found.corrected} that the desk looked at and put right: what was decided meant its category in "
+            f"{found.decided_right}, the shadow in {found.shadow_right}"
+        )
+
+
+@models.command("promote")
+@click.argument("version")
+@click.option("--worse", is_flag=True, help="Although its macro-F1 is lower than that of the one in force.")
+@_WHO
+@_REASON
+@says_why
+def models_promote(version: str, worse: bool, who: str, reason: str) -> None:
+    """Put a model in force."""
+    from . import models as domain
+
+    with _runtime().work() as work:
+        before = domain.promote(work, version, who, reason, worse=worse)
+    click.echo(
+        f"{version} is in force within {domain.LOOK_SECONDS:.0f} seconds, instead of {before or 'keywords'}"
+    )
+
+
+@models.command("rollback")
+@_WHO
+@_REASON
+@says_why
+def models_rollback(who: str, reason: str) -> None:
+    """Undo the promotion of the model in force: the one before it comes back, or keywords."""
+    from . import models as domain
+
+    with _runtime().work() as work:
+        was, now = domain.rollback(work, who, reason)
+    click.echo(f"{now or 'keywords'} instead of {was} within {domain.LOOK_SECONDS:.0f} seconds")
+
+
+COMMANDS: list[click.Command] = [evaluate, train, models]

@@ -12,9 +12,10 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
-from . import attachments, joins, people, places, progress, report, standing, store, text, vault
+from . import attachments, joins, models, people, places, progress, report, standing, store, text, vault
 from . import category as categories
 from . import keys as process_keys
+from .classifier import Classifier
 from .keys import Keys
 from .place import Found
 from .report import BadSubmission, CleanReport, Submission
@@ -52,6 +53,7 @@ def receive(work: Work, submissions: Sequence[Submission], keys: Keys | None = N
     """
     keys = keys or process_keys.current()
     rules = report.rules()
+    models.refresh(work, rules.classifier)
     receipts: list[Receipt | None] = [None] * len(submissions)
     submissions, unattached = attachments.look(work, submissions)
     taken = store.known(work, {k for s in submissions if (k := s.key) is not None})
@@ -76,6 +78,8 @@ def receive(work: Work, submissions: Sequence[Submission], keys: Keys | None = N
             if key is not None:
                 firsts[key] = index
     _store(work, submissions, receipts, new, keys)
+    if rules.classifier.shadow is not None:
+        _shadow(work, submissions, [(i, r) for i in new if (r := receipts[i]) is not None], rules.classifier)
     for index, submission in enumerate(submissions):
         if receipts[index] is None:
             assert submission.key is not None
@@ -84,6 +88,18 @@ def receive(work: Work, submissions: Sequence[Submission], keys: Keys | None = N
             differs = submission.text != submissions[firsts[submission.key]].text
             receipts[index] = Receipt(DUPLICATE, first.report, first.tracking_code, differs=differs)
     return [r for r in receipts if r is not None]
+
+
+def _shadow(
+    work: Work, submissions: Sequence[Submission], new: Sequence[tuple[int, Receipt]], by: Classifier
+) -> None:
+    taken = [
+        # A title that was made from the text was not read by the model that decided.
+        (r.report, r.clean.title if submissions[i].title.strip() else "", r.clean.text, r.clean.guess)
+        for i, r in new
+        if r.outcome == ACCEPTED and r.clean is not None
+    ]
+    models.record(work, by, taken)
 
 
 def _store(

@@ -121,6 +121,13 @@ class Supplement(Demand):
     text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
 
 
+class Correction(Demand):
+    """Another category for a report, and why."""
+
+    code = a_code(required=True)
+    reason = a_text(300, required=True, least=1)
+
+
 class Withdrawal(Demand):
     """Why the reporter takes it back, if it is said."""
 

@@ -9,6 +9,7 @@ from jiayuan.chassis.work import together
 
 from . import handlers, joins, keys, limits, matters, places, store
 from .channels import government_system, open311
+from .channels.categories import Categories
 from .channels.field import Field
 from .channels.hotline import Hotline
 from .channels.matters import Matters
@@ -41,6 +42,7 @@ class Intake(Delivery):
 class IntakeService(
     Service,
     Reports,
+    Categories,
     Public,
     MediaFiles,
     MiniProgram,

@@ -147,10 +147,13 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def with_groups(examples: Sequence[Example], path: Path | None) -> list[Example]:
-    """The examples with their groups of near duplicates: from a CSV (row, group), else by `near_duplicates`."""
+    """The examples with their groups: by `near_duplicates`, and by a CSV (row, group) if there is one.
+
+    A negative row is no row of the file (it is a correction): the CSV needs no line for it.
+    """
+    found = near_duplicates([f"{e.title}\n{e.text}" for e in examples])
     if path is None:
-        groups = near_duplicates([f"{e.title}\n{e.text}" for e in examples])
-        return [_in_group(e, g) for e, g in zip(examples, groups, strict=True)]
+        return [_in_group(e, g) for e, g in zip(examples, found, strict=True)]
     known: dict[int, int] = {}
     for number, row in _rows(path):
         values = list(row.values())
@@ -158,10 +161,28 @@ def with_groups(examples: Sequence[Example], path: Path | None) -> list[Example]
             known[int(row.get("row", values[0]))] = int(row.get("neardup_group", values[-1]))
         except (TypeError, ValueError, IndexError):
             raise BadModel(f"{path}, line {number}: must hold two numbers, row and group") from None
-    missing = [e.row for e in examples if e.row not in known]
+    missing = [e.row for e in examples if e.row >= 0 and e.row not in known]
     if missing:
         raise BadModel(f"{path} names no group for {len(missing)} messages, the first is row {missing[0]}")
-    return [_in_group(e, known[e.row]) for e in examples]
+    # What either says is alike is one group.
+    firsts: dict[int, int] = {}
+    parent = list(range(len(examples)))
+    for index, one in enumerate(examples):
+        _join(parent, index, found[index])
+        if one.row >= 0:
+            _join(parent, index, firsts.setdefault(known[one.row], index))
+    return [_in_group(e, _top(parent, i)) for i, e in enumerate(examples)]
+
+
+def _top(parent: list[int], i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+def _join(parent: list[int], a: int, b: int) -> None:
+    parent[_top(parent, a)] = _top(parent, b)
 
 
 def _in_group(one: Example, group: int) -> Example:
@@ -178,13 +199,6 @@ def near_duplicates(texts: Sequence[str], *, alike: float = 0.5) -> list[int]:
     random = np.random.default_rng(5)
     factors = random.integers(1, 2**63, bands * each, dtype=np.uint64) | np.uint64(1)
     parent = list(range(len(texts)))
-
-    def top(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
     shingles = [_shingles(t) for t in texts]
     buckets: dict[tuple[int, bytes], list[int]] = {}
     for index, set_ in enumerate(shingles):
@@ -198,13 +212,13 @@ def near_duplicates(texts: Sequence[str], *, alike: float = 0.5) -> list[int]:
         # A bucket of many is one text again and again: each is held against the first few.
         for at, b in enumerate(members[1:], start=1):
             for a in members[: min(at, 5)]:
-                if (a, b) in seen or top(a) == top(b):
+                if (a, b) in seen or _top(parent, a) == _top(parent, b):
                     continue
                 seen.add((a, b))
                 both = len(np.intersect1d(shingles[a], shingles[b], assume_unique=True))
                 if both >= alike * (len(shingles[a]) + len(shingles[b]) - both):
-                    parent[top(b)] = top(a)
-    return [top(i) for i in range(len(texts))]
+                    _join(parent, b, a)
+    return [_top(parent, i) for i in range(len(texts))]
 
 
 def _shingles(said: str) -> npt.NDArray[np.uint64]:

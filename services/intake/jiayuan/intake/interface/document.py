@@ -24,12 +24,12 @@ from jiayuan.contracts import generate
 
 from .. import consent, report, text
 from ..limits import Limited
-from . import desk, mini_program, places, privacy, reports, service, staff
+from . import categories, desk, mini_program, places, privacy, reports, service, staff
 from .answers import Problem
 from .operation import JSON, Content, Operation
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final = (reports, mini_program, places, staff, desk, privacy, service)
+_PARTS: Final = (categories, reports, mini_program, places, staff, desk, privacy, service)
 OPERATIONS: Final = {key: said for part in _PARTS for key, said in part.OPERATIONS.items()}
 
 _PROBLEM: Final = "application/problem+json"
@@ -269,6 +269,9 @@ def _refined(components: dict[str, Any]) -> dict[str, Any]:
                 "enum": [*codes, None],
                 "description": members["category"].get("description", ""),
             }
+        if members.keys() == {"code", "reason"}:
+            members["code"] = {"enum": codes}
+            members["reason"]["pattern"] = visible()
         if {"lat", "long"} <= members.keys():
             schema["allOf"] = [{"anyOf": _BOTH_OR_NONE}]
             if "code" in members:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
+    Identity,
     Integer,
     LargeBinary,
     MetaData,
@@ -118,6 +119,70 @@ rating: Final = Table(
     PrimaryKeyConstraint("report", "sequence", name="rating_pkey"),
     comment="What the reporter said of the result",
     info={"grants": "SELECT, INSERT, UPDATE (words)"},
+)
+
+model: Final = Table(
+    "model",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True, comment="of the file"),
+    Column("document", JSONB, nullable=False, comment="the file's header"),
+    Column("content", LargeBinary, nullable=False, comment="the file"),
+    Column("state", Text, nullable=False),
+    Column("added_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("state IN ('candidate', 'shadow', 'current', 'retired')", name="model_state"),
+    Index("model_one_current", "state", unique=True, postgresql_where=text("state = 'current'")),
+    Index("model_one_shadow", "state", unique=True, postgresql_where=text("state = 'shadow'")),
+    comment="Trained classifiers; at most one is in force and one in its shadow",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+model_step: Final = Table(
+    "model_step",
+    metadata,
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    Column("version", Text, ForeignKey("model.version"), nullable=False),
+    Column("action", Text, nullable=False),
+    Column("before", Text, comment="the model that was in force until then"),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    comment="Who put which model where, and why",
+    info={"grants": "SELECT, INSERT"},
+)
+
+correction: Final = Table(
+    "correction",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("report", Uuid, ForeignKey("report.id"), nullable=False),
+    Column("before_code", Text, nullable=False),
+    Column("before_method", Text, nullable=False),
+    Column("before_confidence", Float, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("who", Text, nullable=False, comment="staff id"),
+    Column("reason", Text, nullable=False, comment="masked"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("correction_report", "report"),
+    comment="Categories that the desk put right; what models learn from",
+    info={"grants": "SELECT, INSERT"},
+)
+
+shadow_guess: Final = Table(
+    "shadow_guess",
+    metadata,
+    Column("version", Text, ForeignKey("model.version"), nullable=False),
+    Column("report", Uuid, ForeignKey("report.id"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("code", Text, nullable=False, comment="as it would have been stored"),
+    Column("confidence", Float, nullable=False),
+    Column("current_version", Text, comment="NULL: keywords decided"),
+    Column("current_label", Text),
+    Column("current_code", Text, nullable=False),
+    Column("current_confidence", Float, nullable=False),
+    PrimaryKeyConstraint("version", "report", name="shadow_guess_pkey"),
+    comment="What the model in the shadow said of a report, beside what was decided",
+    info={"grants": "SELECT, INSERT"},
 )
 
 idempotency_key: Final = Table(
