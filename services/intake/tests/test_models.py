@@ -28,12 +28,14 @@ NAMES = {c.code: c.name for c in category.bundled().categories.values()}
 def packed(version: str, words: dict[str, str], macro_f1: float = 0.9, **changes: Any) -> bytes:
     """A model that knows one word a label; labels are codes."""
     labels = sorted(words)
-    table = np.zeros((1 << BITS, 1 + len(labels)), np.float16)
-    for column, label in enumerate(labels, start=1):
-        for field in (0, 1):
-            rows = model.grams(words[label], field, BITS)
-            table[rows, 0] = 1
-            table[rows, column] = 4
+    keys = {
+        int(k): c for c, w in enumerate(labels, 1) for f in (0, 1) for k in model.grams(words[w], f, BITS)
+    }
+    table = np.zeros((len(keys) + 1, 1 + len(labels)), np.float16)
+    tags, slots = np.zeros(1 << BITS, np.uint16), np.full(1 << BITS, len(keys), np.uint32)
+    for row, (key, column) in enumerate(keys.items()):
+        tags[key >> model.TAG_BITS], slots[key >> model.TAG_BITS] = key & 0xFFFF, row
+        table[row, 0], table[row, column] = 1, 4
     document = {
         "version": version,
         "labels": labels,
@@ -54,6 +56,8 @@ def packed(version: str, words: dict[str, str], macro_f1: float = 0.9, **changes
     return model.pack(
         document,
         {
+            "tags": tags,
+            "slots": slots,
             "table": table,
             "bias": np.zeros(n, np.float32),
             "scale": np.eye(n, dtype=np.float32),

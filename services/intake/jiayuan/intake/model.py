@@ -1,8 +1,9 @@
 """The trained classifier of reports: what its file holds, and what it makes of a text. Needs numpy, nothing else.
 
 A text is read as two bags of character n-grams (1 to 4): the title's own, and that of title and text together. Every
-n-gram has a row of a table, found by its hash, with how rare it was and what it says for each label. So the model is
-one table in one file, no vocabulary is kept, and what it knows of the training texts is sums over many of them.
+n-gram has a row of a table, found by its hash, with how telling it was and what it says for each label. A slot holds
+one n-gram and 16 more bits of its hash: others that fall on it, and those never met in training, count for nothing. So
+the model is a table in a file, no vocabulary is kept, and what it knows of the training texts is sums over many.
 
 The file has the layout of safetensors: the length of a JSON header (8 bytes, little-endian), the header, the arrays.
 What `train` found out stands in the header as `__metadata__`: see `Document`.
@@ -25,19 +26,21 @@ FORMAT: Final = "jiayuan-category/1"
 SUFFIX: Final = ".model"
 MOST_TEXT: Final = 4000
 LONGEST: Final = 4
+TAG_BITS: Final = 16
 _MOST_HEADER: Final = 4 * 1024 * 1024
 _MOST_BYTES: Final = 512 * 1024 * 1024
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {
     "F16": np.dtype("<f2"),
     "F32": np.dtype("<f4"),
-    "U8": np.dtype("u1"),
+    "U16": np.dtype("<u2"),
+    "U32": np.dtype("<u4"),
 }
 _TITLE, _ALL = 0, 1
 # Odd 64-bit constants: any would do, but a file is read with those it was made with, so they belong to the format.
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = np.uint64(0xD6E8FEB86659FD93)
 _SALTS: Final = (np.uint64(1), np.uint64(2))
-_32, _29 = np.uint64(32), np.uint64(29)
+_32, _29, _TAG = np.uint64(32), np.uint64(29), np.uint64(TAG_BITS)
 _LOG: Final = (1 + np.log(np.arange(1, 1024, dtype=np.float64))).astype(np.float32)
 
 Floats = npt.NDArray[np.float32]
@@ -65,29 +68,31 @@ class Reason:
     weight: float
 
 
-def grams(text: str, field: int, bits: int) -> npt.NDArray[np.uint32]:
-    """The rows of all n-grams of a text, one of every position: those of length 1 first, then 2, and so on."""
+def grams(text: str, field: int, bits: int) -> npt.NDArray[np.uint64]:
+    """The keys of all n-grams of a text, one of every position: those of length 1 first, then 2, and so on.
+
+    A key is `bits` bits of slot and, below them, the tag.
+    """
     raw = text.lower().encode("utf-32-le", "surrogatepass")
     code = np.frombuffer(raw, np.uint32).astype(np.uint64)
     code *= _MIX
     code ^= code >> _32
-    shift = np.uint64(64 - bits)
     state = code * _STEP + _SALTS[field]
-    found = [(state * _MIX) >> shift]
+    found = [state]
     for length in range(2, min(LONGEST, len(code)) + 1):
         head = state[:-1]
         state = (head ^ (head >> _29)) * _STEP + code[length - 1 :]
-        found.append((state * _MIX) >> shift)
-    return np.concatenate(found).astype(np.uint32)
+        found.append(state)
+    return (np.concatenate(found) * _MIX) >> np.uint64(64 - bits - TAG_BITS)
 
 
-def bag(text: str, field: int, bits: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    """The different rows of a text's n-grams, and how often each occurs."""
-    rows = grams(text, field, bits)
-    rows.sort()
-    last = np.flatnonzero(rows[1:] != rows[:-1])
-    last = np.append(last, len(rows) - 1)
-    return rows[last], np.diff(last, prepend=-1)
+def bag(text: str, field: int, bits: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """The different keys of a text's n-grams, and how often each occurs."""
+    keys = grams(text, field, bits)
+    keys.sort()
+    last = np.flatnonzero(keys[1:] != keys[:-1])
+    last = np.append(last, len(keys) - 1)
+    return keys[last], np.diff(last, prepend=-1)
 
 
 def fields_of(title: str, text: str) -> tuple[str, str]:
@@ -107,7 +112,7 @@ class Model:
         self.codes: dict[str, tuple[str, ...]] = {k: tuple(v) for k, v in document["codes"].items()}
         self.bits: int = document["bits"]
         self._weights = tuple(np.float32(w) for w in document["field_weights"])
-        self._table = tensors["table"]
+        self._tags, self._slots, self._table = tensors["tags"], tensors["slots"], tensors["table"]
         self._bias = tensors["bias"].astype(np.float32)
         self._scale = tensors["scale"].astype(np.float32)
         self._shift = tensors["shift"].astype(np.float32)
@@ -118,13 +123,30 @@ class Model:
         for field, said in enumerate(fields_of(title, text)):
             if not said:
                 continue
-            rows, count = bag(said, field, self.bits)
-            known = self._table[rows].astype(np.float32)
-            value = _LOG[np.minimum(count, len(_LOG)) - 1] * known[:, 0]
+            keys = grams(said, field, self.bits)
+            slots = keys >> _TAG
+            # Only what is known is counted: that spares sorting half of a text's n-grams.
+            rows = self._slots[slots[self._tags[slots] == keys.astype(np.uint16)]]
+            if not len(rows):
+                continue
+            rows.sort()
+            last = np.append(np.flatnonzero(rows[1:] != rows[:-1]), len(rows) - 1)
+            known = np.take(self._table, rows[last], axis=0).astype(np.float32)
+            value = _LOG[np.minimum(np.diff(last, prepend=-1), len(_LOG)) - 1] * known[:, 0]
             norm = float(value @ value)
             if norm > 0:
                 out += (value @ known[:, 1:]) * (self._weights[field] / np.float32(norm**0.5))
         return out
+
+    def _known(
+        self, keys: npt.NDArray[np.uint64], count: npt.NDArray[np.int64]
+    ) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Of n-grams those that the model knows: their rows of the table, their counts, and which they were."""
+        slots = (keys >> _TAG).astype(np.int64)
+        there = self._tags[slots] == keys.astype(np.uint16)
+        rows = self._slots[slots[there]]
+        # The last row is all zeros: an empty slot's tag may be right by chance.
+        return self._table[rows].astype(np.float32), count[there], there
 
     def guess(self, title: str, text: str) -> Label:
         """The label of a text in normal form, with a calibrated probability."""
@@ -148,18 +170,18 @@ class Model:
         for field, said in enumerate(fields_of(title, text)):
             if not said:
                 continue
-            rows, lowered = grams(said, field, self.bits), said.lower()
+            keys, lowered = grams(said, field, self.bits), said.lower()
             at = [
                 (i, n) for n in range(1, min(LONGEST, len(lowered)) + 1) for i in range(len(lowered) - n + 1)
             ]
-            different, where, count = np.unique(rows, return_index=True, return_counts=True)
-            known = self._table[different].astype(np.float32)
+            different, where, counts = np.unique(keys, return_index=True, return_counts=True)
+            known, count, there = self._known(different, counts)
             value = _LOG[np.minimum(count, len(_LOG)) - 1] * known[:, 0]
             norm = float(value @ value) ** 0.5
             if not norm:
                 continue
             spoke = value * (known[:, 1 + first] - known[:, 1 + second]) * (self._weights[field] / norm)
-            for index, weight in zip(where, spoke, strict=True):
+            for index, weight in zip(where[there], spoke, strict=True):
                 start, length = at[index]
                 words = lowered[start : start + length]
                 weights[words] = weights.get(words, 0.0) + float(weight)
@@ -259,7 +281,9 @@ def _header(raw: bytes | mmap.mmap, name: str) -> tuple[dict[str, Any], dict[str
 def _check_shapes(document: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> None:
     labels = len(document["labels"])
     wanted = {
-        "table": (1 << document["bits"], 1 + labels),
+        "tags": (1 << document["bits"],),
+        "slots": (1 << document["bits"],),
+        "table": (len(tensors["table"]), 1 + labels),
         "bias": (labels,),
         "scale": (labels, labels),
         "shift": (labels,),
@@ -267,6 +291,8 @@ def _check_shapes(document: Mapping[str, Any], tensors: Mapping[str, npt.NDArray
     for key, shape in wanted.items():
         if tensors[key].shape != shape:
             raise ValueError(f"{key} has the shape {tensors[key].shape}, not {shape}")
+    if not len(tensors["table"]) or int(tensors["slots"].max()) >= len(tensors["table"]):
+        raise ValueError("slots name rows that the table doesn't have")
     if labels < 2 or len(document["field_weights"]) != len(_SALTS):
         raise ValueError("it has fewer than two labels or other fields")
 

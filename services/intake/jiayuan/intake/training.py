@@ -21,16 +21,17 @@ import numpy as np
 import numpy.typing as npt
 
 from . import people, text
-from .model import BadModel, Floats, Model, bag, fields_of, pack, probabilities, unpack
+from .model import TAG_BITS, BadModel, Floats, Model, bag, fields_of, pack, probabilities, unpack
 
 SURE_SHARE: Final = 0.85
 FOLDS: Final = 5
-BITS: Final = 20
+BITS: Final = 22
 # How much the title's own n-grams count beside those of title and text.
 FIELD_WEIGHTS: Final = (0.5, 1.0)
 _INNER_FOLDS: Final = 3
 _MIN_DF: Final = 2
 _C: Final = 1.0
+_GRAVITY: Final = 7.0
 _BINS: Final = 10
 _TEXT_COLUMNS: Final = ("text", "detail", "content", "正文", "内容", "留言详情")
 _TITLE_COLUMNS: Final = ("title", "subject", "标题", "主题", "留言主题")
@@ -255,41 +256,80 @@ def _libraries() -> tuple[Any, Any, Any, Any]:
     return scipy.sparse, LogisticRegression, StratifiedGroupKFold, LinearSVC
 
 
-def counts(examples: Sequence[Example], bits: int = BITS) -> list[Sparse]:
-    """How often each n-gram is in each message: a sparse matrix for the title, and one for title and text."""
+@dataclass(slots=True)
+class Counts:
+    """How often each n-gram is in each message: a sparse matrix for the title, and one for title and text.
+
+    Column i of both is the n-gram with the key `keys[i]`, of `bits` bits of slot.
+    """
+
+    parts: list[Sparse]
+    keys: npt.NDArray[np.uint64]
+    bits: int
+
+
+def counts(examples: Sequence[Example], bits: int = BITS) -> Counts:
+    """Counts the n-grams of messages; those met in one message only are left out."""
     sparse, *_ = _libraries()
-    out = []
-    for which in range(len(FIELD_WEIGHTS)):
-        start, rows, values = [0], [], []
-        for e in examples:
-            said = fields_of(e.title, e.text)[which]
-            if said:
-                row, count = bag(said, which, bits)
-                rows.append(row)
-                values.append(count)
-            start.append(start[-1] + (len(rows[-1]) if said else 0))
-        flat = np.concatenate(values).astype(np.float32) if values else np.zeros(0, np.float32)
-        where = np.concatenate(rows).astype(np.int32) if rows else np.zeros(0, np.int32)
-        out.append(sparse.csr_matrix((flat, where, start), shape=(len(examples), 1 << bits)))
-    return out
+    bags = [
+        [bag(said, which, bits) if (said := fields_of(e.title, e.text)[which]) else None for e in examples]
+        for which in range(len(FIELD_WEIGHTS))
+    ]
+    met, often = np.unique(np.concatenate([b[0] for part in bags for b in part if b]), return_counts=True)
+    keys = met[often >= _MIN_DF]
+    parts = []
+    for part in bags:
+        start, columns, values = [0], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for one in part:
+            if one:
+                at = np.minimum(np.searchsorted(keys, one[0]), len(keys) - 1)
+                known = keys[at] == one[0]
+                columns.append(at[known])
+                values.append(one[1][known])
+                start.append(start[-1] + len(columns[-1]))
+            else:
+                start.append(start[-1])
+        flat, where = np.concatenate(values).astype(np.float32), np.concatenate(columns).astype(np.int32)
+        parts.append(sparse.csr_matrix((flat, where, start), shape=(len(examples), len(keys))))
+    return Counts(parts, keys, bits)
 
 
-def rarity(parts: Sequence[Sparse], rows: npt.NDArray[np.int64], bits: int) -> Floats:
-    """How rare each n-gram is among the messages `rows` (inverse document frequency); 0 for those met only once."""
-    seen = np.zeros(1 << bits, np.int64)
-    for part in parts:
-        seen += np.bincount(part[rows].indices, minlength=1 << bits)
-    idf = np.log((1 + len(rows)) / (1 + np.minimum(seen, len(rows)))) + 1
-    return np.where(seen >= _MIN_DF, idf, 0.0).astype(np.float32)
+def telling(found: Counts, y: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Floats:
+    """How much each n-gram tells of the labels of the messages `rows`; 0 for those met only once there.
+
+    1 + 7 x inverse gravity moment (Chen et al., 2016): the share of a label's messages that hold it, for the label
+    where that is greatest, over the sum of the shares of all labels, each times its rank. It is greatest for what one
+    label alone says. Of two n-grams with one slot the one that is met more often has it.
+    """
+    width = len(found.keys)
+    shares = np.zeros((int(y.max()) + 1, width), np.float32)
+    seen = np.zeros(width, np.int64)
+    for label in range(len(shares)):
+        mine = rows[y[rows] == label]
+        met = np.zeros(width, np.int64)
+        for part in found.parts:
+            met += np.bincount(part[mine].indices, minlength=width)
+        seen += met
+        shares[label] = met / max(1, len(mine))
+    shares = -np.sort(-shares, axis=0)
+    ranked = (shares * np.arange(1, len(shares) + 1, dtype=np.float32)[:, None]).sum(axis=0)
+    gravity = np.divide(shares[0], ranked, out=np.zeros_like(ranked), where=ranked > 0)
+    slots = found.keys >> np.uint64(TAG_BITS)
+    order = np.lexsort((found.keys, -seen, slots))
+    first = np.ones(width, bool)
+    first[1:] = slots[order][1:] != slots[order][:-1]
+    owner = np.zeros(width, bool)
+    owner[order[first]] = True
+    return np.where(owner & (seen >= _MIN_DF), 1 + _GRAVITY * gravity, 0.0).astype(np.float32)
 
 
-def weighed(parts: Sequence[Sparse], idf: Floats) -> Sparse:
-    """The messages as the model sees them: (1 + log count) x rarity, each field of length 1 times its weight."""
+def weighed(parts: Sequence[Sparse], worth: Floats) -> Sparse:
+    """The messages as the model sees them: (1 + log count) x how telling, each field of length 1 times its weight."""
     sparse, *_ = _libraries()
     total: Any = sparse.csr_matrix(parts[0].shape, dtype=np.float32)
     for part, weight in zip(parts, FIELD_WEIGHTS, strict=True):
         value = part.copy()
-        value.data = (1 + np.log(value.data)) * idf[value.indices]
+        value.data = (1 + np.log(value.data)) * worth[value.indices]
         norm = np.sqrt(np.asarray(value.multiply(value).sum(axis=1)).ravel())
         value = sparse.diags(np.divide(weight, norm, out=np.zeros_like(norm), where=norm > 0)) @ value
         total = total + value
@@ -298,33 +338,31 @@ def weighed(parts: Sequence[Sparse], idf: Floats) -> Sparse:
 
 @dataclass(slots=True)
 class Learned:
-    """Weights: idf of every row of the table, and for every label a column and a bias."""
+    """How telling every n-gram is, its weight for every label, and each label's bias."""
 
-    idf: Floats
+    worth: Floats
     weights: Floats
     bias: Floats
 
-    def scores(self, parts: Sequence[Sparse], rows: npt.NDArray[np.int64]) -> Floats:
+    def scores(self, found: Counts, rows: npt.NDArray[np.int64]) -> Floats:
         """Raw scores of messages."""
-        seen = weighed([p[rows] for p in parts], self.idf)
+        seen = weighed([p[rows] for p in found.parts], self.worth)
         return np.asarray(seen @ self.weights + self.bias, np.float32)
 
 
-def learn(
-    parts: Sequence[Sparse], y: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], bits: int
-) -> Learned:
+def learn(found: Counts, y: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Learned:
     """Learns from the messages `rows`: a linear support vector machine, each label against the rest."""
     *_, machine = _libraries()
-    idf = rarity(parts, rows, bits)
-    kept = np.flatnonzero(idf)
-    seen = weighed([p[rows] for p in parts], idf)[:, kept]
+    worth = telling(found, y, rows)
+    kept = np.flatnonzero(worth)
+    seen = weighed([p[rows] for p in found.parts], worth)[:, kept]
     svm = machine(C=_C, random_state=0).fit(seen, y[rows])
     coef, bias = svm.coef_, svm.intercept_
     if len(coef) == 1:  # of two labels scikit-learn gives the second one's score alone
         coef, bias = np.vstack([-coef, coef]), np.concatenate([-bias, bias])
-    weights = np.zeros((1 << bits, len(coef)), np.float32)
+    weights = np.zeros((len(worth), len(coef)), np.float32)
     weights[kept] = coef.T
-    return Learned(idf, weights, np.asarray(bias, np.float32))
+    return Learned(worth, weights, np.asarray(bias, np.float32))
 
 
 def calibrate(scores: Floats, y: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -343,18 +381,17 @@ def _folds(y: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], n: int, seed
 
 
 def _unseen(
-    parts: Sequence[Sparse],
+    found: Counts,
     y: npt.NDArray[np.int64],
     groups: npt.NDArray[np.int64],
     rows: npt.NDArray[np.int64],
     folds: int,
     seed: int,
-    bits: int,
 ) -> Floats:
     """The scores of messages, each by weights that were learned without its fold."""
     out = np.zeros((len(rows), int(y.max()) + 1), np.float32)
     for train, test in _folds(y[rows], groups[rows], folds, seed):
-        out[test] = learn(parts, y, rows[train], bits).scores(parts, rows[test])
+        out[test] = learn(found, y, rows[train]).scores(found, rows[test])
     return out
 
 
@@ -384,14 +421,14 @@ def evaluate(
     """Measures on messages that were not learned from: `folds` grouped folds, for each seed once."""
     labels = check_enough(examples, folds)
     y, groups = _numbers(examples, labels)
-    parts = counts(examples, bits)
+    found = counts(examples, bits)
     all_sure, f1s = [], []
     for seed in seeds:
         sure = np.zeros((len(y), len(labels)), np.float32)
         for number, (train, test) in enumerate(_folds(y, groups, folds, seed), start=1):
-            scale, shift = calibrate(_unseen(parts, y, groups, train, _INNER_FOLDS, seed, bits), y[train])
-            learned = learn(parts, y, train, bits)
-            sure[test] = probabilities(learned.scores(parts, test), scale, shift)
+            scale, shift = calibrate(_unseen(found, y, groups, train, _INNER_FOLDS, seed), y[train])
+            learned = learn(found, y, train)
+            sure[test] = probabilities(learned.scores(found, test), scale, shift)
             right = float((sure[test].argmax(1) == y[test]).mean())
             say(f"seed {seed}, fold {number} of {folds}: {right:.4f} of {len(test)} right")
         all_sure.append(sure)
@@ -403,7 +440,8 @@ def sketch(examples: Sequence[Example], bits: int = BITS) -> Model:
     """A model that has learned from all examples, without calibration, figures or codes: to measure its speed."""
     labels = check_enough(examples, 1)
     y, _ = _numbers(examples, labels)
-    learned = learn(counts(examples, bits), y, np.arange(len(y)), bits)
+    found = counts(examples, bits)
+    learned = learn(found, y, np.arange(len(y)))
     document = {
         "version": "sketch",
         "labels": labels,
@@ -412,7 +450,7 @@ def sketch(examples: Sequence[Example], bits: int = BITS) -> Model:
         "field_weights": list(FIELD_WEIGHTS),
     }
     plain = np.eye(len(labels), dtype=np.float32), np.zeros(len(labels), np.float32)
-    return unpack(pack(document, _tensors(learned, *plain)), "sketch")
+    return unpack(pack(document, _tensors(found, learned, *plain)), "sketch")
 
 
 def speed(model: Model, messages: Sequence[tuple[str, str, str, int]]) -> float:
@@ -424,9 +462,23 @@ def speed(model: Model, messages: Sequence[tuple[str, str, str, int]]) -> float:
     return len(messages) / (time.process_time() - began)
 
 
-def _tensors(learned: Learned, scale: Floats, shift: Floats) -> dict[str, npt.NDArray[Any]]:
-    table = np.concatenate([learned.idf[:, None], learned.weights], axis=1).astype(np.float16)
-    return {"table": table, "bias": learned.bias, "scale": scale, "shift": shift}
+def _tensors(found: Counts, learned: Learned, scale: Floats, shift: Floats) -> dict[str, npt.NDArray[Any]]:
+    kept = np.flatnonzero(learned.worth)
+    rows = np.concatenate([learned.worth[kept, None], learned.weights[kept]], axis=1)
+    table = np.concatenate([rows, np.zeros((1, rows.shape[1]))]).astype(np.float16)
+    tags = np.zeros(1 << found.bits, np.uint16)
+    slots = np.full(1 << found.bits, len(kept), np.uint32)
+    at = found.keys[kept] >> np.uint64(TAG_BITS)
+    tags[at] = found.keys[kept].astype(np.uint16)
+    slots[at] = np.arange(len(kept))
+    return {
+        "tags": tags,
+        "slots": slots,
+        "table": table,
+        "bias": learned.bias,
+        "scale": scale,
+        "shift": shift,
+    }
 
 
 def train(
@@ -446,10 +498,10 @@ def train(
     """
     labels = check_enough(examples, FOLDS)
     y, groups = _numbers(examples, labels)
-    parts = counts(examples, bits)
+    found = counts(examples, bits)
     rows = np.arange(len(y))
-    scale, shift = calibrate(_unseen(parts, y, groups, rows, FOLDS, 0, bits), y)
-    learned = learn(parts, y, rows, bits)
+    scale, shift = calibrate(_unseen(found, y, groups, rows, FOLDS, 0), y)
+    learned = learn(found, y, rows)
     data = digest_of(examples)
     made = made_at or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     import sklearn
@@ -472,7 +524,7 @@ def train(
         "figures": figures.document(),
         "made_with": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
     }
-    packed = pack(document, _tensors(learned, scale, shift))
+    packed = pack(document, _tensors(found, learned, scale, shift))
     unpack(packed, "the new model")  # what can't be read again must not be left behind
     return packed
 
