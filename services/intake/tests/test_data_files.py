@@ -157,6 +157,56 @@ def test_a_figure_of_speech_is_no_danger(text: str) -> None:
     assert [s.code for s in bundled().signs(text)] == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "楼道堆满杂物，一旦夜里起火后果不堪设想",
+        "如果哪天燃气泄漏就来不及了",
+        "这里以前有过孩子落水了的事",
+        "请避免有人触电",
+        "随着火车站附近的车流增大",
+        "一年发生两三起火灾，请检查",
+        "没有呼吸机可用",
+        "我的邮包就失踪了",
+    ],
+)
+def test_what_is_feared_or_long_over_is_no_danger(text: str) -> None:
+    from jiayuan.intake.category import bundled
+
+    assert [s.code for s in bundled().signs(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("以前没事，现在起火了", "fire"),
+        ("去年修的线路刚刚起火", "fire"),
+        ("一旦起火就完了，三楼已经起火了", "fire"),
+        ("如果不还钱我就不想活了", "self_harm"),
+        ("如果报警他就拿刀砍人", "violence"),
+        ("担心是燃气泄漏，味道很大", "gas"),
+        ("曾先生家着火了", "fire"),
+        ("我感觉老人要昏倒", "medical"),
+        ("怎么办，家里着火", "fire"),
+    ],
+)
+def test_doubt_and_threats_stay_dangers(text: str, code: str) -> None:
+    from jiayuan.intake.category import bundled
+
+    assert code in [s.code for s in bundled().signs(text)]
+
+
+def test_words_around_signs_are_in_the_form_that_texts_are_brought_to(catalogue: Any) -> None:
+    from jiayuan.intake.text import normal
+
+    context = catalogue["danger_context"]
+    assert set(context) == {"never", "before", "after", "now"}
+    assert set(context["never"]) <= DANGERS
+    for words in (context["before"], context["after"], context["now"]):
+        assert _twice(words) == []
+        assert [w for w in words if normal(w) != w] == []
+
+
 def test_the_streets_are_whole(gazetteer: Any) -> None:
     assert gazetteer["county"]["code"] == "350921"
     assert {s["name"]: (s["code"], len(s["places"])) for s in gazetteer["streets"]} == {

@@ -18,6 +18,9 @@ GIVEN: Final = "given"
 KEYWORDS: Final = "keywords"
 NONE: Final = "none"
 _TITLE_FACTOR: Final = 2.0
+# In bytes, of which a Chinese character has three.
+_BEFORE, _AFTER, _NEAR = 36, 12, 90
+_MARKS: Final = tuple(encoded(m) for m in "。！？；，\n!?;,")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,11 @@ class Catalogue:
                 for word in words:
                     phrases.setdefault(word, []).append((sign["code"], danger))
         self._phrases = Words({word: (word, tuple(meanings)) for word, meanings in phrases.items()})
+        context = document.get("danger_context") or {}
+        self._before, self._after, self._now = (
+            tuple(encoded(w) for w in context.get(k) or ()) for k in ("before", "after", "now")
+        )
+        self._never = frozenset(context.get("never") or ())
 
     def classify(self, title: str, text: str, given: str = "") -> Guess:
         """The category of a report in normal form. A code that the sender gave is believed, if it exists."""
@@ -133,21 +141,38 @@ class Catalogue:
     def signs(self, *texts: str) -> list[Sign]:
         """The signs of danger in texts in normal form, in the catalogue's order.
 
-        A phrase of a sign's `none` blanks what it covers for that sign: 防溺水 is no drowning.
+        A phrase of a sign's `none` blanks what it covers for that sign: 防溺水 is no drowning. So do the words of
+        `danger_context` around it, since 一旦起火 is a fear and 曾经起火 is over, unless it says that it is now.
         """
         found: dict[str, list[str]] = {}
         for text in texts:
-            hits = list(self._phrases.all(encoded(text)))
+            form = encoded(text)
+            hits = list(self._phrases.all(form))
             blanked = [(s, e, code) for s, e, (_, ms) in hits for code, danger in ms if not danger]
             for start, end, (word, meanings) in hits:
                 for code, danger in meanings:
-                    if danger and not any(c == code and s < end and start < e for s, e, c in blanked):
+                    covered = any(c == code and s < end and start < e for s, e, c in blanked)
+                    if danger and not covered and (code in self._never or not self._feared(form, start, end)):
                         found.setdefault(code, []).append(word)
         return [
             Sign(code, name, call, tuple(dict.fromkeys(found[code])))
             for code, (name, call) in self._signs.items()
             if code in found
         ]
+
+    def _feared(self, form: str, start: int, end: int) -> bool:
+        """Whether the words around a sign say that it is feared, was once, or isn't so."""
+        ahead = _clause_end(form[max(0, start - _BEFORE) : start])
+        behind = form[end : end + _AFTER]
+        if not any(w in ahead for w in self._before) and not any(behind.startswith(w) for w in self._after):
+            return False
+        near = form[max(0, start - _NEAR) : end + _NEAR]
+        return not any(w in near for w in self._now)
+
+
+def _clause_end(form: str) -> str:
+    """What stands after the last mark of an encoded text."""
+    return form[max((form.rfind(m) + len(m) for m in _MARKS if m in form), default=0) :]
 
 
 def _confidence(best: float, second: float) -> float:

@@ -132,7 +132,10 @@ class Model:
             rows.sort()
             last = np.append(np.flatnonzero(rows[1:] != rows[:-1]), len(rows) - 1)
             known = np.take(self._table, rows[last], axis=0).astype(np.float32)
-            value = _LOG[np.minimum(np.diff(last, prepend=-1), len(_LOG)) - 1] * known[:, 0]
+            count = last.copy()
+            count[0] += 1
+            count[1:] -= last[:-1]
+            value = _LOG[np.minimum(count, len(_LOG)) - 1] * known[:, 0]
             norm = float(value @ value)
             if norm > 0:
                 out += (value @ known[:, 1:]) * (self._weights[field] / np.float32(norm**0.5))
