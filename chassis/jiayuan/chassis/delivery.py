@@ -188,15 +188,17 @@ class Deliveries:
         return buried
 
     def _handle(self, work: Work, arrived: Sequence[Arrived]) -> list[str]:
-        rows = [{"source": a.event.source, "id": a.event.id} for a in arrived]
-        new = {tuple(r) for r in work.run(_INBOX, bulk.dumps(rows))}
+        indexes = [self._index_of(a.event.name) for a in arrived]
+        once = [a.event for a, i in zip(arrived, indexes, strict=True) if not self.handlers[i].newest]
+        new: set[tuple[str, ...]] = set()
+        if once:
+            rows = [{"source": e.source, "id": e.id} for e in once]
+            new = {tuple(r) for r in work.run(_INBOX, bulk.dumps(rows))}
         groups: dict[int, list[Event]] = {}
-        for a in arrived:
+        for a, index in zip(arrived, indexes, strict=True):
             key = (a.event.source, a.event.id)
-            if key in new:
+            if key in new or self.handlers[index].newest:
                 new.discard(key)  # a second copy in the same batch is a repetition
-                index = self._handler_of(a.event.name)
-                assert index is not None
                 groups.setdefault(index, []).append(a.event)
             else:
                 metrics.DUPLICATES.labels(self.service).inc()
@@ -219,6 +221,11 @@ class Deliveries:
                 (i for i, h in enumerate(self.handlers) if names.matches(h.pattern, name)), None
             )
         return self._by_name[name]
+
+    def _index_of(self, name: str) -> int:
+        index = self._handler_of(name)
+        assert index is not None, name  # what nobody handles was left out before
+        return index
 
     def _wanted(self, event: Event) -> bool:
         index = self._handler_of(event.name)

@@ -46,11 +46,16 @@ class Outgoing:
 
 @dataclass(slots=True, frozen=True)
 class Handler:
-    """What a service does with the events that match `pattern`, a batch at a time."""
+    """What a service does with the events that match `pattern`, a batch at a time.
+
+    `newest`: it keeps of each subject the newest sequence and ignores what is older or the same, so that an event may
+    come again without the inbox knowing it.
+    """
 
     pattern: str
     run: Callable[[Work, Sequence[Event]], None]
     wants: Callable[[Event], bool] | None = None
+    newest: bool = False
 
 
 def on(
@@ -58,9 +63,10 @@ def on(
     run: Callable[[Work, Sequence[Event]], None],
     *,
     wants: Callable[[Event], bool] | None = None,
+    newest: bool = False,
 ) -> Handler:
     """A handler of events; those that `wants` refuses are acked without touching the database."""
-    return Handler(pattern, run, wants)
+    return Handler(pattern, run, wants, newest)
 
 
 def together(*lists: Sequence[Handler]) -> list[Handler]:

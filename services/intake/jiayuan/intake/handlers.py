@@ -248,4 +248,4 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
     )
 
 
-HANDLERS: Final = [on("case.*", case_changed)]
+HANDLERS: Final = [on("case.*", case_changed, newest=True)]

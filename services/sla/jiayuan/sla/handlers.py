@@ -113,4 +113,4 @@ def tick(delivery: Transactions) -> bool:
         return speak(work) >= CLAIM
 
 
-HANDLERS: list[Handler] = [on("case.*", case_changed)]
+HANDLERS: list[Handler] = [on("case.*", case_changed, newest=True)]

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Row
 
 from jiayuan.chassis import bulk
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 
 from .tables import report
@@ -22,10 +23,11 @@ class Known(NamedTuple):
     text: str
 
 
-_KNOWN: Final = (
+_KNOWN: Final = Prepared(
     "SELECT t.source_system, t.external_id, t.id, t.tracking_code, t.text "
-    "FROM json_to_recordset(CAST(:rows AS json)) AS r(source_system text, external_id text) "
-    "JOIN report t ON t.source_system = r.source_system AND t.external_id = r.external_id"
+    "FROM json_to_recordset(CAST($1 AS json)) AS r(source_system text, external_id text) "
+    "JOIN report t ON t.source_system = r.source_system AND t.external_id = r.external_id",
+    "text",
 )
 
 
@@ -34,7 +36,7 @@ def known(work: Work, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], 
     rows = [{"source_system": s, "external_id": e} for s, e in keys]
     if not rows:
         return {}
-    found = work.execute(_KNOWN, rows=bulk.dumps(rows))
+    found = work.run(_KNOWN, bulk.dumps(rows))
     return {(r.source_system, r.external_id): Known(str(r.id), r.tracking_code, r.text) for r in found}
 
 
