@@ -12,7 +12,7 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
-from . import attachments, joins, models, people, places, progress, report, standing, store, text, vault
+from . import attachments, joins, models, people, places, progress, report, store, text, vault
 from . import category as categories
 from . import keys as process_keys
 from .classifier import Classifier
@@ -236,16 +236,9 @@ def _announce(
 
 def case_changed(work: Work, events: Sequence[Event]) -> None:
     """`case.*`: what became of reports. Old and repeated events change nothing: the newest sequence of a case wins."""
-    changed = store.keep_progress(work, progress.rows_of(events))
-    store.judge(
-        work,
-        {
-            str(report): standing.outcome_of(case.state, case.confirmed)
-            for case in changed
-            if case.ended
-            for report in case.reports
-        },
-    )
+    rows = progress.rows_of(events)
+    store.keep_progress(work, rows)
+    store.judge(work, [row["id"] for row in rows])
 
 
 HANDLERS: Final = [on("case.*", case_changed, newest=True)]

@@ -74,12 +74,3 @@ def document(counts: Counts) -> dict[str, Any]:
 def stored(counts: Counts) -> dict[str, Any]:
     """What is stored with a report."""
     return {"score": score(counts), "level": level(counts), "judged": counts.judged}
-
-
-def outcome_of(state: str, confirmed: str | None) -> str | None:
-    """How a case's state judges its reports; None while, or again, undecided."""
-    if state == "voided":
-        return "refused"
-    if state == "closed":
-        return "withdrawn" if confirmed == "withdrawn" else "confirmed"
-    return None

@@ -37,10 +37,9 @@ _CONFLICT: Final = (
 )
 
 
-def keep_progress(work: Work, rows: Sequence[dict[str, Any]]) -> list[Row[Any]]:
-    """Keeps the newest state of each case, in one statement; gives state, confirmed, reports and ended of those
-    that changed, as they are now. At most one row a case."""
-    return work.insert(progress, rows, conflict=_CONFLICT, returning="state, confirmed, reports, ended")
+def keep_progress(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Keeps the newest state of each case, in one statement that travels with the next. At most one row a case."""
+    work.insert(progress, rows, conflict=_CONFLICT)
 
 
 _OF: Final = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row
 
 from jiayuan.chassis import bulk
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 
 from ..standing import Counts
@@ -36,12 +37,18 @@ def count_standing(work: Work, subject: str, *, submitted: int, duplicate: int) 
     )
 
 
-# Each report is judged once: what it was judged before is taken back in the same statement, so that neither the order
-# of the events nor their number matters.
-_JUDGE: Final = (
-    "WITH found AS (SELECT t.id, t.submitter, t.outcome AS was, r.outcome AS now "
-    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, outcome text) JOIN report t ON t.id = r.id "
-    "WHERE t.submitter IS NOT NULL AND t.outcome IS DISTINCT FROM r.outcome ORDER BY t.id FOR UPDATE OF t), "
+# A closed case confirms its reports, a voided one refuses them, one that is open again judges nothing. Each report is
+# judged once: what it was judged before is taken back in the same statement, so that neither the order of the events
+# nor their number matters. Of reports that nobody sent as part of a duty nothing is counted.
+_JUDGE: Final = Prepared(
+    "WITH judged AS (SELECT DISTINCT ON (r.id) r.id, CASE WHEN p.state = 'voided' THEN 'refused' "
+    "WHEN p.state = 'closed' AND p.confirmed = 'withdrawn' THEN 'withdrawn' "
+    "WHEN p.state = 'closed' THEN 'confirmed' END AS outcome "
+    "FROM progress p CROSS JOIN unnest(p.reports) AS r(id) WHERE p.ended AND p.state <> 'merged' "
+    "AND p.id IN (SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST($1 AS json))) "
+    "ORDER BY r.id, p.opened_at DESC), "
+    "found AS (SELECT t.id, t.submitter, t.outcome AS was, j.outcome AS now FROM judged j JOIN report t ON t.id = j.id "
+    "WHERE t.submitter IS NOT NULL AND t.outcome IS DISTINCT FROM j.outcome ORDER BY t.id FOR UPDATE OF t), "
     "marked AS (UPDATE report t SET outcome = found.now FROM found WHERE t.id = found.id), "
     "sums AS (SELECT submitter, "
     + ", ".join(
@@ -51,17 +58,16 @@ _JUDGE: Final = (
     + " FROM found GROUP BY submitter), "
     "held AS (SELECT subject FROM standing WHERE subject IN (SELECT submitter FROM sums) ORDER BY subject FOR UPDATE) "
     "UPDATE standing s SET confirmed = s.confirmed + sums.confirmed, refused = s.refused + sums.refused, "
-    "withdrawn = s.withdrawn + sums.withdrawn, updated_at = :now FROM sums, held "
-    "WHERE s.subject = sums.submitter AND s.subject = held.subject"
+    "withdrawn = s.withdrawn + sums.withdrawn, updated_at = CAST($2 AS timestamptz) FROM sums, held "
+    "WHERE s.subject = sums.submitter AND s.subject = held.subject",
+    "text",
+    "text",
 )
 
 
-def judge(work: Work, outcomes: Mapping[str, str | None]) -> None:
-    """How reports ended, by id: confirmed, refused, withdrawn or None (open again). One statement; nothing for reports
-    that nobody sent as part of a duty."""
-    if outcomes:
-        rows = [{"id": id_, "outcome": outcome} for id_, outcome in outcomes.items()]
-        work.execute(_JUDGE, rows=bulk.dumps(rows), now=work.now)
+def judge(work: Work, cases: Sequence[str]) -> None:
+    """What cases that were just kept say of those who sent their reports. One statement that travels with the next."""
+    work.later(_JUDGE, bulk.dumps(list(cases)), work.now.isoformat())
 
 
 def texts_of(work: Work, subject: str, since: datetime, most: int = 1000) -> dict[str, str]:
