@@ -24,16 +24,17 @@ from jiayuan.contracts import generate
 
 from .. import consent, report, text
 from ..limits import Limited
-from . import categories, desk, mini_program, places, privacy, reports, service, staff
+from . import categories, desk, mini_program, open311, places, privacy, reports, service, staff
 from .answers import Problem
 from .operation import JSON, Content, Operation
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
 _PARTS: Final = (categories, reports, mini_program, places, staff, desk, privacy, service)
+_PARTS: Final = (reports, mini_program, places, staff, desk, privacy, open311, service)
 OPERATIONS: Final = {key: said for part in _PARTS for key, said in part.OPERATIONS.items()}
 
 _PROBLEM: Final = "application/problem+json"
-_VALUE: Final = re.compile(r"<(?:(\w+)(?:\([^>]*\))?:)?(\w+)>")
+_VALUE: Final = re.compile(r"<(?:(\w+(?:\([^>]*\))?):)?(\w+)>")
 _PATH: Final[Mapping[str, Mapping[str, Any]]] = {
     "report": {"description": "The report's id."},
     "digest": {"description": "SHA-256 of the file as it is kept, 64 hexadecimal digits."},
@@ -140,7 +141,7 @@ def _operation(
     operation: Operation,
     schemas: dict[str, type[Schema]],
 ) -> dict[str, Any]:
-    parameters = [_in_path(name) for _, name in _VALUE.findall(path)]
+    parameters = [_in_path(kind, name) for kind, name in _VALUE.findall(path)]
     if operation.query is not None:
         parameters += _query(operation.query)
     if operation.keyed:
@@ -167,13 +168,16 @@ def _id(method: str, path: str) -> str:
     return method.lower() + "".join(w[:1].upper() + w[1:] for w in words)
 
 
-def _in_path(name: str) -> dict[str, Any]:
+def _in_path(kind: str, name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 200}
+    if kind.startswith("any("):
+        schema = {"enum": kind.removeprefix("any(").removesuffix(")").split(",")}
     return {
         "name": name,
         "in": "path",
         "required": True,
         "description": _PATH.get(name, {}).get("description", f"The {name}."),
-        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        "schema": schema,
     }
 
 
