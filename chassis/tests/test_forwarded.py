@@ -74,3 +74,14 @@ def test_a_problems_headers_and_members_go_out() -> None:
     assert (answer.get_json()["type"], answer.get_json()["retry_at"]) == ("urn:x", "2026-03-02T01:00:00Z")
     assert web.problem(Problem(503, "Later")).headers["Retry-After"] == "2"
     assert web.problem(Problem(401, "Who")).headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("address", [{"query_string": "street=%00"}, {"path": "/track/%00"}])
+def test_no_address_with_a_nul_gets_in(address: dict[str, str]) -> None:
+    """PostgreSQL can't store it, and a handler that looks for it would fail with 500."""
+    settings = Settings("any", "", "")
+    asked: list[web.Call] = []
+    call = web.Call(EnvironBuilder(**address).get_environ())
+    answer = web.dispatch({}, call, asked.append, settings, (), "/any", "any")
+    assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
+    assert asked == []

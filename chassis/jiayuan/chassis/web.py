@@ -73,8 +73,6 @@ class Call(Request):
             if len(values) > 1:
                 problems.append(FieldProblem(name, "is given more than once", "once"))
             said[name] = _typed(values[0], instance(schema).fields.get(name))
-            if "\0" in name or "\0" in values[0]:
-                problems.append(FieldProblem(name.replace("\0", "?"), "holds U+0000", "text without it"))
         problems += [
             FieldProblem(p.field.removeprefix("data."), p.problem, p.allowed) for p in explain(schema, said)
         ]
@@ -190,6 +188,8 @@ def dispatch(
     call.traceparent = trace.traceparent(call.headers.get("traceparent"))
     context = trace.current.set({"trace": trace.trace_id(call.traceparent)})
     try:
+        if "%00" in call.environ.get("QUERY_STRING", "") or "\0" in call.path:
+            raise Problem(400, "The address is not usable", "it holds U+0000, which cannot be stored")
         header = call.headers.get("Authorization", "")
         if header[:7].lower() == "bearer ":
             call.who = tokens.verify(settings, header[7:].strip())
