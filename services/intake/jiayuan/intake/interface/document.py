@@ -29,8 +29,7 @@ from .answers import Problem
 from .operation import JSON, Content, Operation
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final = (categories, reports, mini_program, places, staff, desk, privacy, service)
-_PARTS: Final = (reports, mini_program, places, staff, desk, privacy, open311, service)
+_PARTS: Final = (categories, reports, mini_program, places, staff, desk, privacy, open311, service)
 OPERATIONS: Final = {key: said for part in _PARTS for key, said in part.OPERATIONS.items()}
 
 _PROBLEM: Final = "application/problem+json"
