@@ -83,7 +83,9 @@ class Catalogue:
                 )
                 keywords[word] = (word, category.code, float(weight))
         self._words = Words(keywords)
-        self._other = self.categories[OTHER]
+        self._other = self.categories[str(document.get("other") or OTHER)]
+        parents = {c.parent for c in self.categories.values()}
+        self.leaves = frozenset(c for c in self.categories if c not in parents)
 
         self._signs: dict[str, tuple[str, str]] = {}
         phrases: dict[str, list[tuple[str, bool]]] = {}
@@ -104,12 +106,24 @@ class Catalogue:
         known = self.categories.get(given)
         if known is not None:
             # A top category says less than a leaf: the words may say which leaf of it.
-            if known.parent:
+            if known.code in self.leaves:
                 return Guess(known, 0.9, GIVEN)
-            leaves = {c for c, leaf in self.categories.items() if leaf.parent == known.code}
-            guess = self.by_words(self.words_of(title, text), leaves)
+            guess = self.by_words(self.words_of(title, text), self.under((known.code,)))
             return guess if guess.method == KEYWORDS else Guess(known, 0.7, GIVEN)
         return self.by_words(self.words_of(title, text))
+
+    def line(self, code: str) -> tuple[str, ...]:
+        """A code and those above it, up to the top; empty where there is no such code."""
+        out: list[str] = []
+        while code in self.categories and code not in out:
+            out.append(code)
+            code = self.categories[code].parent
+        return tuple(out)
+
+    def under(self, codes: Iterable[str]) -> frozenset[str]:
+        """The leaves that are one of the codes or somewhere under one."""
+        wanted = set(codes)
+        return frozenset(c for c in self.leaves if wanted.intersection(self.line(c)))
 
     def words_of(self, title: str, text: str) -> dict[str, dict[str, float]]:
         """The keywords in a report in normal form: code: word: weight. A word counts once, in the title double."""
@@ -206,5 +220,11 @@ def names(signs: Sequence[Sign]) -> list[dict[str, str | None]]:
 @lru_cache(maxsize=1)
 def bundled() -> Catalogue:
     """The catalogue that comes with intake."""
+    return Catalogue(document())
+
+
+def document() -> dict[str, Any]:
+    """The document of the catalogue that comes with intake."""
     source = resources.files("jiayuan.intake").joinpath("data/catalogue.yaml").read_bytes()
-    return Catalogue(yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    found: dict[str, Any] = yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return found

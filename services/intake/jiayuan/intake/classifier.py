@@ -40,19 +40,10 @@ class Classifier:
         for one in (model, shadow):
             if one is not None:
                 check_codes(one, {c.code: c.name for c in self.catalogue.categories.values()})
-        within = {} if model is None else {k: self._leaves(model.codes[k]) for k in model.labels}
+        within = {} if model is None else {k: self.catalogue.under(model.codes[k]) for k in model.labels}
         covered = frozenset().union(*within.values())
-        leaves = frozenset(c.code for c in self.catalogue.categories.values() if c.parent)
-        self._within, self._beyond = within, leaves - covered
+        self._within, self._beyond = within, self.catalogue.leaves - covered
         self.model, self.shadow = model, shadow
-
-    def _leaves(self, codes: Iterable[str]) -> frozenset[str]:
-        wanted = set(codes)
-        return frozenset(
-            c.code
-            for c in self.catalogue.categories.values()
-            if c.parent and (c.code in wanted or c.parent in wanted)
-        )
 
     def classify(self, title: str, text: str, given: str = "") -> Guess:
         """The category of a report in normal form. A code that the sender gave is believed, if it exists."""
@@ -146,12 +137,11 @@ def codes_of(
 
 def label_of(code: str, codes: Mapping[str, tuple[str, ...]], catalogue: Catalogue) -> str | None:
     """The label that a code of the catalogue belongs to, for training on it; None where it isn't one alone."""
-    entry = catalogue.categories.get(code)
-    if entry is None:
-        return None
-    exact = [k for k, v in codes.items() if code in v]
-    found = exact or [k for k, v in codes.items() if entry.parent and entry.parent in v]
-    return found[0] if len(found) == 1 else None
+    for one in catalogue.line(code):
+        found = [k for k, v in codes.items() if one in v]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 @lru_cache(maxsize=1)

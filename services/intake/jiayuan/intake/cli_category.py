@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 
 import click
 
+from . import catalogues, classifier, model
 from . import category as categories
-from . import classifier, model
+from .catalogues import BadCatalogue
 from .model import SUFFIX, BadModel, Model
 
+_SHOWN = 20
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -30,8 +32,20 @@ def says_why(run: F) -> F:
         except BadModel as error:
             click.echo(f"jiayuan intake: {error}", err=True)
             sys.exit(2)
+        except BadCatalogue as error:
+            for problem in error.problems[:_SHOWN]:
+                click.echo(f"jiayuan intake: {problem}", err=True)
+            if len(error.problems) > _SHOWN:
+                click.echo(f"jiayuan intake: and {len(error.problems) - _SHOWN} more", err=True)
+            sys.exit(2)
 
     return wrapped  # type: ignore[return-value]
+
+
+def _catalogue() -> categories.Catalogue:
+    """The catalogue that JIAYUAN_INTAKE_CATALOGUE or JIAYUAN_CATALOGUE names, else the one that comes with intake."""
+    path = os.environ.get("JIAYUAN_INTAKE_CATALOGUE") or os.environ.get("JIAYUAN_CATALOGUE")
+    return catalogues.read(Path(path)) if path else categories.bundled()
 
 
 def _data(run: F) -> F:
@@ -154,7 +168,7 @@ def train(
     """
     from . import training
 
-    catalogue = categories.bundled()
+    catalogue = _catalogue()
     mapped = classifier.read_labels(labels) if labels else classifier.bundled_labels()
     messages = _read(file, title, text, label)
     codes = classifier.codes_of({m[2] for m in messages}, mapped, catalogue)
@@ -267,7 +281,7 @@ def models_add(file: Path, who: str, reason: str) -> None:
     except OSError as error:
         raise BadModel(f"{file} can't be read: {error}") from None
     with _runtime().work() as work:
-        added = domain.add(work, raw, str(file), categories.bundled(), who, reason)
+        added = domain.add(work, raw, str(file), _catalogue(), who, reason)
     click.echo(added.version)
 
 
@@ -297,7 +311,7 @@ def models_compare(version: str | None) -> None:
         chosen = version or store.models_in_use(work).get(store.SHADOW)
         if chosen is None:
             raise BadModel("no model runs in the shadow; name one that did")
-        found = domain.compare(work, chosen, categories.bundled())
+        found = domain.compare(work, chosen, _catalogue())
     if not found.reports:
         click.echo(f"{chosen} has read no report in the shadow yet")
         return
@@ -343,4 +357,55 @@ def models_rollback(who: str, reason: str) -> None:
     click.echo(f"{now or 'keywords'} instead of {was} within {domain.LOOK_SECONDS:.0f} seconds")
 
 
-COMMANDS: list[click.Command] = [evaluate, train, models]
+@click.group("catalogue")
+def catalogue() -> None:
+    """The catalogue of matters: check one, or make one of a table of levels."""
+
+
+@catalogue.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@says_why
+def catalogue_check(file: Path) -> None:
+    """Say what FILE (a catalogue in YAML, or a CSV of levels) holds; or what is wrong with it, with exit code 2."""
+    if file.suffix.lower() == ".csv":
+        paths = catalogues.paths_of(file)
+        document = catalogues.made_of(paths, version="check", signs=categories.document())
+    else:
+        catalogues.read(file)
+        document = catalogues.document_of(file)
+    _say_levels(document)
+
+
+@catalogue.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The catalogue to write (YAML).")
+@click.option("--version", required=True, help="Of the catalogue, like 2027.1.")
+@says_why
+def catalogue_import(file: Path, out: Path, version: str) -> None:
+    """Make a catalogue of FILE, a CSV whose columns are levels, the broadest first.
+
+    Where --out is a catalogue already, its codes, keywords and importance stay with their names. Put it in force by the
+    setting `catalogue`.
+    """
+    paths = catalogues.paths_of(file)
+    before = None
+    if out.exists():
+        catalogues.read(out)
+        before = catalogues.document_of(out)
+    document = catalogues.made_of(paths, version=version, signs=categories.document(), before=before)
+    problems = catalogues.wrong(document)
+    if problems:
+        raise BadCatalogue(problems)
+    catalogues.write(document, out)
+    _say_levels(document)
+
+
+def _say_levels(document: dict[str, Any]) -> None:
+    keywords = sum(len(e.get("keywords") or ()) for e in document["categories"])
+    levels = "/".join(map(str, catalogues.levels(document)))
+    click.echo(
+        f"{levels} categories by level, {keywords} keywords, {len(document['danger_signs'])} danger signs"
+    )
+
+
+COMMANDS: list[click.Command] = [catalogue, evaluate, train, models]

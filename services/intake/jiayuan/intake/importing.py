@@ -144,6 +144,7 @@ class _Importer:
         settings = load(keys.IntakeSettings, "intake", {"JIAYUAN_AMQP_URI": "", **os.environ})
         self._runtime = Runtime(settings, store.metadata, handlers.HANDLERS)
         self._keys = keys.keys_of(settings)
+        report.use_catalogue(settings.catalogue)
         self._lane: Lane = lane
         self._id, self._name = id_, file.name
 

@@ -18,7 +18,8 @@ class IntakeSettings(Settings):
     before that key is dropped, or everybody becomes somebody else. `person_keys` wraps the keys of persons, in the
     form of `seal_keys` and for intake alone; empty, `seal_keys` does it too. `idempotency_days`: how long the first
     answer to an idempotency key is kept. `place_wait_minutes`: how long a reporter who was asked which place is meant
-    has before the desk decides. `limits`: a file of limits like `data/limits.yaml`, which is used when it
+    has before the desk decides. `catalogue`: a file like `data/catalogue.yaml`,
+    which is used when it is empty. `limits`: a file of limits like `data/limits.yaml`, which is used when it
     is empty, or `off`.
 
     `media`: where photos and voice notes are kept, `file:///folder` (one that all replicas share) or
@@ -37,6 +38,7 @@ class IntakeSettings(Settings):
     person_keys: str = field(default="", repr=False)
     idempotency_days: float = 30.0
     limits: str = ""
+    catalogue: str = ""
     place_wait_minutes: float = 30.0
     media: str = ""
     media_key: str = field(default="", repr=False)

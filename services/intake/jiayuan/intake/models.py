@@ -221,5 +221,4 @@ def compare(work: Work, version: str, catalogue: Catalogue) -> Comparison:
 
 
 def _among(code: str, codes: Sequence[str], catalogue: Catalogue) -> bool:
-    entry: Any = catalogue.categories.get(code)
-    return code in codes or (entry is not None and entry.parent in codes)
+    return not set(codes).isdisjoint((code, *catalogue.line(code)))

@@ -6,14 +6,16 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
+from jiayuan.chassis.errors import EXIT_CONFIG, StartError
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import iso, parse
 
+from . import catalogues, classifier, consent, people, place, text
 from . import category as categories
-from . import classifier, consent, people, place, text
 from .category import Catalogue, Guess, Sign
 from .classifier import Classifier
 from .people import Contact
@@ -117,6 +119,19 @@ def use(**changed: Any) -> None:
     """Puts other rules in force, by their names in `Rules`, from the next report on."""
     global _rules
     _rules = replace(rules(), **changed)
+
+
+def use_catalogue(path: str) -> None:
+    """Puts the catalogue in a file in force, without a model; "" leaves the one that comes with intake.
+
+    StartError (exit code 3) when it can't be used.
+    """
+    if path:
+        try:
+            catalogue = catalogues.read(Path(path))
+        except catalogues.BadCatalogue as error:
+            raise StartError(EXIT_CONFIG, f"the catalogue of intake can't be used: {error}") from None
+        use(catalogue=catalogue, classifier=Classifier(catalogue))
 
 
 def plain_and_masked(submission: Submission) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from jiayuan.chassis.service import Delivery, Service, every
 from jiayuan.chassis.work import together
 
-from . import handlers, joins, keys, limits, matters, places, store
+from . import handlers, joins, keys, limits, matters, places, report, store
 from .channels import government_system, open311
 from .channels.categories import Categories
 from .channels.field import Field
@@ -33,6 +33,7 @@ class Intake(Delivery):
         settings = self.runtime.settings
         assert isinstance(settings, keys.IntakeSettings)
         limits.use(settings.limits, keys.use(settings).secret)
+        report.use_catalogue(settings.catalogue)
         # Before the first report, not soon after it: a restart must not match one with the list that comes with us.
         with self.runtime.work() as work:
             places.refresh(work)
