@@ -19,6 +19,7 @@ from jiayuan.intake.model import BadModel, Model
 
 pytestmark = pytest.mark.unit
 
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "messages_labelled.jsonl"
 SUBJECTS = {
     "04": ["出租车拒载", "快递丢了", "公交不停站", "高速收费站排队"],
     "06": ["老师补课收费", "学校食堂", "幼儿园学位", "中考分数线"],
@@ -248,6 +249,18 @@ def test_a_group_never_crosses_a_split(monkeypatch: pytest.MonkeyPatch) -> None:
     training.evaluate(found, folds=3, bits=12)
     assert len(seen) == 3 + 3 * 3
     assert all(a.isdisjoint(b) for a, b in seen)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"{REAL.name} is not here")
+def test_real_messages_are_told_apart() -> None:
+    """One fold of the real messages, none of its near duplicates learned from. `evaluate` has all the figures."""
+    read = [training.example(*m) for m in training.read_messages(REAL)]
+    found = training.with_groups(read, REAL.with_name("messages_labelled.groups.csv"))
+    y, groups = training._numbers(found, training.check_enough(found, 5))
+    train, test = training._folds(y, groups, 5, 0)[0]
+    counts = training.counts(found)
+    scores = training.learn(counts, y, train).scores(counts, test)
+    assert training._macro_f1(y[test], scores.argmax(1), 7) >= 0.91
 
 
 def test_figures_count_what_was_right() -> None:
