@@ -278,6 +278,14 @@ def test_no_file_breaks_the_reading_of_it(tmp_path: Path, document: Any, feature
             place.Gazetteer(draft.document("t"))
 
 
+@pytest.mark.parametrize("county", [{"above": True}, {"aliases": [1]}, {"old_names": "a"}, {"official": 3}])
+def test_names_of_the_county_are_names(tmp_path: Path, county: dict[str, Any]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"county": county}), encoding="utf-8")
+    (said,) = wrong(read(path, fresh=False))
+    assert f"county.{next(iter(county))}" in said
+
+
 _WORDS = st.lists(st.text(max_size=5) | _ODD, max_size=3)
 _PLACES = st.lists(
     st.fixed_dictionaries(

@@ -576,6 +576,12 @@ def _document(draft: Draft, path: Path, document: Any, crs: str) -> None:
         raise ValueError(
             f"county.bbox {county['bbox']} is none; allowed: [west, south, east, north] in degrees"
         )
+    if not isinstance(county.get("official") or "", str):
+        raise ValueError(f"county.official {county['official']!r} is no name")
+    for field in ("aliases", "old_names", "above"):
+        names = county.get(field) or []
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"county.{field} {names!r} is no list of names")
     draft.county = county | {"code": str(county["code"]), "name": str(county["name"])}
     seen: set[str] = set()
     for place in flat["places"]:
