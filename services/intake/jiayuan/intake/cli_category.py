@@ -121,7 +121,7 @@ def show_figures(figures: dict[str, Any]) -> None:
     )
     click.echo(
         f"the surest {figures['sure_share']:.0%}: accuracy {figures['sure_accuracy']:.4f} "
-        f"(confidence of {figures['sure_threshold']:.3f} and more)"
+        f"(ahead of the next label by {figures['sure_threshold']:.3f} and more)"
     )
     click.echo(f"expected calibration error {figures['expected_calibration_error']:.4f}")
     click.echo("confidence  messages    said     was")
