@@ -45,7 +45,9 @@ TAKEN: Final = "photos: JPEG, PNG, WebP, HEIC; voice notes: AMR, M4A, MP3, WAV, 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, pixels as width × height. `whole`: formats that are decoded in one piece, four bytes a pixel."""
+    """Sizes in bytes, pixels as width × height. `whole`: formats that are decoded in one piece, eight bytes a pixel; of
+    WebP, with sixteen, half as many.
+    """
 
     photo_bytes: int = 10 * 1024 * 1024
     voice_bytes: int = 10 * 1024 * 1024

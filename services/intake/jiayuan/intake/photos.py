@@ -354,7 +354,8 @@ def _webp(raw: bytes, whole: int, side: int) -> Photo:
         kept.insert(0, struct.pack("<4sI", b"VP8X", 10) + bytes([flags]) + header[1:])
     body = b"".join(kept)
     data = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
-    _check_sides(*_size(data), whole, side)
+    # Its decoder holds two canvases beside the picture, and the bytes of one: sixteen bytes a pixel, not eight.
+    _check_sides(*_size(data), whole // 2, side)
     if facts.orientation != 1:
         return _again(data, facts, WEBP)
     return Photo(data, TYPES[WEBP], *_decode(data), facts)
