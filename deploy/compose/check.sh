@@ -1,7 +1,7 @@
 #!/bin/bash
 # The whole of docker-compose.yml for real, beside whatever runs here: own project, secrets, volumes, port.
-# Builds, brings all up with three replicas of routing, sends reports through the proxy and follows them, kills
-# a replica, restarts the broker, and takes everything away again. Exit code 0 when all of it worked.
+# Builds, brings all up with three replicas of routing and two of intake, sends reports through the proxy and follows
+# them, uses intake's other channels, kills a replica, restarts the broker, and takes everything away again. Exit code 0 when all of it worked.
 #   COMPOSE="docker compose"   another Compose than docker-compose (or, without it, docker compose)
 #   OVERRIDE=file.yml          with an override, e.g. deploy/compose/split-roles.yml
 #   KEEP=1                     leave it running
@@ -58,14 +58,20 @@ say "building with $($COMPOSE version --short 2>/dev/null || echo Compose)"
 deploy/compose/secrets.sh >/dev/null
 compose build >"$folder/build.log" 2>&1 || { tail -30 "$folder/build.log"; exit 1; }
 say "starting"
-compose up -d --scale routing=3 >"$folder/up.log" 2>&1 || { tail -30 "$folder/up.log"; exit 1; }
+compose up -d --scale routing=3 --scale intake=2 >"$folder/up.log" 2>&1 || { tail -30 "$folder/up.log"; exit 1; }
 healthy
 say "up and healthy; taking in the directory"
 compose exec -T routing sh -c \
     'jiayuan routing directory seed --out /tmp/d.json && jiayuan routing directory import /tmp/d.json --who check'
-JIAYUAN_TOKEN=$(compose exec -T intake jiayuan token --sub check --role county --role operator | tr -d '\r')
-export JIAYUAN_TOKEN
+# Several senders: each may send 600 reports in ten minutes.
+JIAYUAN_TOKENS=$(compose exec -T intake sh -c \
+    'for n in 1 2 3 4; do jiayuan token --sub check-$n --role county --role operator; done' | tr -d '\r')
+export JIAYUAN_TOKENS
 python3 deploy/compose/check_flow.py 300
+say "photos, tracking codes, Open311, sheets"
+OPEN311_KEY=$(compose exec -T intake jiayuan intake open311 keys add check | tr -d '\r')
+export OPEN311_KEY
+photo=$(python3 deploy/compose/check_channels.py)
 
 say "what each replica of routing has taken:"
 for number in 1 2 3; do
@@ -99,6 +105,8 @@ restart=$!
 python3 deploy/compose/check_flow.py 50
 wait $restart
 healthy
+python3 deploy/compose/check_channels.py "$photo"
+say "the photo outlived the restarts"
 for service in intake routing sla ledger notify; do
     dead=$(compose exec -T $service jiayuan dead-letters list $service | tr -d '\r')
     [ "$dead" = none ] || { say "dead letters in $service:"; echo "$dead"; exit 1; }

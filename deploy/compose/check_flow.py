@@ -1,6 +1,6 @@
 """Sends reports by HTTP through the proxy and follows each into every service. For check.sh; stdlib only.
 
-    JIAYUAN_PORT=… JIAYUAN_TOKEN=… python3 check_flow.py COUNT
+    JIAYUAN_PORT=… JIAYUAN_TOKENS="… …" python3 check_flow.py COUNT
 
 Exit code 1 when a report is not in a case, or its case has no clock, entry or notice, or has more than one.
 """
@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 BASE = f"http://127.0.0.1:{os.environ['JIAYUAN_PORT']}"
-TOKEN = os.environ["JIAYUAN_TOKEN"]
+TOKENS = os.environ["JIAYUAN_TOKENS"].split()
+"""One a sender, who take turns."""
 PLACES = ("龙津社区", "东关社区", "府前社区", "俊贤社区", "西关社区")
 MATTERS = (
     "楼道灯坏了，晚上看不见路",
@@ -36,7 +37,11 @@ def call(method: str, path: str, body: Any = None, headers: dict[str, str] | Non
         BASE + path,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}", **(headers or {})},
+        headers={
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {TOKENS[0]}",
+            **(headers or {}),
+        },
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
@@ -66,7 +71,8 @@ def one(number: int) -> str:
     place, matter = PLACES[number % len(PLACES)], MATTERS[number % len(MATTERS)]
     text = f"{place}{number % 90 + 1}号楼{matter}（{uuid.uuid4().hex[:6]}）"
     body = {"text": text, "contact": {"name": "测试", "phone": "13900001234"}}
-    key = {"Idempotency-Key": uuid.uuid4().hex}
+    token = TOKENS[number % len(TOKENS)]
+    key = {"Idempotency-Key": uuid.uuid4().hex, "Authorization": f"Bearer {token}"}
     report = persist("sending", "POST", "/intake/reports", lambda d: "id" in d, body=body, headers=key)["id"]
     again = persist("sending again", "POST", "/intake/reports", lambda d: "id" in d, body=body, headers=key)[
         "id"

@@ -5,7 +5,10 @@
 #   secrets.sh rotate database SERVICE    new password of a service's database role
 #   secrets.sh rotate token               new signing secret of staff tokens: everybody signs in again
 #   secrets.sh rotate seal                a new sealing key in front; the old ones still open what they sealed
+#   secrets.sh rotate person              a new key in front of those that wrap the keys of persons; old ones stay
 #   secrets.sh rotate provider [VALUE]    the secret shared with the provider of notices
+#   secrets.sh set wechat SECRET          the mini-program's secret, from WeChat
+#   secrets.sh set media KEY SECRET       access to the S3 store of photos
 # What to run after a rotation is printed, and in docs/operations.md.
 set -eu
 into=${JIAYUAN_SECRETS:-$(dirname "$0")/secrets}
@@ -37,6 +40,10 @@ database_password() {
     write "$1_database_password" "$2"
     write "$1_database_url" "postgresql://jiayuan_$1:$2@database:5432/jiayuan_$1"
 }
+usage() {
+    sed -n '2,12p' "$0" >&2
+    exit 2
+}
 check_known() {
     for one in $2; do [ "$one" != "$1" ] || return 0; done
     echo "secrets.sh: '$1' is none of: $2" >&2
@@ -66,6 +73,11 @@ default_pass = $password"
     if missing seal_keys; then write seal_keys "k1:$(key)"; fi
     # Its own, so that pseudonyms of reporters outlive the sealing keys.
     if missing reporter_secret; then write reporter_secret "$(random)"; fi
+    if missing person_keys; then write person_keys "p1:$(key)"; fi
+    # These come from outside: empty until they are set.
+    for given in wechat_secret media_key media_secret; do
+        if missing $given; then write $given ""; fi
+    done
     if missing provider_secret; then write provider_secret "$(random)"; fi
     echo "secrets are in $into"
 }
@@ -101,12 +113,27 @@ case "${1:-make} ${2:-}" in
     echo "now: docker-compose up -d --no-deps --force-recreate notify"
     echo "then: docker-compose up -d --no-deps --force-recreate routing intake"
     ;;
+"rotate person")
+    old=$(read_secret person_keys)
+    newest=${old%%:*}
+    write person_keys "p$((${newest#p} + 1)):$(key),$old"
+    echo "now: docker-compose up -d --no-deps --force-recreate intake"
+    echo "then: docker-compose exec -T intake jiayuan intake keys rotate"
+    ;;
+"set wechat")
+    [ -n "${3:-}" ] || usage
+    write wechat_secret "$3"
+    echo "now: docker-compose up -d --no-deps --force-recreate intake"
+    ;;
+"set media")
+    [ -n "${3:-}" ] && [ -n "${4:-}" ] || usage
+    write media_key "$3"
+    write media_secret "$4"
+    echo "now: docker-compose up -d --no-deps --force-recreate intake"
+    ;;
 "rotate provider")
     write provider_secret "${3:-$(random)}"
     echo "now: docker-compose up -d --no-deps --force-recreate notify"
     ;;
-*)
-    sed -n '2,9p' "$0" >&2
-    exit 2
-    ;;
+*) usage ;;
 esac

@@ -20,10 +20,13 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from jiayuan.chassis import metrics
+from jiayuan.chassis.config import Settings
 from jiayuan.chassis.host import service_class
 from jiayuan.chassis.seal import Sealer
 from jiayuan.chassis.service import ROLES
+from jiayuan.chassis.web import Http
 from jiayuan.contracts import names, topology
+from jiayuan.intake.keys import IntakeSettings
 
 pytestmark = pytest.mark.system
 
@@ -35,6 +38,12 @@ OTHERS = {
     *(f"JIAYUAN_{s.upper()}_DATABASE_PASSWORD" for s in names.SERVICES),
     *(f"JIAYUAN_BROKER_PASSWORD_{u.upper().replace('-', '_')}" for u in USERS),
 }
+# Come from outside; empty until an operator sets them.
+GIVEN = {"wechat_secret", "media_key", "media_secret"}
+# What Compose knows better than the code: it has a volume.
+OUR_OWN = {"media": "file:///var/lib/jiayuan/media"}
+INTAKE = {f.name: f for f in fields(IntakeSettings) if f.name not in {g.name for g in fields(Settings)}}
+OIDC = {f.name: f for f in fields(Settings) if f.name.startswith("oidc_")}
 
 
 def _yaml(path: str) -> Any:
@@ -133,6 +142,64 @@ def test_what_the_environment_names_is_a_setting(compose: dict[str, Any], split:
                 assert _unknown(service, part["environment"]) == [], name
 
 
+def _same(given: str, default: Any) -> bool:
+    return type(default)(given) == default
+
+
+def test_every_setting_of_intake_and_of_sign_in_can_be_set(compose: dict[str, Any]) -> None:
+    for service in names.SERVICES:
+        environment = compose["services"][service]["environment"]
+        settings = {f"OIDC_{n.removeprefix('oidc_').upper()}": f for n, f in OIDC.items()}
+        if service == "intake":
+            settings |= {f"INTAKE_{n.upper()}": f for n, f in INTAKE.items()}
+        for name, field in settings.items():
+            if not field.repr:
+                assert environment[f"JIAYUAN_{name}_FILE"] == f"/run/secrets/{field.name}", (service, name)
+                continue
+            found = re.fullmatch(rf"\$\{{JIAYUAN_{name}:-(.*)\}}", environment[f"JIAYUAN_{name}"])
+            assert found, (service, name)
+            assert _same(found[1], OUR_OWN.get(field.name, field.default)), (service, name)
+
+
+def test_the_operators_page_explains_every_setting_of_intake() -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.M))
+    for name, field in INTAKE.items():
+        default = {"": "", 10 * 1024 * 1024: "10485760"}.get(field.default, field.default)
+        shown = (
+            "secret" if not field.repr else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+        )
+        assert rows[name].strip() == (shown if shown != "``" else "empty"), name
+
+
+def _matches(path: str, patterns: str) -> bool:
+    """As Caddy's path matcher does."""
+    return any(
+        path.startswith(p.removesuffix("*")) if p.endswith("*") else path == p for p in patterns.split()
+    )
+
+
+def test_the_proxy_lets_through_what_a_service_takes() -> None:
+    """A body that a service would take reaches it, and what is larger is refused by the proxy at the latest."""
+    caddyfile = (ROOT / "deploy/compose/Caddyfile").read_text(encoding="utf-8")
+    (for_files, for_others) = (int(m) * 10**6 for m in re.findall(r"max_size (\d+)MB", caddyfile))
+    files = re.findall(r"@files path (.*)", caddyfile)
+    others = re.findall(r"@others not path (.*)", caddyfile)
+    assert files == others
+    (patterns,) = files
+    (known,) = re.findall(r"@known path (.*)", caddyfile)
+    for service in names.SERVICES:
+        for cls in service_class(service).__mro__:
+            for method in vars(cls).values():
+                for entry in getattr(method, "nameko_entrypoints", ()):
+                    if not isinstance(entry, Http):
+                        continue
+                    for path in (f"/{service}{entry.url}", entry.url):
+                        large = _matches(path, patterns)
+                        if path != entry.url or _matches(path, known):
+                            assert entry.max_body <= (for_files if large else for_others), path
+
+
 def test_secrets_are_mounted_where_they_are_read(compose: dict[str, Any], split: dict[str, Any]) -> None:
     for document in (compose, split):
         for name, part in document["services"].items():
@@ -180,9 +247,10 @@ def test_every_secret_is_made_and_every_user_has_one(compose: dict[str, Any], se
 def test_secrets_are_random_closed_and_kept(secrets: Path, tmp_path: Path) -> None:
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
     files = {p.name: p.read_text() for p in secrets.iterdir() if not p.name.startswith(".")}
-    assert len(set(files.values())) == len(files)
+    assert {n for n, value in files.items() if not value.strip()} == GIVEN
+    assert len({files[n] for n in files.keys() - GIVEN}) == len(files) - len(GIVEN)
     assert (secrets / ".gitignore").read_text() == "*\n"
-    Sealer(files["seal_keys"].strip())
+    Sealer(f"{files['person_keys'].strip()},{files['seal_keys'].strip()}")
     assert len(files["token_secret"].strip()) >= 32
     copy = tmp_path / "copy"
     shutil.copytree(secrets, copy)
@@ -197,6 +265,9 @@ def test_rotation_changes_one_secret_everywhere(secrets: Path, tmp_path: Path) -
     _secrets(copy, "rotate", "broker", "jiayuan-routing")
     _secrets(copy, "rotate", "database", "sla")
     _secrets(copy, "rotate", "seal")
+    _secrets(copy, "rotate", "person")
+    _secrets(copy, "set", "wechat", "theirs")
+    _secrets(copy, "set", "media", "somebody", "theirs")
     after = {p.name: p.read_text() for p in copy.iterdir()}
     assert {n for n in after if after[n] != before[n]} == {
         "broker_password_jiayuan-routing",
@@ -204,7 +275,16 @@ def test_rotation_changes_one_secret_everywhere(secrets: Path, tmp_path: Path) -
         "sla_database_password",
         "sla_database_url",
         "seal_keys",
+        "person_keys",
+        *GIVEN,
     }
+    assert after["person_keys"].startswith("p2:")
+    assert after["person_keys"].endswith(before["person_keys"])
+    assert [after[n] for n in ("wechat_secret", "media_key", "media_secret")] == [
+        "theirs\n",
+        "somebody\n",
+        "theirs\n",
+    ]
     assert after["broker_password_jiayuan-routing"].strip() in after["routing_amqp_uri"]
     assert after["sla_database_password"].strip() in after["sla_database_url"]
     old = Sealer(before["seal_keys"].strip()).seal({"phone": "1"}, "somebody")
@@ -244,6 +324,7 @@ def test_the_manifests_name_what_exists(secrets: Path) -> None:
         for d in yaml.safe_load_all(path.read_text(encoding="utf-8"))
     ]
     made = {p.name for p in secrets.iterdir()}
+    configured = {d["metadata"]["name"]: d["data"] for d in documents if d["kind"] == "ConfigMap"}
     deployed = set()
     for document in documents:
         if document["kind"] not in ("Deployment", "Job"):
@@ -260,6 +341,18 @@ def test_the_manifests_name_what_exists(secrets: Path) -> None:
         assert files == {f"/run/secrets/jiayuan/{i}" for i in items}
         assert pod["securityContext"]["runAsNonRoot"] is True
         if document["kind"] == "Deployment":
+            for source in container["envFrom"]:
+                told = configured[source["configMapRef"]["name"]]
+                assert _unknown(service[1], told) == []
+                environment |= told
+            settings = {f"JIAYUAN_{n.upper()}": f for n, f in OIDC.items()}
+            if service[1] == "intake":
+                settings |= {f"JIAYUAN_INTAKE_{n.upper()}": f for n, f in INTAKE.items()}
+            for name, field in settings.items():
+                if field.repr:
+                    assert _same(environment[name], field.default), name
+                else:
+                    assert environment[f"{name}_FILE"].endswith(f"/{field.name}"), name
             deployed.add(service[1])
             assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert deployed == set(names.SERVICES)
