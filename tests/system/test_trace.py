@@ -18,7 +18,7 @@ def test_a_report_is_one_trace(town: Town) -> None:
     trace = secrets.token_hex(16)
     headers = {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-01"}
     receipt = town.report(
-        "龙津社区听雨街垃圾堆满没人清运，味道很大", contact=town.somebody().contact, headers=headers
+        "松兴社区金帆佳苑12栋楼道堆了旧家具，推门都困难", contact=town.somebody().contact, headers=headers
     )
     case = town.case_of(receipt["id"])["id"]
     town.settled()
@@ -54,7 +54,7 @@ def test_a_report_is_one_trace(town: Town) -> None:
 
 
 def test_what_the_assignee_does_is_a_trace_of_its_own(town: Town) -> None:
-    receipt = town.report("龙津社区听雨街垃圾堆满，请清运", contact=town.somebody().contact)
+    receipt = town.report("赤岸社区农贸市场后门污水横流，请清理", contact=town.somebody().contact)
     case = town.case_of(receipt["id"])
     leg = case["legs"][0]
     trace = secrets.token_hex(16)

@@ -26,7 +26,8 @@ def test_a_live_report_overtakes_an_import(town: Town, tmp_path: Path) -> None:
     file = tmp_path / "去年的来信.jsonl"
     with file.open("w", encoding="utf-8") as out:
         for n in range(LINES):
-            line = {"编号": f"L{n}", "内容": f"{TEXTS[n % len(TEXTS)]}（去年第{n}件）"}
+            # Wishes are their senders' own: reports of a problem in the same words would share a case.
+            line = {"编号": f"L{n}", "诉求类型": "微心愿", "内容": f"{TEXTS[n % len(TEXTS)]}（去年第{n}件）"}
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
     importing = subprocess.Popen(
         [sys.executable, "-m", "jiayuan.chassis.cli", "import", str(file)],
