@@ -2,7 +2,8 @@
 
 What nearly says the same stays on one side of every split, or the figures would flatter: by the groups that come with
 the data, else by our own. Every figure is of messages that neither the weights nor the calibration have seen: each
-fold's calibration is fitted on folds within its training part. Nothing is chosen by the figures of the test folds.
+fold's calibration is fitted on folds within its training part. How features are weighed was chosen on the splits of
+seed 0 (docs/classifier.md): those of other seeds are the fairer ones.
 """
 
 from __future__ import annotations
