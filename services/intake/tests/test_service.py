@@ -160,6 +160,36 @@ def _photo(size: tuple[int, int]) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("var/media", "media: 'var/media' is no store"),
+        ("s3+https://store/bucket", "media_key and media_secret are missing"),
+    ],
+)
+def test_a_store_of_media_that_cannot_be_meant_stops_the_start(
+    broker: Broker, database: Callable[[str], str], value: str, named: str
+) -> None:
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
+        "JIAYUAN_AMQP_URI": broker.uri("intake"),
+        "JIAYUAN_DATABASE_URL": database("intake"),
+        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
+        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
+        "JIAYUAN_INTAKE_MEDIA": value,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "jiayuan.chassis.cli", "run", "intake"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert named in (done.stdout + done.stderr).strip().splitlines()[-1]
+
+
 def test_photos_come_in_while_others_are_served(running: Running) -> None:
     def upload(size: int) -> tuple[int, Any]:
         request = urllib.request.Request(running.address + "/media", data=_photo((size, 1000)))

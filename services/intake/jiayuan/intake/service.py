@@ -22,6 +22,7 @@ from .channels.privacy import Privacy
 from .channels.public import Public
 from .channels.reports import Reports
 from .channels.sheets import Sheets
+from .media_store import store_of
 
 
 class Intake(Delivery):
@@ -38,6 +39,8 @@ class Intake(Delivery):
         with self.runtime.work() as work:
             places.refresh(work)
         open311.use(settings.open311)
+        # A store that can't be meant stops the process here, and not the first photo.
+        store_of(settings.media, settings.media_key, settings.media_secret)
 
 
 class IntakeService(
