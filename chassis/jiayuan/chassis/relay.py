@@ -147,6 +147,7 @@ class Sweeper:
             with Transaction(self.engine) as transaction:
                 claimed = transaction.run(_CLAIM, limit)
                 if not claimed:
+                    self.publisher.idle()
                     break
                 rows = [
                     Outgoing(i, exchange, key, _mandatory(exchange, key), body.encode())
