@@ -84,9 +84,10 @@ def _in_turn(pattern: str, handlers: Sequence[Handler]) -> Handler:
             if wanted:
                 handler.run(work, wanted)
 
+    newest = all(h.newest for h in handlers)
     if any(h.wants is None for h in handlers):
-        return Handler(pattern, run)
-    return Handler(pattern, run, lambda event: any(h.wants and h.wants(event) for h in handlers))
+        return Handler(pattern, run, newest=newest)
+    return Handler(pattern, run, lambda event: any(h.wants and h.wants(event) for h in handlers), newest)
 
 
 _OUTBOX = Prepared(
