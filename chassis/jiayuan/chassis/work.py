@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
+import psycopg2
 from sqlalchemy import Engine, Table
 from sqlalchemy.exc import OperationalError
 
@@ -279,14 +280,15 @@ def reading(settings: Settings) -> Iterator[Work]:
             migrations.check(conn, settings.service)
         transaction = Transaction(engine)
         try:
-            yield Work(transaction, settings.service, Clock())
+            yield Work(transaction, settings.service, Clock(settings.clock_speed, settings.clock_epoch))
         finally:
             transaction.rollback()
-    except OperationalError as error:
+    except (OperationalError, psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        # The pool's word for it, and the transaction's own two.
         where = f"{engine.url.host}:{engine.url.port}/{engine.url.database}"
+        why = getattr(error, "orig", error)
         raise StartError(
-            EXIT_UNREACHABLE,
-            f"the database of {settings.service} at {where} does not answer: {error.orig}",
+            EXIT_UNREACHABLE, f"the database of {settings.service} at {where} does not answer: {why}"
         ) from None
     finally:
         engine.dispose()

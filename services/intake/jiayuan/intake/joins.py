@@ -438,22 +438,19 @@ def _emit(work: Work, name: str, whole: Any, data: dict[str, Any], traceparent: 
 def document(row: Any) -> dict[str, Any]:
     """A join or a question as the desk reads it: both reports' texts, masked as they are stored."""
 
+    named, said = _named(), row._mapping
+
     def side(name: str, id_: Any) -> dict[str, Any]:
-        named = _named()
-        where = [
-            named[c]
-            for c in (row._mapping[f"{name}_street"], row._mapping[f"{name}_community"])
-            if c in named
-        ]
+        where = [named[c] for c in (said[f"{name}_street"], said[f"{name}_community"]) if c in named]
         return {
             "report": str(id_),
-            "title": row._mapping[f"{name}_title"],
-            "text": row._mapping[f"{name}_text"],
-            "category": row._mapping[f"{name}_category_name"],
+            "title": said[f"{name}_title"],
+            "text": said[f"{name}_text"],
+            "category": said[f"{name}_category_name"],
             "place": "".join(where),
-            "signs": row._mapping[f"{name}_signs"],
-            "received_at": iso(row._mapping[f"{name}_received_at"]),
-            "state": row._mapping[f"{name}_state"],
+            "signs": said[f"{name}_signs"],
+            "received_at": iso(said[f"{name}_received_at"]),
+            "state": said[f"{name}_state"],
         }
 
     return {

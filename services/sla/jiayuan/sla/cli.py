@@ -9,11 +9,9 @@ from typing import Any
 
 import click
 
-from jiayuan.chassis import database
-from jiayuan.chassis.clock import Clock as BusinessClock
 from jiayuan.chassis.config import Settings, load
-from jiayuan.chassis.delivery import Deliveries
 from jiayuan.chassis.errors import StartError
+from jiayuan.chassis.work import reading
 
 from . import api, policy, store
 
@@ -28,15 +26,8 @@ def sla() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a clock.")
 def clocks(case: str, as_json: bool) -> None:
     """The clocks of a case, in the order in which they started; exit code 1 when there is none."""
-    settings = load(Settings, "sla", {"JIAYUAN_AMQP_URI": "", **os.environ})
-    engine = database.create(settings)
-    clock = BusinessClock(settings.clock_speed, settings.clock_epoch)
-    reader = Deliveries("sla", engine, clock, store.metadata, (), lambda _rows: None)
-    try:
-        with reader.work() as work:
-            found = [api.shown(row, work.now) for row in store.of_case(work, case, None)]
-    finally:
-        engine.dispose()
+    with reading(load(Settings, "sla", {"JIAYUAN_AMQP_URI": "", **os.environ})) as work:
+        found = [api.shown(row, work.now) for row in store.of_case(work, case, None)]
     if not found:
         raise StartError(1, f"no clock is known of case {case}")
     for line in found:
