@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +21,8 @@ from . import book as books
 from . import case as cases
 from . import store
 from .book import Book
-from .case import Assignee, Case, Leg, Moved, Moves, NotAllowed
+from .case import Assignee, Case, Leg, Moves, NotAllowed
+from .moving import Moving, tell
 from .policy import Decision, Matter, Policy, case_day
 
 log = logging.getLogger("jiayuan.routing")
@@ -90,7 +91,7 @@ class _Opened:
         """Takes steps and tells of them."""
         if moves:
             self.moves += moves
-            self.document = _tell(work, moves, cause)
+            self.document = tell(work, moves, cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,56 +257,6 @@ def _first_legs(
 
 
 _leg = cases.new_leg
-
-
-def _tell(
-    work: Work, moves: Iterable[Moved], cause: Event | None = None, traceparent: str = ""
-) -> dict[str, Any]:
-    """Emits one event a step, each with the whole case as of its sequence; returns the last document."""
-    doc: dict[str, Any] = {}
-    for moved in moves:
-        case, change = moved.case, moved.change
-        doc = cases.document(case)
-        work.emit(
-            change.event,
-            {"case": doc, "change": cases.change_document(change)},
-            subject=case.id,
-            sequence=case.sequence,
-            street=case.street,
-            cause=cause,
-            traceparent=traceparent,
-        )
-    return doc
-
-
-# -- moving cases ------------------------------------------------------------------------------------
-
-
-class Moving:
-    """Locked cases that one transaction moves, perhaps several steps each; `save` stores and tells."""
-
-    def __init__(self, work: Work, ids: Iterable[str]) -> None:
-        self.work = work
-        self.cases = store.lock_cases(work, ids)
-        self._moves: dict[str, list[tuple[Moved, Event | None, str]]] = {}
-        self._kept: set[str] = set()
-
-    def take(self, case: Case, moves: Moves, cause: Event | None = None, traceparent: str = "") -> None:
-        """Takes over a case as it is now, and the steps that led there."""
-        if moves or case is not self.cases[case.id]:
-            self.cases[case.id] = case
-            self._kept.add(case.id)
-            self._moves.setdefault(case.id, []).extend((m, cause, traceparent) for m in moves)
-
-    def save(self) -> None:
-        """Stores all cases that moved and emits their events."""
-        if not self._kept:
-            return
-        moved = [(self.cases[i], [m for m, _, _ in self._moves[i]]) for i in sorted(self._kept)]
-        store.save_moves(self.work, moved)
-        for steps in self._moves.values():
-            for step, cause, traceparent in steps:
-                _tell(self.work, (step,), cause, traceparent)
 
 
 # -- what reporters say ------------------------------------------------------------------------------
@@ -484,7 +435,7 @@ def report_separated(work: Work, events: Sequence[Event]) -> None:
         if out:
             moving.take(out[-1].case, out, event)
         moves = _open(work, book, given, data["report"], id_, number)
-        opened.append((moves[-1].case, moves, _tell(work, moves, event)))
+        opened.append((moves[-1].case, moves, tell(work, moves, event)))
         moved[event.subject] = id_
     moving.save()
     store.insert_cases(work, opened)

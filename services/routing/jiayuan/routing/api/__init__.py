@@ -1,0 +1,1 @@
+"""HTTP: a module a group, each with its entrypoints as a mixin class that `service.py` takes in."""

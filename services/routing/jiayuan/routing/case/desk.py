@@ -1,0 +1,100 @@
+"""What the desk does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from jiayuan.contracts.times import iso
+
+from .model import (
+    MAIN,
+    OVER,
+    Case,
+    Change,
+    Leg,
+    Moves,
+    NotAllowed,
+    Offer,
+)
+from .steps import (
+    WHY,
+    new_leg,
+    next_step,
+    owned,
+)
+
+
+def assign(
+    case: Case,
+    to: Offer,
+    assistants: Sequence[Offer],
+    actor: str,
+    at: datetime,
+    reason: str,
+    *,
+    leg_id: str | None = None,
+    ground: str | None = None,
+) -> Moves:
+    """The desk gives the case to a person, or whistles a unit and its assistants.
+
+    It takes the place of the leg named, or of the desk's own, or of the only one that handles the case.
+    """
+    if case.state in (*OVER, "resolved"):
+        raise NotAllowed("assign", f"the case is {case.state}")
+    old = _replaceable(case, leg_id)
+    if old is not None and old.assignee == to.assignee and not assistants:
+        return ()
+    when = iso(at)
+    ended = tuple(
+        replace(leg, state="reassigned", ended_at=when, reason=reason) if old and leg.id == old.id else leg
+        for leg in case.legs
+    )
+    finish = old.finish_limit if old is not None else None
+    if to.assignee.type != "unit":
+        kind = "handle"
+    else:
+        kind = "assist" if any(leg.live and leg.kind == "lead" for leg in ended) else "lead"
+    main = new_leg(kind, to.level, to.step, to.assignee, when, to.response_limit, finish, reason)
+    called = {leg.assignee.id for leg in ended if leg.live} | {to.assignee.id}
+    more = tuple(
+        new_leg("assist", o.level, o.step, o.assignee, when, o.response_limit, finish, reason)
+        for o in assistants
+        if o.assignee.id not in called
+    )
+    legs = (*ended, main, *more)
+    if to.assignee.type != "unit":
+        change = Change("case.assigned", "assign", actor, when, main.id, reason)
+        return (next_step(case, change, legs),)
+    whistle = whistle_of(legs, ground or (case.whistle or {}).get("ground") or "public_matter")
+    return (
+        next_step(
+            case, Change("case.whistled", "whistle", actor, when, main.id, reason), legs, whistle=whistle
+        ),
+    )
+
+
+def _replaceable(case: Case, leg_id: str | None) -> Leg | None:
+    if leg_id is not None:
+        leg = owned(case, leg_id, "assign")
+        if not leg.live or leg.kind == "supervise":
+            why = WHY[leg.state] if not leg.live else "a supervising leg is the desk's own"
+            raise NotAllowed("assign", why)
+        return leg
+    main = [leg for leg in case.legs if leg.live and leg.kind in MAIN]
+    desks = [leg for leg in main if leg.assignee.type == "desk"]
+    if desks:
+        return desks[0]
+    if len(main) > 1:
+        raise NotAllowed("assign", "several handle the case: name the leg that is to be replaced")
+    return main[0] if main else None
+
+
+def whistle_of(legs: Sequence[Leg], ground: str) -> dict[str, Any]:
+    lead = next(leg.assignee.id for leg in reversed(legs) if leg.kind == "lead" and leg.live)
+    assistants = [
+        leg.assignee.id for leg in legs if leg.kind == "assist" and (leg.live or leg.state == "done")
+    ]
+    return {"ground": ground, "lead": lead, "assistants": assistants[:20]}

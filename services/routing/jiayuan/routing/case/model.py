@@ -1,0 +1,155 @@
+"""What a case is made of. Pure values; times are RFC 3339 text as in the events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+AssigneeType = Literal["person", "unit", "desk"]
+
+# A leg is live while its assignee owes something; done counts for the result; the others led nowhere.
+LIVE: Final = ("offered", "accepted", "answered")
+MAIN: Final = ("handle", "lead")
+OVER: Final = ("closed", "voided", "merged")
+DESK_STEP: Final = 3
+# Every event of a case holds all of its reports, and an event has at most 64 KiB.
+MOST_REPORTS: Final = 200
+
+
+class NotAllowed(Exception):
+    """A move that the state forbids: which moves are allowed instead, and why this one isn't."""
+
+    def __init__(self, move: str, why: str, allowed: Sequence[str] = ()) -> None:
+        self.move, self.why, self.allowed = move, why, tuple(allowed)
+        super().__init__(f"{move} is not allowed: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Assignee:
+    """Who holds a leg: a person of a grid, a unit, or a street's desk."""
+
+    type: AssigneeType
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A step of the ladder above a grid worker: 1 leader, 2 chief, 3 the street's desk."""
+
+    step: int
+    level: str
+    assignee: Assignee
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One assignment. Limits are seconds, None means no clock; times are RFC 3339 text."""
+
+    id: str
+    kind: str
+    level: str
+    step: int
+    assignee: Assignee
+    state: str
+    response_limit: int | None
+    finish_limit: int | None
+    offered_at: str
+    accepted_at: str | None = None
+    answered_at: str | None = None
+    done_at: str | None = None
+    ended_at: str | None = None
+    reason: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether its assignee still owes something."""
+        return self.state in LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What the reporter said of the result; `satisfaction` is 1 to 5 or unknown."""
+
+    solved: bool
+    satisfaction: int | None
+    at: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case as of `sequence`. `reopened` and `rating` (kept until it counts) aren't part of its events."""
+
+    id: str
+    number: str
+    sequence: int
+    state: str
+    kind: str
+    title: str
+    category: Mapping[str, Any]
+    livelihood: bool
+    colour: str
+    level: str
+    street: str
+    community: str | None
+    grid: str | None
+    decision: Mapping[str, Any]
+    reports: tuple[Mapping[str, Any], ...]
+    first_received_at: str
+    opened_at: str
+    legs: tuple[Leg, ...] = ()
+    whistle: Mapping[str, Any] | None = None
+    citizen_limit: int | None = None
+    confirmation_limit: int | None = None
+    resolved_at: str | None = None
+    closed_at: str | None = None
+    confirmed: str | None = None
+    satisfaction: int | None = None
+    reopened: int = 0
+    rating: Rating | None = None
+
+    def leg(self, leg_id: str) -> Leg | None:
+        """The leg of that id."""
+        return next((leg for leg in self.legs if leg.id == leg_id), None)
+
+    @property
+    def live_legs(self) -> tuple[Leg, ...]:
+        """The legs whose assignees still owe something."""
+        return tuple(leg for leg in self.legs if leg.state in LIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was done, by whom, when, and the event that says so. `evidence` (links) stays with the step; `reports`
+    came into the case or went out of it."""
+
+    event: str
+    action: str
+    actor: str
+    at: str
+    leg: str | None = None
+    reason: str | None = None
+    evidence: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A case after one step, and the change that led there."""
+
+    case: Case
+    change: Change
+
+
+Moves = tuple[Moved, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A leg to be: to whom, at which level, with which response limit (seconds)."""
+
+    assignee: Assignee
+    level: str
+    step: int
+    response_limit: int | None

@@ -1,0 +1,20 @@
+"""`jiayuan routing …`: a module a group of commands."""
+
+from __future__ import annotations
+
+import click
+
+from .directory import directory
+from .explain import explain
+from .policy import policy
+
+
+@click.group()
+def routing() -> None:
+    """Who gets which case: directory, policy, reasons."""
+
+
+for _command in (directory, policy, explain):
+    routing.add_command(_command)
+
+COMMANDS: list[click.Command] = [routing]

@@ -1,0 +1,60 @@
+"""Cases that a transaction locks, moves and tells of: what all handlers and pages that move cases work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jiayuan.chassis.work import Work
+from jiayuan.contracts.envelope import Event
+
+from . import case as cases
+from . import store
+from .case import Case, Moved, Moves
+
+
+def tell(
+    work: Work, moves: Iterable[Moved], cause: Event | None = None, traceparent: str = ""
+) -> dict[str, Any]:
+    """Emits one event a step, each with the whole case as of its sequence; returns the last document."""
+    doc: dict[str, Any] = {}
+    for moved in moves:
+        case, change = moved.case, moved.change
+        doc = cases.document(case)
+        work.emit(
+            change.event,
+            {"case": doc, "change": cases.change_document(change)},
+            subject=case.id,
+            sequence=case.sequence,
+            street=case.street,
+            cause=cause,
+            traceparent=traceparent,
+        )
+    return doc
+
+
+class Moving:
+    """Locked cases that one transaction moves, perhaps several steps each; `save` stores and tells."""
+
+    def __init__(self, work: Work, ids: Iterable[str]) -> None:
+        self.work = work
+        self.cases = store.lock_cases(work, ids)
+        self._moves: dict[str, list[tuple[Moved, Event | None, str]]] = {}
+        self._kept: set[str] = set()
+
+    def take(self, case: Case, moves: Moves, cause: Event | None = None, traceparent: str = "") -> None:
+        """Takes over a case as it is now, and the steps that led there."""
+        if moves or case is not self.cases[case.id]:
+            self.cases[case.id] = case
+            self._kept.add(case.id)
+            self._moves.setdefault(case.id, []).extend((m, cause, traceparent) for m in moves)
+
+    def save(self) -> None:
+        """Stores all cases that moved and emits their events."""
+        if not self._kept:
+            return
+        moved = [(self.cases[i], [m for m, _, _ in self._moves[i]]) for i in sorted(self._kept)]
+        store.save_moves(self.work, moved)
+        for steps in self._moves.values():
+            for step, cause, traceparent in steps:
+                tell(self.work, (step,), cause, traceparent)
