@@ -32,14 +32,14 @@ def test_it_is_an_openapi_document() -> None:
 
 def test_every_entrypoint_is_described_and_nothing_else() -> None:
     """If not: a line in OPERATIONS of jiayuan/intake/interface, see docs/openapi.md."""
-    assert document.undescribed() == []
+    assert document.interface().undescribed() == []
 
 
 def test_whoever_needs_no_role_is_counted() -> None:
     """Every entrypoint for citizens keeps to the limits; monitoring is inside, behind the proxy."""
     free = [
         f"{method} {path}"
-        for method, path, entrypoint, _ in document.entrypoints()
+        for method, path, entrypoint, _ in document.interface().entrypoints()
         if not isinstance(entrypoint.before, Limited) and set(entrypoint.roles) <= {"citizen"}
     ]
     assert free == ["GET /healthz", "GET /metrics", "GET /readyz"]

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
-from werkzeug.wrappers import Response
-
+from jiayuan.chassis import openapi
 from jiayuan.chassis.service import http
 
 from .. import limits
-
-
-@lru_cache(maxsize=1)
-def _bytes() -> bytes:
-    return files("jiayuan.intake").joinpath("data/openapi.json").read_bytes()
 
 
 class OpenApi:
@@ -24,7 +16,4 @@ class OpenApi:
     @http("GET", "/openapi.json", before=limits.Limited("openapi", "read"))
     def openapi(self, call: Any) -> Any:
         """This document."""
-        response = Response(_bytes(), content_type="application/json; charset=utf-8")
-        response.headers["Cache-Control"] = "public, max-age=3600"
-        response.add_etag()
-        return response.make_conditional(call)
+        return openapi.answer("jiayuan.intake", call)

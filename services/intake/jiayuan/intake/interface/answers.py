@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from jiayuan.contracts.schemas.common import CHANNELS, KINDS
-
-from .operation import (
+from jiayuan.chassis.operation import (
+    Wrong,
     at,
     many,
     maybe,
@@ -20,14 +19,8 @@ from .operation import (
     whole,
     yes_no,
 )
+from jiayuan.contracts.schemas.common import CHANNELS, KINDS
 
-Wrong = told(
-    "WrongField",
-    "One thing that is wrong.",
-    field=text(metadata={"description": "The field's dotted path, or the header's or the argument's name."}),
-    problem=text(metadata={"description": "What is wrong with it."}),
-    allowed=text(metadata={"description": "What it may be; empty where that goes without saying."}),
-)
 Problem = told(
     "Problem",
     "A refusal (RFC 9457). Nothing was changed.",

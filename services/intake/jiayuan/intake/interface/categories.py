@@ -6,9 +6,10 @@ from typing import Final
 
 from marshmallow import fields
 
+from jiayuan.chassis.operation import Operation, Operations, at, part, text, told, whole
+
 from .. import schemas
 from . import answers
-from .operation import Operation, Operations, at, part, text, told, whole
 
 Corrected = told(
     "CorrectedReport",

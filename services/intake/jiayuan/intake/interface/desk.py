@@ -6,12 +6,25 @@ from typing import Final
 
 from marshmallow import fields, validate
 
+from jiayuan.chassis.operation import (
+    Operation,
+    Operations,
+    at,
+    binary,
+    many,
+    maybe,
+    one_of,
+    part,
+    real,
+    text,
+    told,
+    whole,
+)
 from jiayuan.contracts.schemas.common import Demand
 
 from .. import schemas
 from ..channels import sheets
 from . import answers
-from .operation import Operation, Operations, at, binary, many, maybe, one_of, part, real, text, told, whole
 from .reports import NamedCategory, NamedPlace
 
 _CSV: Final = "text/csv"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from jiayuan.contracts.schemas.common import KINDS
-
-from ..channels.mini_program import schemas
-from ..coordinates import SYSTEMS
-from . import answers
-from .operation import (
+from jiayuan.chassis.operation import (
     Operation,
     Operations,
     at,
@@ -24,6 +19,11 @@ from .operation import (
     told,
     whole,
 )
+from jiayuan.contracts.schemas.common import KINDS
+
+from ..channels.mini_program import schemas
+from ..coordinates import SYSTEMS
+from . import answers
 
 Session = told(
     "Session",

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from marshmallow import fields
 
+from jiayuan.chassis.operation import JSON, Operation, Operations
 from jiayuan.contracts.schemas.common import Demand
 
 from ..channels.open311.requests import PATH
-from .operation import JSON, Operation, Operations
 
 _FORM: Final = ".<any(xml,json):form>"
 _ERRORS: Final[dict[str, Any]] = {

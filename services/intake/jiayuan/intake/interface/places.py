@@ -6,12 +6,25 @@ from typing import Final
 
 from marshmallow import fields, validate
 
+from jiayuan.chassis.operation import (
+    Operation,
+    Operations,
+    at,
+    many,
+    maybe,
+    maybe_at,
+    part,
+    real,
+    text,
+    told,
+    whole,
+    yes_no,
+)
 from jiayuan.contracts.schemas.common import Demand, a_number
 
 from ..channels import places
 from ..coordinates import SYSTEMS
 from . import answers
-from .operation import Operation, Operations, at, many, maybe, maybe_at, part, real, text, told, whole, yes_no
 
 
 class Search(Demand):

@@ -6,10 +6,21 @@ from typing import Final
 
 from marshmallow import fields
 
+from jiayuan.chassis.operation import (
+    JSON,
+    Operation,
+    Operations,
+    at,
+    many,
+    maybe_at,
+    one_of,
+    text,
+    told,
+    whole,
+)
 from jiayuan.contracts.schemas.common import Demand
 
 from ..channels import privacy
-from .operation import JSON, Operation, Operations, at, many, maybe_at, one_of, text, told, whole
 
 
 class Reveals(Demand):

@@ -6,11 +6,7 @@ from typing import Final
 
 from marshmallow import fields
 
-from jiayuan.contracts.schemas.common import KINDS, Demand
-
-from .. import schemas
-from . import answers
-from .operation import (
+from jiayuan.chassis.operation import (
     Operation,
     Operations,
     at,
@@ -25,6 +21,10 @@ from .operation import (
     told,
     yes_no,
 )
+from jiayuan.contracts.schemas.common import KINDS, Demand
+
+from .. import schemas
+from . import answers
 
 _PHOTO: Final = ("image/jpeg", "image/png", "image/webp", "image/heic")
 _VOICE: Final = ("audio/amr", "audio/mp4", "audio/mpeg", "audio/wav", "audio/ogg")

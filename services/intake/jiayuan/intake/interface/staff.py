@@ -6,9 +6,23 @@ from typing import Final
 
 from marshmallow import fields
 
+from jiayuan.chassis.operation import (
+    Operation,
+    Operations,
+    at,
+    many,
+    maybe,
+    maybe_at,
+    one_of,
+    part,
+    real,
+    text,
+    told,
+    whole,
+)
+
 from .. import schemas
 from . import answers
-from .operation import Operation, Operations, at, many, maybe, maybe_at, one_of, part, real, text, told, whole
 from .reports import Attached
 
 Standing = told(

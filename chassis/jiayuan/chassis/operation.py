@@ -20,9 +20,9 @@ class Operation:
     """One method of one path. What follows from its entrypoint (roles, limits, path values) isn't repeated here.
 
     `answers` are by status. `refuses`: the statuses of its problem documents beyond those that every operation of its
-    kind has (see `document`). `keyed`: it takes an `Idempotency-Key`. `proof`: `code` where only the report's tracking
+    kind has (see `openapi`). `keyed`: it takes an `Idempotency-Key`. `proof`: `code` where only the report's tracking
     code lets in, `code or token` where a token does as well, `token` where some token is needed and no role is named.
-    `form`: the tag's own form of refusals instead of problem documents.
+    `form`: the tag's own form of refusals instead of problem documents. `bodiless`: the body may be left out.
     """
 
     tag: str
@@ -35,6 +35,7 @@ class Operation:
     form: Content = None
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     described: str = ""
+    bodiless: bool = False
 
 
 Operations = Mapping[tuple[str, str], Operation]
@@ -105,3 +106,27 @@ def many(inner: type[Schema] | fields.Field) -> fields.List:
 def binary(*types: str) -> dict[str, Any]:
     """Content of files of these media types."""
     return {t: {"schema": {"type": "string", "contentMediaType": t}} for t in types}
+
+
+# -- what every service answers --------------------------------------------------------------------------------
+
+Wrong = told(
+    "WrongField",
+    "One thing that is wrong.",
+    field=text(metadata={"description": "The field's dotted path, or the header's or the argument's name."}),
+    problem=text(metadata={"description": "What is wrong with it."}),
+    allowed=text(metadata={"description": "What it may be; empty where that goes without saying."}),
+)
+Alive = told("Alive", "The process is alive.", status=one_of("alive"), service=text())
+Ready = told("Ready", "The process does its work.", status=one_of("ready"), service=text())
+
+SERVICE: Final[Operations] = {
+    ("GET", "/healthz"): Operation("service", {200: Alive}),
+    ("GET", "/readyz"): Operation("service", {200: Ready}),
+    ("GET", "/metrics"): Operation(
+        "service", {200: {"text/plain": {"schema": {"type": "string"}}}}, described="For Prometheus."
+    ),
+    ("GET", "/openapi.json"): Operation(
+        "service", {200: {"application/json": {"schema": {"type": "object"}}}}
+    ),
+}
