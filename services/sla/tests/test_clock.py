@@ -96,6 +96,72 @@ def test_a_leg_has_a_response_and_a_finish_clock_from_its_offer(life: Any, momen
     assert (response.assignee_type, response.assignee_id) == ("person", "worker-1")
 
 
+REPORT_IN = "report_in case-1-leg-1"
+
+
+def whistled(life: Any, **leg: Any) -> Any:
+    """A case whose unit was whistled and owes its report-in within 600 s."""
+    case = life()
+    unit = case.leg(0, kind="lead", report_in_limit=600, **leg) | {"assignee": {"type": "unit", "id": "U02"}}
+    case.tell("case.whistled", 0, state="assigned", legs=[unit])
+    return case
+
+
+def test_a_whistled_unit_has_a_report_in_clock_of_its_own(life: Any, moment: Moment) -> None:
+    case = whistled(life)
+    found = wanted(case.case)
+    assert set(found) == {"citizen", "response case-1-leg-1", "finish case-1-leg-1", REPORT_IN}
+    assert (found[REPORT_IN].started_at, found[REPORT_IN].due_at) == (moment(0), moment(600))
+    assert (found[REPORT_IN].assignee_type, found[REPORT_IN].assignee_id) == ("unit", "U02")
+
+
+def test_a_report_in_alone_is_a_clock(life: Any) -> None:
+    case = whistled(life, response_limit=None, finish_limit=None)
+    assert set(wanted(case.case)) == {"citizen", REPORT_IN}
+
+
+@pytest.mark.parametrize("said", ["accepted_at", "arrived_at", "answered_at", "done_at"])
+@pytest.mark.parametrize(("second", "outcome"), [(600, "met"), (601, "breached")])
+def test_whoever_accepts_comes_answers_or_finishes_has_reported_in(
+    life: Any, said: str, second: int, outcome: str
+) -> None:
+    case = whistled(life)
+    case.tell("case.accepted", 700, legs=case.last_leg(state="accepted", **{said: case.at(second)}))
+    assert outcomes(case.case)[REPORT_IN] == outcome
+
+
+def test_a_report_in_is_met_by_the_first_sign_of_the_unit(life: Any, moment: Moment) -> None:
+    case = whistled(life)
+    times = {"accepted_at": case.at(300), "arrived_at": case.at(900), "done_at": case.at(950)}
+    case.tell("case.accepted", 950, legs=case.last_leg(state="done", **times))
+    found = wanted(case.case)[REPORT_IN]
+    assert (found.outcome, found.stopped_at) == ("met", moment(300))
+
+
+@pytest.mark.parametrize(("second", "outcome"), [(600, "cancelled"), (601, "breached")])
+def test_a_unit_that_refuses_owes_no_report_in_any_more(life: Any, second: int, outcome: str) -> None:
+    case = whistled(life)
+    case.tell("case.returned", second, legs=case.last_leg(state="refused", ended_at=case.at(second)))
+    assert outcomes(case.case)[REPORT_IN] == outcome
+
+
+def test_a_report_in_that_does_not_come_warns_and_breaches_for_itself(life: Any, moment: Moment) -> None:
+    case, memory = whistled(life, response_limit=None, finish_limit=None), Memory()
+    memory.take(case.events[-1], moment(0))
+    memory.tick(moment(480))
+    memory.tick(moment(600))
+    assert memory.names() == [("report_in", "clock.warned")]
+    memory.tick(moment(600) + TICK)
+    assert memory.names()[1:] == [("report_in", "clock.breached")]
+
+
+def test_a_report_in_waits_while_the_case_is_paused(life: Any, moment: Moment) -> None:
+    case = whistled(life)
+    span = {"start": case.at(100), "end": case.at(200)}
+    case.tell("case.resumed", 200, pauses=[span])
+    assert wanted(case.case)[REPORT_IN].due_at == moment(700)
+
+
 @pytest.mark.parametrize("limit", [None, 0])
 def test_no_limit_is_no_clock(life: Any, limit: int | None) -> None:
     case = life(response=limit, finish=limit, citizen=limit, confirmation=limit)

@@ -23,7 +23,7 @@ GOOD = {
 def test_the_policy_of_this_release() -> None:
     rules = policy.current()
     assert (rules.version, rules.warn_percent, rules.zone.key) == ("2026.1", 80, "Asia/Shanghai")
-    assert rules.pausing == {"response", "finish", "citizen"}
+    assert rules.pausing == {"response", "finish", "citizen", "report_in"}
 
 
 def test_a_policy_is_read() -> None:
@@ -47,7 +47,7 @@ def test_a_policy_is_read() -> None:
         ("warn_percent", [101]),
         ("warn_percent", 80),
         ("warn_percent", [True]),
-        ("pauses", ["report_in"]),
+        ("pauses", ["arrival"]),
         ("extensions", None),
     ],
 )

@@ -40,7 +40,7 @@ LEG_STATES: Final = (
 )
 LEG_KINDS: Final = ("handle", "lead", "assist", "supervise")
 ASSIGNEE_TYPES: Final = ("person", "unit", "desk")
-CLOCK_KINDS: Final = ("response", "finish", "citizen", "confirmation")
+CLOCK_KINDS: Final = ("response", "finish", "citizen", "confirmation", "report_in")
 CLOCK_STATES: Final = ("armed", "warned", "breached", "met", "cancelled")
 ENTRY_STATES: Final = ("open", "written_off", "reversed", "carried_forward")
 POSTING_KINDS: Final = (

@@ -201,7 +201,7 @@ def _of_case(case: Row, events: Iterable[tuple[str, Row]]) -> Iterator[NoticeKey
 def _of_clock(clock: Row) -> Iterator[NoticeKey]:
     which = f"{clock['kind']}:{clock['leg']}:{int(clock['due_at'].timestamp())}"
     desk = ("desk", f"desk-{clock['street']}", clock["case"])
-    if clock["kind"] in ("response", "finish") and clock["warned_at"]:
+    if clock["kind"] in ("response", "finish", "report_in") and clock["warned_at"]:
         yield clock["assignee_type"], clock["assignee_id"], clock["case"], f"warned:{which}"
     if clock["kind"] == "citizen" and clock["warned_at"]:
         yield *desk, f"warned:{which}"
@@ -225,6 +225,8 @@ def expected_clocks(cases: Iterable[Row]) -> set[ClockKey]:
                 out.add((case["id"], leg["id"], "response"))
             if leg.get("finish_limit"):
                 out.add((case["id"], leg["id"], "finish"))
+            if leg.get("report_in_limit"):
+                out.add((case["id"], leg["id"], "report_in"))
     return out
 
 

@@ -56,7 +56,13 @@ CASE_STATES: Final = {
     "merged": "已并案",
 }
 COLOURS: Final = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色", "green": "绿色"}
-CLOCKS: Final = {"response": "响应", "finish": "办理", "citizen": "群众", "confirmation": "确认"}
+CLOCKS: Final = {
+    "response": "响应",
+    "finish": "办理",
+    "citizen": "群众",
+    "confirmation": "确认",
+    "report_in": "报到",
+}
 POSTINGS: Final = {
     "opening": "入账",
     "progress": "进展",

@@ -81,6 +81,7 @@ _CLOCKS: Final[Mapping[str, str]] = {
     "finish": "办理超时",
     "citizen": "总时限超时",
     "confirmation": "确认期满",
+    "report_in": "报到超时",
 }
 # A leg in one of these states is no longer with its assignee.
 _GONE: Final = frozenset(("returned", "refused", "reassigned", "released"))

@@ -156,8 +156,9 @@ def pauses_of(case: Mapping[str, Any]) -> list[Pause]:
 def clocks_of(case: Mapping[str, Any], policy: Policy) -> list[Wanted]:
     """Every clock that the case has or had, with its outcome. A limit of None or 0 means no clock.
 
-    A leg owes a response and its finish from when it was offered, the case an answer to the citizen from its
-    first receipt; a resolved case waits for the citizen's confirmation. OverflowError for absurd limits.
+    A leg owes a response and its finish from when it was offered, a whistled unit's also its report-in (報到);
+    the case owes an answer to the citizen from its first receipt; a resolved case waits for the citizen's
+    confirmation. OverflowError for absurd limits.
     """
     history = _History(case["street"], pauses_of(case), _extensions(case), policy)
     out: list[Wanted] = []
@@ -212,8 +213,12 @@ def _answer(case: Mapping[str, Any]) -> _Stop:
 
 
 def _of_leg(leg: Mapping[str, Any], over: _Stop, history: _History) -> Iterator[Wanted]:
-    response, finish = leg.get("response_limit"), leg.get("finish_limit")
-    if not response and not finish:
+    response, finish, report_in = (
+        leg.get("response_limit"),
+        leg.get("finish_limit"),
+        leg.get("report_in_limit"),
+    )
+    if not response and not finish and not report_in:
         return
     start = parse(leg["offered_at"])
     answered, done = _time(leg, "answered_at"), _time(leg, "done_at")
@@ -228,6 +233,11 @@ def _of_leg(leg: Mapping[str, Any], over: _Stop, history: _History) -> Iterator[
         yield _wanted("response", leg, 0, start, response, _Stop(answered, ended, ended_at), history)
     if finish:
         yield _wanted("finish", leg, 0, start, finish, _Stop(done, ended, ended_at), history)
+    if report_in:
+        # Whoever has come, answered or finished has reported in, whatever was said first.
+        times = (_time(leg, "accepted_at"), _time(leg, "arrived_at"), answered)
+        reported = min((t for t in times if t is not None), default=None)
+        yield _wanted("report_in", leg, 0, start, report_in, _Stop(reported, ended, ended_at), history)
 
 
 def _wanted(
