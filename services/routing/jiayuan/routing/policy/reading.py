@@ -1,14 +1,13 @@
-"""The policy table: which rule decides who handles a matter, its colour and its limits, and why. Pure.
+"""Policy documents: read and checked by themselves, without looking at what there is in the county. Pure.
 
-A table is checked when it is loaded, so that no report ever meets a bad rule: `PolicyError` lists everything
-that is wrong with it (unknown units, rules that can never match, malformed durations, missing colours).
+`PolicyError` lists everything that is wrong with a document (rules that can never match, malformed durations, missing
+colours). What depends on the catalogue, the places and the units is found by `analysis`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from importlib import resources
 from typing import Any, Final
@@ -19,15 +18,29 @@ import yaml
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.schemas.common import COLOURS, KINDS
 
-LEVELS: Final = ("grid", "department")
-GROUNDS: Final = ("public_matter", "joint_enforcement", "emergency")
+from .table import GROUNDS, LEVELS, OVERLAPS, Desk, Policy, Rule
+
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"([1-9]\d{0,5})([smhd])")
+_RULE: Final = ("id", "priority", "when", "then", "reason", "note")
 _WHEN: Final = ("category", "kind", "sign", "place")
-_THEN: Final = ("level", "lead", "assist", "ground", "importance", "urgency", "response", "finish")
+_THEN: Final = (
+    "level",
+    "lead",
+    "assist",
+    "ground",
+    "importance",
+    "urgency",
+    "response",
+    "report_in",
+    "finish",
+    "citizen",
+)
 _LIMITS: Final = ("grid_response", "department_response", "report_in", "citizen", "confirmation")
 _OPTIONAL_LIMITS: Final = ("community_response", "street_response")
-_CACHE_MOST: Final = 20_000
+_DESK: Final = ("confidence", "by_category", "placed")
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MOST_PRIORITY: Final = 9999
 
 
 class PolicyError(ValueError):
@@ -36,152 +49,6 @@ class PolicyError(ValueError):
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
         self.problems = list(problems)
         super().__init__("; ".join(f"{p.field}: {p.problem}" for p in self.problems))
-
-
-@dataclass(frozen=True, slots=True)
-class Matter:
-    """What the policy looks at: codes of category, street and community, kind, signs of danger, weights 1 to 3."""
-
-    category: str
-    kind: str
-    importance: int
-    urgency: int
-    signs: tuple[str, ...] = ()
-    street: str | None = None
-    community: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided, by which rule of which version, and why (a sentence for people). Limits are seconds."""
-
-    policy: str
-    rule: str
-    reason: str
-    level: str
-    lead: str | None
-    assistants: tuple[str, ...]
-    ground: str
-    importance: int
-    urgency: int
-    colour: str
-    response_limit: int
-    report_in_limit: int
-    finish_limit: int
-    citizen_limit: int
-    confirmation_limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One line of the table. A condition that is None always holds."""
-
-    id: str
-    category: tuple[str, ...] | None
-    kind: frozenset[str] | None
-    sign: frozenset[str] | None
-    place: tuple[str, ...] | None
-    level: str
-    lead: str | None
-    assistants: tuple[str, ...]
-    ground: str
-    importance: int | None
-    urgency: int | None
-    response: int | None
-    finish: int | None
-    reason: str
-
-    def matches(self, matter: Matter) -> bool:
-        """Whether every condition holds."""
-        return (
-            (self.kind is None or matter.kind in self.kind)
-            and (self.category is None or matter.category.startswith(self.category))
-            and (self.sign is None or not self.sign.isdisjoint(matter.signs))
-            and (self.place is None or (matter.community or matter.street or "").startswith(self.place))
-        )
-
-    def covers(self, other: Rule) -> bool:
-        """Whether whatever the other rule matches, this one matches too."""
-        return (
-            _subset(other.kind, self.kind)
-            and _subset(other.sign, self.sign)
-            and _within(other.category, self.category)
-            and _within(other.place, self.place)
-        )
-
-
-def _subset(inner: frozenset[str] | None, outer: frozenset[str] | None) -> bool:
-    return outer is None or (inner is not None and inner <= outer)
-
-
-def _within(inner: tuple[str, ...] | None, outer: tuple[str, ...] | None) -> bool:
-    return outer is None or (inner is not None and all(code.startswith(outer) for code in inner))
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A checked table."""
-
-    version: str
-    effective_from: datetime
-    zone: ZoneInfo
-    colours: Mapping[tuple[int, int], str]
-    limits: Mapping[str, int]
-    finish: Mapping[str, int]
-    rules: tuple[Rule, ...]
-    _known: dict[Matter, Decision] = field(default_factory=dict, repr=False, compare=False)
-
-    def decide(self, matter: Matter) -> Decision:
-        """The decision of the first rule that matches; the last one always does."""
-        known = self._known.get(matter)
-        if known is not None:
-            return known
-        rule = next(r for r in self.rules if r.matches(matter))
-        importance = rule.importance or matter.importance
-        urgency = rule.urgency or matter.urgency
-        colour = self.colours[importance, urgency]
-        response = rule.response or self.response(rule.level)
-        decision = Decision(
-            self.version,
-            rule.id,
-            rule.reason,
-            rule.level,
-            rule.lead,
-            rule.assistants,
-            rule.ground,
-            importance,
-            urgency,
-            colour,
-            response,
-            min(self.limits["report_in"], response),
-            rule.finish or self.finish[colour],
-            self.limits["citizen"],
-            self.limits["confirmation"],
-        )
-        if len(self._known) >= _CACHE_MOST:
-            self._known.clear()
-        self._known[matter] = decision
-        return decision
-
-    def response(self, level: str) -> int:
-        """The response limit of a level in seconds, where no rule says otherwise."""
-        limits = self.limits
-        if level == "grid":
-            return limits["grid_response"]
-        if level == "community":
-            return limits.get("community_response", limits["grid_response"])
-        if level == "street":
-            return limits.get("street_response", limits["department_response"])
-        return limits["department_response"]
-
-    @property
-    def responses(self) -> dict[str, int | None]:
-        """The response limits by level."""
-        return {level: self.response(level) for level in ("grid", "community", "street", "department")}
-
-    def units(self) -> set[str]:
-        """Every unit that a rule names."""
-        return {u for r in self.rules for u in (r.lead, *r.assistants) if u}
 
 
 def seconds(text: Any) -> int:
@@ -233,6 +100,41 @@ class _Reader:
         self.wrong(where, f"is {value!r}", "1, 2 or 3")
         return None
 
+    def priority(self, where: str, value: Any) -> int:
+        if type(value) is int and 0 <= value <= MOST_PRIORITY:
+            return value
+        self.wrong(f"{where}.priority", f"is {value!r}", f"a whole number from 0 to {MOST_PRIORITY}")
+        return 0
+
+    def fraction(self, where: str, value: Any) -> float:
+        if type(value) in (int, float) and 0 <= value <= 1:
+            return float(value)
+        self.wrong(where, f"is {value!r}", "a number from 0 to 1")
+        return 0.0
+
+    def desk(self, document: Any) -> Desk:
+        if document is None:
+            return Desk()
+        if not isinstance(document, dict):
+            self.wrong("desk", f"is {document!r}", "a mapping of " + ", ".join(_DESK))
+            return Desk()
+        for key in set(document) - set(_DESK):
+            self.wrong(f"desk.{key}", "is unknown", ", ".join(_DESK))
+        by_category = document.get("by_category") or {}
+        if not isinstance(by_category, dict) or not all(isinstance(k, str) and k for k in by_category):
+            self.wrong(
+                "desk.by_category", f"is {by_category!r}", "confidences by code, as text, of categories"
+            )
+            by_category = {}
+        return Desk(
+            self.fraction("desk.confidence", document.get("confidence", 0)),
+            tuple(
+                (code, self.fraction(f"desk.by_category.{code}", by_category[code]))
+                for code in sorted(by_category, key=lambda c: (-len(c), c))
+            ),
+            self.codes("desk.placed", document.get("placed")) or (),
+        )
+
     def unit(self, where: str, value: Any) -> str:
         if not isinstance(value, str) or not value:
             self.wrong(where, f"is {value!r}", "the code of a unit")
@@ -247,6 +149,8 @@ class _Reader:
             self.wrong(where, "has no id", "id, when, then, reason")
             return None
         where = f"rules.{document['id']}"
+        for key in set(document) - set(_RULE):
+            self.wrong(f"{where}.{key}", "is unknown", ", ".join(_RULE))
         when, then = document.get("when"), document.get("then")
         if not isinstance(when, dict) or not isinstance(then, dict):
             self.wrong(where, "when and then must be mappings")
@@ -280,13 +184,17 @@ class _Reader:
             self.unit(f"{where}.then.assist", unit)
         if level == "department" and lead is None:
             self.wrong(f"{where}.then.lead", "is missing", "the code of a unit")
-        if level == "grid" and (lead is not None or assist):
-            self.wrong(f"{where}.then", "a grid worker handles it, so no unit can lead or assist")
+        if level != "department" and (lead is not None or assist):
+            self.wrong(f"{where}.then", f"the {level} handles it, so no unit can lead or assist")
         if lead in assist or len(set(assist)) != len(assist):
             self.wrong(f"{where}.then.assist", "names a unit twice")
         if len(assist) > 20:
             self.wrong(f"{where}.then.assist", "has too many units", "at most 20")
         ground = self.word(f"{where}.then.ground", then.get("ground", GROUNDS[0]), GROUNDS)
+        limits = {
+            name: self.seconds(f"{where}.then.{name}", then[name]) if name in then else None
+            for name in ("response", "finish", "report_in", "citizen")
+        }
         return Rule(
             document["id"],
             self.codes(f"{where}.when.category", when.get("category")),
@@ -299,9 +207,12 @@ class _Reader:
             ground,
             self.weight(f"{where}.then.importance", then.get("importance")),
             self.weight(f"{where}.then.urgency", then.get("urgency")),
-            self.seconds(f"{where}.then.response", then["response"]) if "response" in then else None,
-            self.seconds(f"{where}.then.finish", then["finish"]) if "finish" in then else None,
+            limits["response"],
+            limits["finish"],
             str(document.get("reason") or ""),
+            self.priority(where, document.get("priority", 0)),
+            limits["report_in"],
+            limits["citizen"],
         )
 
     def rules(self, documents: Any) -> tuple[Rule, ...]:
@@ -309,15 +220,16 @@ class _Reader:
             self.wrong("rules", "is missing or empty", "a list of rules")
             return ()
         rules = [r for i, d in enumerate(documents) if (r := self.rule(i, d)) is not None]
+        rules.sort(key=lambda r: -r.priority)  # stable: within a priority the table's order
         seen: set[str] = set()
         for i, rule in enumerate(rules):
             if rule.id in seen:
                 self.wrong(f"rules.{rule.id}", "has the id of an earlier rule")
             seen.add(rule.id)
-            earlier = next((r for r in rules[:i] if r.covers(rule)), None)
+            earlier = next((r for r in rules[:i] if rule.narrower(r)), None)
             if earlier is not None:
                 self.wrong(f"rules.{rule.id}", f"can never match: {earlier.id} takes everything before it")
-        if not self.problems and any(c is not None for c in _conditions(rules[-1])):
+        if not self.problems and not rules[-1].is_default:
             self.wrong(f"rules.{rules[-1].id}", "is the last and doesn't match everything", "when: {}")
         return tuple(rules)
 
@@ -352,10 +264,6 @@ def _at(mapping: Any, number: int) -> Any:
     return mapping.get(number, mapping.get(str(number)))
 
 
-def _conditions(rule: Rule) -> tuple[Any, ...]:
-    return (rule.category, rule.kind, rule.sign, rule.place)
-
-
 def read(document: Any, units: Collection[str] | None = None) -> Policy:
     """The policy of a parsed document; `units`: the codes that there are, None when that isn't to be checked."""
     reader = _Reader(units)
@@ -377,9 +285,11 @@ def read(document: Any, units: Collection[str] | None = None) -> Policy:
     colours = reader.colours(document.get("colours"))
     limits, finish = reader.limits(document.get("limits"))
     rules = reader.rules(document.get("rules"))
+    desk = reader.desk(document.get("desk"))
+    overlaps = reader.word("overlaps", document.get("overlaps", OVERLAPS[0]), OVERLAPS)
     if reader.problems or since is None:
         raise PolicyError(reader.problems)
-    return Policy(str(version), since, zone, colours, limits, finish, rules)
+    return Policy(str(version), since, zone, colours, limits, finish, rules, desk, overlaps)
 
 
 def _since(value: Any, zone: ZoneInfo) -> datetime | None:
@@ -395,19 +305,29 @@ def _since(value: Any, zone: ZoneInfo) -> datetime | None:
     return None
 
 
-def load(text: str, units: Collection[str] | None = None) -> Policy:
-    """The policy of a YAML text."""
+def parse(text: str) -> Any:
+    """The document of a YAML (or JSON) text; PolicyError when it is neither."""
     try:
-        document = yaml.safe_load(text)
+        return yaml.load(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         raise PolicyError([FieldProblem("policy", f"is not YAML: {error}")]) from None
-    return read(document, units)
+
+
+def load(text: str, units: Collection[str] | None = None) -> Policy:
+    """The policy of a YAML text."""
+    return read(parse(text), units)
 
 
 def bundled(units: Collection[str] | None = None) -> Policy:
     """The table that comes with the service."""
+    return read(bundled_document(), units)
+
+
+def bundled_document() -> dict[str, Any]:
+    """The document of the table that comes with the service."""
     text = (resources.files("jiayuan.routing") / "data" / "policy.yaml").read_text(encoding="utf-8")
-    return load(text, units)
+    document: dict[str, Any] = parse(text)
+    return document
 
 
 def case_day(policy: Policy, at: datetime) -> str:
