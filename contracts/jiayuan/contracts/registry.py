@@ -41,6 +41,7 @@ _CASE: Final = {
     "case__closed": "The case is closed: confirmed, lapsed or withdrawn.",
     "case__reopened": "The case was closed or resolved and is open again.",
     "case__voided": "The case was opened in error.",
+    "case__changed": "Something else about the case changed: `change.action` says what.",
 }
 
 EVENTS: Final[dict[str, EventType]] = {

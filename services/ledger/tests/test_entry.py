@@ -30,6 +30,7 @@ _STEPS = (
     "case.separated",
     "case.reopened",
     "case.voided",
+    "case.changed",
     "satisfied",
     "unsatisfied",
     "lapsed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from .common import (
+    APPROVAL_KINDS,
     ASSIGNEE_TYPES,
     CASE_STATES,
     CHANNELS,
@@ -17,6 +18,7 @@ from .common import (
     Category,
     Fact,
     a_code,
+    a_fraction,
     a_list,
     a_number,
     a_text,
@@ -47,11 +49,19 @@ class Leg(Fact):
     response_limit = a_number(0)
     finish_limit = a_number(0)
     offered_at = a_time(required=True)
+    report_in_limit = said(a_number(0), "A whistled unit: how long from the offer until it has to report in.")
     accepted_at = a_time()
+    arrived_at = said(a_time(), "A whistled unit was on the spot.")
     answered_at = a_time()
     done_at = a_time()
     ended_at = a_time()
     reason = a_text(500)
+    misdirected = said(
+        a_yes_no(required=False), "It was returned because the rule had sent it to the wrong place."
+    )
+    hands = said(
+        a_list(an_id(), 20), "Which people acted for a unit or a desk; on a person's leg it is the person."
+    )
 
 
 class CaseReport(Fact):
@@ -69,6 +79,13 @@ class Whistle(Fact):
     ground = a_word(("public_matter", "joint_enforcement", "emergency"))
     lead = an_id()
     assistants = a_list(an_id(), 20)
+    by = said(an_id(required=False), "Who whistled: a person, or the policy through routing.")
+    at = a_time()
+    reason = a_text(500)
+    convener = said(
+        an_id(required=False), "The convener of the joint committee, while refusals are the committee's."
+    )
+    meeting = said(an_id(required=False), "The quarterly meeting that took the case, since nobody else did.")
 
 
 class Decision(Fact):
@@ -77,15 +94,22 @@ class Decision(Fact):
     policy = a_text(40)
     rule = a_text(80)
     reason = a_text(500)
+    confidence = said(
+        a_fraction(), "How sure the inputs were; below the policy's threshold the desk decides."
+    )
 
 
 class Span(Fact):
     """A dated pause."""
 
     start = a_time(required=True)
-    end = a_time()
+    end = said(a_time(), "Until when; also a time to come. Absent while nobody knows.")
     reason = a_text(500)
     approver = an_id(required=False)
+    leg = said(an_id(required=False), "The leg whose assignee asked for it; the pause is the whole case's.")
+    emergency = said(
+        an_id(required=False), "The emergency mode that paused it, and ends the pause when it is lifted."
+    )
 
 
 class Extension(Fact):
@@ -96,6 +120,80 @@ class Extension(Fact):
     reason = a_text(500)
     approver = an_id(required=False)
     at = a_time(required=True)
+
+
+class Approval(Fact):
+    """Something that was asked for and that somebody else has to grant."""
+
+    id = an_id()
+    kind = a_word(APPROVAL_KINDS)
+    leg = an_id(required=False)
+    asked_by = an_id()
+    asked_at = a_time(required=True)
+    reason = a_text(500)
+    of = said(an_id(), "Who decides: a street's desk, the county's, or a convener.")
+    limit = said(a_number(1), "Seconds from the asking until it is decided by itself.")
+    seconds = said(a_number(1), "extension: how much more time was asked for.")
+    until = said(a_time(), "pause: until when.")
+    decided_at = said(a_time(), "Absent while it is open.")
+    decided_by = an_id(required=False)
+    granted = a_yes_no(required=False)
+    note = a_text(500)
+
+
+class Urging(Fact):
+    """Somebody asked for it to be done at last (催办)."""
+
+    at = a_time(required=True)
+    by = an_id()
+    reason = a_text(500)
+
+
+class Supervision(Fact):
+    """Somebody above looks over the handling (督办) until it is ended."""
+
+    at = a_time(required=True)
+    by = an_id()
+    reason = a_text(500)
+    ended_at = a_time()
+
+
+class Inspection(Fact):
+    """Somebody who didn't handle it looked at the result."""
+
+    at = a_time(required=True)
+    by = an_id()
+    passed = a_yes_no()
+    note = a_text(500)
+
+
+class MediationSession(Fact):
+    """One sitting about a dispute."""
+
+    at = a_time(required=True)
+    place = a_text(200)
+    by = an_id(required=False)
+    note = a_text(500)
+
+
+class Mediation(Fact):
+    """A dispute is with a mediator or a team; the agreement itself stays where it was made, here is its digest."""
+
+    team = an_id(required=False)
+    mediator = an_id(required=False)
+    sessions = a_list(fields.Nested(MediationSession), 50)
+    outcome = a_text(40)
+    agreement = said(a_text(200), "SHA-256 of the agreement that was signed.")
+    at = a_time()
+
+
+class OfferedTo(Fact):
+    """A wish or a need for help was offered to somebody whose means match it."""
+
+    id = an_id()
+    type = a_text(40, required=True)
+    at = a_time(required=True)
+    took_at = said(a_time(), "It took it.")
 
 
 class Case(Fact):
@@ -127,6 +225,18 @@ class Case(Fact):
     closed_at = a_time()
     confirmed = a_word(("satisfied", "unsatisfied", "lapsed", "withdrawn"), required=False)
     satisfaction = a_number(1, 5)
+    approvals = a_list(fields.Nested(Approval), 50)
+    urged = a_list(fields.Nested(Urging), 50)
+    supervised = a_list(fields.Nested(Supervision), 50)
+    inspection = said(fields.Nested(Inspection, allow_none=True), "The newest one.")
+    reworked = said(a_number(0), "How often an inspection sent it back.")
+    reopened = said(a_number(0), "How often it was opened again.")
+    callback_limit = said(a_number(0), "Seconds from the resolution until the reporter is to be called.")
+    emergency = said(an_id(required=False), "The emergency mode that it is under.")
+    merged_into = said(an_id(required=False), "The case that it went up in.")
+    mediation = fields.Nested(Mediation, allow_none=True)
+    offered_to = a_list(fields.Nested(OfferedTo), 50)
+    point = said(an_id(required=False), "An appointment's service point.")
 
 
 class Change(Fact):

@@ -40,6 +40,7 @@ LEG_STATES: Final = (
 )
 LEG_KINDS: Final = ("handle", "lead", "assist", "supervise")
 ASSIGNEE_TYPES: Final = ("person", "unit", "desk")
+APPROVAL_KINDS: Final = ("return", "extension", "pause", "void", "refusal")
 CLOCK_KINDS: Final = ("response", "finish", "citizen", "confirmation", "report_in")
 CLOCK_STATES: Final = ("armed", "warned", "breached", "met", "cancelled")
 ENTRY_STATES: Final = ("open", "written_off", "reversed", "carried_forward")
@@ -199,9 +200,9 @@ def a_real(least: float, most: float, *, required: bool = False) -> Real:
     return Real(required=required, allow_none=not required, validate=validate.Range(min=least, max=most))
 
 
-def a_yes_no() -> YesNo:
-    """`true` or `false`, required."""
-    return YesNo(required=True)
+def a_yes_no(*, required: bool = True) -> YesNo:
+    """`true` or `false`."""
+    return YesNo(required=required, allow_none=not required)
 
 
 def a_list(inner: Any, most: int) -> fields.List:

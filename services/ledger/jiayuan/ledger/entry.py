@@ -50,6 +50,7 @@ KINDS: Final[Mapping[str, str]] = {
     "case.closed": "progress",
     "case.reopened": "reopening",
     "case.voided": "reversal",
+    "case.changed": "progress",
 }
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -68,6 +69,22 @@ _WORDS: Final[Mapping[str, str]] = {
     "case.inspected": "核查",
     "case.reopened": "重新办理",
     "case.voided": "立案有误，冲正",
+    "case.changed": "变更",
+}
+# case.changed says by its action what changed; an action of a later release is a change all the same.
+_CHANGES: Final[Mapping[str, str]] = {
+    "ask": "请批",
+    "decide": "批复",
+    "urge": "催办",
+    "supervise": "督办",
+    "unsupervise": "解除督办",
+    "recolour": "调整分色",
+    "recategorise": "调整分类",
+    "relocate": "更正地点",
+    "limits": "调整时限",
+    "arrive": "到场",
+    "session": "调解",
+    "note": "附记",
 }
 _CLOSED: Final[Mapping[str | None, str]] = {
     "satisfied": "诉求人确认，销账",
@@ -375,8 +392,14 @@ def _title(case: Mapping[str, Any]) -> str:
 
 
 def _note(event: Event) -> str:
-    word = _CLOSED[event.data["case"].get("confirmed")] if event.name == "case.closed" else _WORDS[event.name]
-    reason = event.data["change"].get("reason")
+    change = event.data["change"]
+    if event.name == "case.closed":
+        word = _CLOSED[event.data["case"].get("confirmed")]
+    elif event.name == "case.changed":
+        word = _CHANGES.get(change["action"], _WORDS["case.changed"])
+    else:
+        word = _WORDS[event.name]
+    reason = change.get("reason")
     return f"{word}：{mask(reason)}"[:NOTE_LIMIT] if reason else word
 
 
