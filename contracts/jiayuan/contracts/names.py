@@ -28,7 +28,7 @@ BULK_SUFFIX: Final = ".bulk"
 
 # Which events a service takes from jiayuan.events; `*` stands for one word, as in a topic binding.
 SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "intake": ("case.*",),
+    "intake": ("case.*", "emergency.declared", "emergency.lifted"),
     "routing": (
         "report.received",
         "report.supplemented",
@@ -52,6 +52,9 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
         "case.resolved",
         "case.closed",
         "case.reopened",
+        "case.paused",
+        "case.resumed",
+        "emergency.called",
         "clock.warned",
         "clock.breached",
         "directory.changed",

@@ -60,8 +60,13 @@ EVENTS: Final[dict[str, EventType]] = {
         + _types("intake", report.ReportSeparated, report__separated="A join was undone.")
         + _types("routing", case.CaseChanged, **_CASE)
         + _types("routing", case.DirectoryChanged, directory__changed="People, units or desks changed.")
-        + _types("routing", case.EmergencyDeclared, emergency__declared="Emergency mode is on for an area.")
+        + _types(
+            "routing",
+            case.EmergencyDeclared,
+            emergency__declared="Emergency mode is on for an area; again when its end was moved.",
+        )
         + _types("routing", case.EmergencyLifted, emergency__lifted="Emergency mode is off.")
+        + _types("routing", case.EmergencyCalled, emergency__called="People are called in for an emergency.")
         + _types(
             "sla",
             clock.ClockSpoke,

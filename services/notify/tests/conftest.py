@@ -66,6 +66,19 @@ class Events:
         }
         return self._make("report.received", "intake", {"report": report}, 1, at)
 
+    def called(self, people: list[str], id_: str = "e1") -> Event:
+        """emergency.called: people are called in, and have an hour."""
+        by = iso(AT + timedelta(hours=1))
+        data = {
+            "id": id_,
+            "mode": "storm-red",
+            "street": STREET,
+            "people": people,
+            "at": iso(AT),
+            "report_by": by,
+        }
+        return self._make("emergency.called", "routing", data, 1)
+
     def erased(self, reporter: str = "citizen-1") -> Event:
         """person.erased."""
         return self._make("person.erased", "intake", {"reporter": reporter, "at": iso(self.at)})

@@ -228,3 +228,34 @@ def test_a_rule_takes_the_newest_version_of_its_template() -> None:
     entries = [{"code": "answered", "version": v, "text": f"{v}"} for v in (2, 1)]
     made = Templates({"version": "1", "signature": "【家园】", "templates": entries})
     assert Rules({"version": "1", "rules": [GOOD]}, made).all[0].template_version == 2
+
+
+def _pause(start: Any, end: Any = None, by: str = "emergency:e1") -> dict[str, Any]:
+    return {"start": iso(start), "end": iso(end) if end else None, "reason": "台风红色预警", "approver": by}
+
+
+def test_an_emergencys_pause_and_its_end_are_told_to_each_reporter_once_an_emergency(events: Any) -> None:
+    pause = _pause(events.at)
+    one = events.case("case.paused", pauses=[pause], action="pause")
+    other = events.case("case.paused", pauses=[pause], action="pause", id_="case-2")
+    keys = {(d.ref, d.matter, d.step, d.rule.template) for e in (one, other) for d in plan(RULES, e)}
+    assert keys == {("citizen-1", "e1", "paused", "paused-by-emergency")}
+    ended = _pause(events.at - timedelta(hours=2), events.at)
+    (draft,) = plan(RULES, events.case("case.resumed", pauses=[ended], action="resume"))
+    assert (draft.matter, draft.step, draft.report) == ("e1", "resumed", "report-1")
+
+
+def test_a_pause_that_a_person_approved_is_no_emergencys(events: Any) -> None:
+    mine = [_pause(events.at - timedelta(hours=1)), _pause(events.at, by="desk-350921001")]
+    assert plan(RULES, events.case("case.paused", pauses=mine, action="pause")) == []
+
+
+def test_whoever_is_called_in_is_told_once_an_emergency_and_by_when(events: Any) -> None:
+    event = events.called(["v1", "v2"])
+    drafts = plan(RULES, event)
+    assert [(d.type, d.ref, d.matter, d.step) for d in drafts] == [
+        ("person", "v1", "e1", "called"),
+        ("person", "v2", "e1", "called"),
+    ]
+    assert drafts[0].parameters == {"due": iso(events.at + timedelta(hours=1))}
+    assert drafts[0].case is None

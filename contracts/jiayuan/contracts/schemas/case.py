@@ -257,8 +257,15 @@ class CaseChanged(Fact):
     change = fields.Nested(Change, required=True)
 
 
+class Joining(Fact):
+    """From which likeness on (0 to 1) reports about one matter are joined, and from which the desk is asked."""
+
+    joined = a_fraction(required=True)
+    asked = a_fraction()
+
+
 class EmergencyDeclared(Fact):
-    """Emergency mode for an area and a time."""
+    """Emergency mode for an area and a time. Of one id the newest `sequence` holds: an end that was moved."""
 
     id = an_id()
     area = a_list(a_code(required=True), 200)
@@ -266,6 +273,12 @@ class EmergencyDeclared(Fact):
     ends_at = a_time()
     declared_by = an_id()
     reason = a_text(500)
+    mode = said(a_code(), "which mode of the emergency policy it is")
+    rank = said(a_number(1, 9), "where several are on, the highest holds, of equals the one that began first")
+    policy = said(a_text(40), "the version of the emergency policy that its terms are from")
+    joins = said(
+        fields.Nested(Joining, allow_none=True), "how reports are joined meanwhile; absent: as always"
+    )
 
 
 class EmergencyLifted(Fact):
@@ -274,6 +287,18 @@ class EmergencyLifted(Fact):
     id = an_id()
     at = a_time(required=True)
     lifted_by = an_id()
+    reason = a_text(500)
+
+
+class EmergencyCalled(Fact):
+    """People who are called in for an emergency, at most 100 an event; nobody twice for one emergency."""
+
+    id = an_id()
+    mode = a_code()
+    street = a_code()
+    people = a_list(an_id(), 100)
+    at = a_time(required=True)
+    report_by = said(a_time(), "by when they are asked to be at their place")
     reason = a_text(500)
 
 

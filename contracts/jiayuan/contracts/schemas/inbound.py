@@ -99,13 +99,20 @@ class HandlingReported(Demand):
 
 
 class AlertRaised(Demand):
-    """A warning of the weather or emergency bureau."""
+    """A warning of the weather or emergency bureau, a change of one, or its end."""
 
-    external_id = said(an_id(), "Your own number of the warning. Sent again, it is the same warning.")
+    external_id = said(an_id(), "Your own number of this message. Sent again, it is the same message.")
+    action = said(
+        a_word(("raise", "update", "cancel"), required=False),
+        "raise 发布 (when absent), update 变更, cancel 解除. The last two need `refers_to`.",
+    )
+    refers_to = said(
+        an_id(required=False), "update, cancel: the `external_id` with which you raised the warning."
+    )
     event = said(a_text(60, required=True, least=1), "What is warned of, in words.")
     severity = said(a_word(("blue", "yellow", "orange", "red")), "The warning's colour; red is the worst.")
-    area = said(a_list(a_code(required=True), 200), "Codes of the streets or communities it is for.")
-    starts_at = said(a_date(required=True), "From when it holds.")
+    area = said(a_list(a_code(required=True), 200), "Codes of the streets, communities or grids it is for.")
+    starts_at = said(a_date(required=True), "From when it holds; of a cancellation: from when it doesn't.")
     ends_at = said(a_date(), "Until when; absent while it isn't known.")
     text = said(a_text(2000), "The warning in full.")
 

@@ -16,7 +16,7 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso, parse
 
-from . import matters, people, progress, report, store, text
+from . import emergencies, matters, people, progress, report, store, text
 from .matters import Likeness, Matter, Print
 
 WEIGHTS: Final = {"band": 3, "name": 2, "reporter": 2, "place": 1}
@@ -118,17 +118,22 @@ def _pairs(work: Work, new: Sequence[Print], *, keep: bool) -> dict[str, list[Ca
 def _likest(
     print_: Print, candidates: Sequence[Candidate], named: Mapping[str, str]
 ) -> tuple[Candidate, Likeness] | None:
-    """The likest candidate that is worth a question."""
-    ranked = _ranked(print_, candidates, named)
-    return ranked[0] if ranked and ranked[0][1].score >= matters.ASKED else None
+    """The likest candidate that is worth a question; while an emergency is on there, less is enough."""
+    m = print_.matter
+    joined, asked = emergencies.thresholds(m.street, m.community, m.grid, m.at)
+    ranked = _ranked(print_, candidates, named, joined)
+    return ranked[0] if ranked and ranked[0][1].score >= asked else None
 
 
 def _ranked(
-    print_: Print, candidates: Sequence[Candidate], named: Mapping[str, str]
+    print_: Print,
+    candidates: Sequence[Candidate],
+    named: Mapping[str, str],
+    joined: float = matters.JOINED,
 ) -> list[tuple[Candidate, Likeness]]:
     at = print_.matter.at
     near = [c for c in candidates if abs(c.print.matter.at - at) <= matters.WINDOW]
-    compared = [(c, matters.compare(print_, c.print, named)) for c in near]
+    compared = [(c, matters.compare(print_, c.print, named, joined)) for c in near]
     return sorted(
         compared, key=lambda p: (not p[1].certain, -p[1].score, p[0].print.matter.at, p[0].print.matter.id)
     )

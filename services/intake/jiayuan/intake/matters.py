@@ -199,10 +199,13 @@ _OTHER_MATTER: Final = 0.45
 _UNSURE: Final = JOINED - 0.01
 
 
-def compare(new: Print, old: Print, named: Mapping[str, str] | None = None) -> Likeness:
+def compare(
+    new: Print, old: Print, named: Mapping[str, str] | None = None, joined: float = JOINED
+) -> Likeness:
     """How likely `new` is about the matter of `old`; `named`: names of places and categories by code.
 
-    The reason is said of what is likely at all; of the rest it is empty.
+    `joined`: from which score on it is certain, if nothing speaks against it; lower while an emergency is on. The
+    reason is said of what is likely at all; of the rest it is empty.
     """
     a, b = new.matter, old.matter
     text = _text(new.runs, old.runs)
@@ -233,7 +236,8 @@ def compare(new: Print, old: Print, named: Mapping[str, str] | None = None) -> L
         "相隔不到1天" if days < 1 else f"相隔{days:.0f}天",
         against,
     )
-    return Likeness(score, "；".join(filter(None, said)), score >= JOINED)
+    # However low the threshold: what a person is to look at is never joined by itself.
+    return Likeness(score, "；".join(filter(None, said)), score >= joined and limit > _UNSURE)
 
 
 def _text(a: frozenset[int], b: frozenset[int]) -> float:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from jiayuan.chassis.service import Delivery, Service, every
 from jiayuan.chassis.work import together
 
-from . import handlers, joins, keys, limits, matters, places, report, store
+from . import emergencies, handlers, joins, keys, limits, matters, places, report, store
 from .channels import government_system, open311
 from .channels.categories import Categories
 from .channels.field import Field
@@ -38,6 +38,7 @@ class Intake(Delivery):
         # Before the first report, not soon after it: a restart must not match one with the list that comes with us.
         with self.runtime.work() as work:
             places.refresh(work)
+            emergencies.refresh(work)
         open311.use(settings.open311)
         # A store that can't be meant stops the process here, and not the first photo.
         store_of(settings.media, settings.media_key, settings.media_secret)
@@ -64,7 +65,8 @@ class IntakeService(
     name = "intake"
     settings_class = keys.IntakeSettings
     delivery = Intake(
-        store.metadata, together(handlers.HANDLERS, government_system.HANDLERS, open311.HANDLERS)
+        store.metadata,
+        together(handlers.HANDLERS, emergencies.HANDLERS, government_system.HANDLERS, open311.HANDLERS),
     )
     refusals = open311.REFUSALS
 
@@ -73,6 +75,12 @@ class IntakeService(
         """Takes up a gazetteer that has come into force, in every process."""
         with self.delivery.work() as work:
             places.refresh(work)
+
+    @every(seconds=2.0, role="any")
+    def renew_emergencies(self) -> None:
+        """Takes up emergencies that another replica heard of, in every process."""
+        with self.delivery.work() as work:
+            emergencies.refresh(work)
 
     @every(seconds=600.0, role="relay")
     def forget_keys(self) -> bool:

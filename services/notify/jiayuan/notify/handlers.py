@@ -155,4 +155,5 @@ HANDLERS = [
     on("person.erased", person_erased),
     on("case.*", record),
     on("clock.*", record, wants=_wanted),
+    on("emergency.called", record),
 ]

@@ -30,7 +30,9 @@ CHANNELS: Final = {"sms": "phone", "mini_program": "openid"}
 """A channel and the part of a contact that it goes to."""
 
 _STEP_LIMIT: Final = 80
-_CASE, _CLOCK, _REPORT = "case", "clock", "report"
+_CASE, _CLOCK, _REPORT, _EMERGENCY = "case", "clock", "report", "emergency"
+# How routing signs a pause that an emergency brought, before the emergency's id.
+_BY_EMERGENCY: Final = "emergency:"
 # What each selector can work on, and which placeholders its notices can fill.
 _SELECTORS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "reporter": {_REPORT: frozenset({"tracking_code", "link", "call"})},
@@ -39,11 +41,13 @@ _SELECTORS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "offered": {_CASE: frozenset({"number", "link", "due"})},
     "assignee": {_CLOCK: frozenset({"number", "link", "due"})},
     "desk": {_CASE: frozenset({"number", "link"}), _CLOCK: frozenset({"number", "link", "due"})},
+    "called": {_EMERGENCY: frozenset({"due"})},
 }
 _STEP_WORDS: Final = {
     _REPORT: frozenset[str](),
     _CASE: frozenset({"sequence"}),
     _CLOCK: frozenset({"clock"}),
+    _EMERGENCY: frozenset[str](),
 }
 _FACTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     _REPORT: {"danger": ("yes", "no")},
@@ -51,8 +55,17 @@ _FACTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "raised": ("yes", "no"),
         "leg_kind": LEG_KINDS,
         "confirmed": ("satisfied", "unsatisfied", "lapsed", "withdrawn", "none"),
+        "emergency": ("yes", "no"),
     },
     _CLOCK: {"clock": CLOCK_KINDS},
+    _EMERGENCY: {},
+}
+# What a notice is about, by what the event is of; with the person and the step it is told once.
+_MATTERS: Final[dict[str, tuple[str, ...]]] = {
+    _REPORT: (_REPORT,),
+    _CASE: (_CASE, _EMERGENCY),
+    _CLOCK: (_CASE,),
+    _EMERGENCY: (_EMERGENCY,),
 }
 _KEYS: Final = {
     "name",
@@ -153,13 +166,12 @@ def _rule(entry: Any, templates: Templates) -> Rule:
     if not channels or set(channels) - set(CHANNELS):
         raise BadData(f"{where}: channels must be some of {', '.join(CHANNELS)}")
     when = _when(entry.get("when") or {}, aggregate, where)
-    matters = (_REPORT,) if aggregate == _REPORT else (_CASE,)
     return Rule(
         entry["name"],
         event,
         to,
         _one_of(entry, "role", NOTICE_ROLES, where),
-        _one_of(entry, "matter", matters, where),
+        _one_of(entry, "matter", _MATTERS[aggregate], where),
         _step(entry.get("step"), aggregate, to, where),
         template,
         newest.version,
@@ -230,8 +242,24 @@ def _event_facts(aggregate: str, data: Mapping[str, Any]) -> dict[str, str]:
         return {"danger": "yes" if _calls(data["report"]) else "no"}
     if aggregate == _CLOCK:
         return {"clock": data["clock"]["kind"]}
+    if aggregate == _EMERGENCY:
+        return {}
     raised = "yes" if data["change"]["action"] == "raise" else "no"
-    return {"raised": raised, "confirmed": data["case"].get("confirmed") or "none"}
+    return {
+        "raised": raised,
+        "confirmed": data["case"].get("confirmed") or "none",
+        "emergency": "yes" if _emergency_of(data) else "no",
+    }
+
+
+def _emergency_of(data: Mapping[str, Any]) -> str:
+    """The emergency whose pause this change of a case began or ended, or ""."""
+    at = data["change"]["at"]
+    for pause in data["case"].get("pauses") or ():
+        approver = pause.get("approver") or ""
+        if approver.startswith(_BY_EMERGENCY) and at in (pause["start"], pause.get("end")):
+            return str(approver.removeprefix(_BY_EMERGENCY))
+    return ""
 
 
 def _calls(report: Mapping[str, Any]) -> str:
@@ -250,6 +278,8 @@ def _drafts(rule: Rule, event: Event) -> Iterator[Draft]:
         yield from _to_reporters(rule, event, [r for r in event.data["case"]["reports"] if r["id"] in came])
     elif rule.to == "offered":
         yield from _to_offered(rule, event)
+    elif rule.to == "called":
+        yield from _to_called(rule, data)
     elif "clock" in data:
         yield from _by_clock(rule, data["clock"])
     else:
@@ -279,6 +309,7 @@ def _to_reporter(rule: Rule, report: Mapping[str, Any]) -> Iterator[Draft]:
 
 def _to_reporters(rule: Rule, event: Event, reports: Sequence[Mapping[str, Any]]) -> Iterator[Draft]:
     case = event.data["case"]
+    matter = case["id"] if rule.matter == _CASE else _emergency_of(event.data)
     step = _fill(rule.step, sequence=event.sequence)
     seen: set[str] = set()
     for report in reports:
@@ -286,7 +317,23 @@ def _to_reporters(rule: Rule, event: Event, reports: Sequence[Mapping[str, Any]]
         ref = report.get("reporter") or ""
         if (ref and ref not in seen) or (not ref and rule.record_anonymous):
             seen.add(ref)
-            yield Draft(rule, "citizen", ref, case["id"], step, case["id"], report["id"], case["street"], {})
+            yield Draft(rule, "citizen", ref, matter, step, case["id"], report["id"], case["street"], {})
+
+
+def _to_called(rule: Rule, data: Mapping[str, Any]) -> Iterator[Draft]:
+    by = data.get("report_by")
+    for person in data["people"]:
+        yield Draft(
+            rule,
+            "person",
+            person,
+            data["id"],
+            rule.step,
+            None,
+            None,
+            data.get("street") or "",
+            {"due": by} if by else {},
+        )
 
 
 def _to_offered(rule: Rule, event: Event) -> Iterator[Draft]:

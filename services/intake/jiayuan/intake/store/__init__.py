@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .emergencies import emergencies, keep_emergencies
 from .idempotency import claim_key, claim_keys, forget_keys, keep_answer, keep_answers, unclaim_keys
 from .limits import count_together, forget_use
 from .matters import (
@@ -127,6 +128,7 @@ __all__ = [
     "count_together",
     "decide_join",
     "decide_place",
+    "emergencies",
     "fallback_point",
     "fallback_points",
     "follow",
@@ -146,6 +148,7 @@ __all__ = [
     "judge",
     "keep_answer",
     "keep_answers",
+    "keep_emergencies",
     "keep_fallbacks",
     "keep_hotspots",
     "keep_progress",

@@ -597,3 +597,19 @@ hotspot_run: Final = Table(
     comment="What many people said about one thing, as it was found",
     info={"grants": "SELECT, INSERT, DELETE"},
 )
+
+emergency: Final = Table(
+    "emergency",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("sequence", Integer, nullable=False, comment="of the newest event that was heard"),
+    Column("area", JSONB, nullable=False, comment="codes of a county, streets, communities, grids"),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), comment="null: until it is lifted"),
+    Column("rank", SmallInteger, nullable=False),
+    Column("joined", Float, nullable=False, comment="from which likeness on reports are joined meanwhile"),
+    Column("asked", Float, nullable=False),
+    Column("lifted", Boolean, nullable=False),
+    comment="Emergencies that routing told of: while one is on, reports about one matter are joined harder",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
