@@ -216,6 +216,6 @@ def _offer(
     if person is None:
         problems.append(FieldProblem(field, f"there is no person {id_}", "the id of a person of a grid"))
         return None
-    step = {"worker": 0, "leader": 1, "chief": 2}[person.role]
+    step = {"leader": 1, "chief": 2}.get(person.role, 0)
     level = "community" if person.role == "chief" else "grid"
     return Offer(Assignee("person", id_), level, step, policy.response(level))
