@@ -78,8 +78,8 @@ def test_at_the_deadline_exactly_the_limit_has_elapsed(
 ) -> None:
     due = deadline(START, limit, pauses)
     assert due is not None
-    assert elapsed(START, due, pauses) == limit * SECOND
-    assert elapsed(START, due + timedelta(microseconds=1), pauses) > limit * SECOND
+    assert elapsed(START, due, pauses=pauses) == limit * SECOND
+    assert elapsed(START, due + timedelta(microseconds=1), pauses=pauses) > limit * SECOND
 
 
 @given(limits, limits, closed_spans)
@@ -140,7 +140,7 @@ def test_the_light_agrees_with_the_deadline(
     assert warn is not None
     shown = light_at(START, limit, at(second), pauses)
     assert (shown == "red") == (at(second) > due)
-    assert (shown == "green") == (elapsed(START, at(second), pauses) * 100 < limit * 80 * SECOND)
+    assert (shown == "green") == (elapsed(START, at(second), pauses=pauses) * 100 < limit * 80 * SECOND)
 
 
 def test_the_light() -> None:

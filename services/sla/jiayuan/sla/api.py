@@ -71,7 +71,7 @@ def shown(read: store.Read, now: datetime) -> dict[str, Any]:
     """A clock as people and machines read it, with its light as of now, or of when it was stopped."""
     clock = read.clock
     pauses = _pauses(read.pauses) if clock.kind in policy.current().pausing else []
-    used = elapsed(clock.started_at, clock.stopped_at or now, pauses)
+    used = elapsed(clock.started_at, clock.stopped_at or now, pauses=pauses)
     return {
         "id": clock.id,
         "kind": clock.kind,

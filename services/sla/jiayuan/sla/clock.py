@@ -453,7 +453,7 @@ def _moved(
 
 def _used(wanted: Wanted, pauses: Sequence[Pause]) -> int:
     assert wanted.stopped_at is not None
-    return percent(elapsed(wanted.started_at, wanted.stopped_at, pauses), wanted.limit_seconds)
+    return percent(elapsed(wanted.started_at, wanted.stopped_at, pauses=pauses), wanted.limit_seconds)
 
 
 def _next(state: State, warn_at: datetime | None, due_at: datetime, paused: bool) -> datetime | None:

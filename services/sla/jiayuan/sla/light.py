@@ -27,7 +27,7 @@ def light(used: timedelta, limit_s: int) -> Light:
 
 def light_at(start: datetime, limit_s: int, at: datetime, pauses: Iterable[Pause] = ()) -> Light:
     """The light at the moment `at` of a clock that runs from `start`."""
-    return light(elapsed(start, at, pauses), limit_s)
+    return light(elapsed(start, at, pauses=pauses), limit_s)
 
 
 def percent(used: timedelta, limit_s: int) -> int:
