@@ -1,7 +1,8 @@
 """The policy: which rule decides who handles a matter, its colour and its limits, and why. Pure.
 
 `table` is the policy in memory, `reading` its documents, `catalogue` what there is to decide about, `analysis` what is
-wrong with a table before any report meets it, `simulate` what another table would have decided.
+wrong with a table before any report meets it, `simulate` what another table would have
+decided; `whistle` what it says of whistles.
 """
 
 from .reading import (
@@ -15,18 +16,22 @@ from .reading import (
     seconds,
     span,
 )
-from .table import GROUNDS, LEVELS, OVERLAPS, Decision, Desk, Matter, Policy, Rule
+from .table import LEVELS, OVERLAPS, Decision, Desk, Matter, Policy, Rule
+from .whistle import CHIEF, GROUNDS, Ground, WhistleTerms
 
 __all__ = [
+    "CHIEF",
     "GROUNDS",
     "LEVELS",
     "OVERLAPS",
     "Decision",
     "Desk",
+    "Ground",
     "Matter",
     "Policy",
     "PolicyError",
     "Rule",
+    "WhistleTerms",
     "bundled",
     "bundled_document",
     "case_day",

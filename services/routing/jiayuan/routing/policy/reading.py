@@ -18,7 +18,9 @@ import yaml
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.schemas.common import COLOURS, KINDS
 
-from .table import GROUNDS, LEVELS, OVERLAPS, Desk, Policy, Rule
+from ..gaming import read_thresholds
+from .table import LEVELS, OVERLAPS, Desk, Policy, Rule
+from .whistle import GROUNDS, read_terms
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"([1-9]\d{0,5})([smhd])")
@@ -286,10 +288,14 @@ def read(document: Any, units: Collection[str] | None = None) -> Policy:
     limits, finish = reader.limits(document.get("limits"))
     rules = reader.rules(document.get("rules"))
     desk = reader.desk(document.get("desk"))
+    whistle = read_terms(document.get("whistle"), reader.wrong, reader.seconds)
+    gaming = None
+    if "gaming" in document:
+        gaming = read_thresholds(document["gaming"], reader.wrong, seconds)
     overlaps = reader.word("overlaps", document.get("overlaps", OVERLAPS[0]), OVERLAPS)
     if reader.problems or since is None:
         raise PolicyError(reader.problems)
-    return Policy(str(version), since, zone, colours, limits, finish, rules, desk, overlaps)
+    return Policy(str(version), since, zone, colours, limits, finish, rules, desk, overlaps, whistle, gaming)
 
 
 def _since(value: Any, zone: ZoneInfo) -> datetime | None:

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from ..gaming import Thresholds
+from .whistle import DEFAULT, WhistleTerms
+
 LEVELS: Final = ("grid", "community", "street", "department")
-GROUNDS: Final = ("public_matter", "joint_enforcement", "emergency")
 # What becomes of two rules of one priority that both match and decide differently.
 OVERLAPS: Final = ("refuse", "first", "desk")
 # Why a person looks before anybody is sent.
@@ -174,6 +176,8 @@ class Policy:
     rules: tuple[Rule, ...]
     desk: Desk = Desk()
     overlaps: str = "refuse"
+    whistle: WhistleTerms = DEFAULT
+    gaming: Thresholds | None = None
     _known: dict[Matter, Decision] = field(default_factory=dict, repr=False, compare=False)
     _of_category: dict[str, tuple[Rule, ...]] = field(default_factory=dict, repr=False, compare=False)
 
