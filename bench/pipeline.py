@@ -26,7 +26,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import amqp
 from sqlalchemy import Engine, create_engine, text
 
 from bench.measure import Row, cpu, machine, percentile, rss_mb, yardstick
@@ -117,16 +116,23 @@ class Feed:
         """Publishes; `flush` waits for the confirms."""
         if len(self.bodies) < count:
             self.prepare(count - len(self.bodies))
-        with wire.together(self.connection):
-            for _ in range(count):
-                message = amqp.Message(
-                    self.bodies.popleft(), content_type=names.CONTENT_TYPE, delivery_mode=2, user_id=PARTNER
+        bodies = [self.bodies.popleft() for _ in range(count)]
+        self.unconfirmed.update(dict.fromkeys(range(self.sent + 1, self.sent + count + 1)))
+        self.sent += count
+        wire.publish(
+            self.channel,
+            (
+                wire.Publishing(
+                    names.INBOUND_EXCHANGE,
+                    "report.submitted",
+                    True,
+                    body,
+                    names.CONTENT_TYPE,
+                    user_id=PARTNER,
                 )
-                self.channel.basic_publish(
-                    message, names.INBOUND_EXCHANGE, "report.submitted", mandatory=True
-                )
-                self.sent += 1
-                self.unconfirmed[self.sent] = None
+                for body in bodies
+            ),
+        )
 
     def flush(self) -> None:
         """Waits until the broker has them."""

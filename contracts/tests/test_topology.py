@@ -35,6 +35,12 @@ def test_no_service_takes_one_event_twice() -> None:
             assert sum(names.matches(p, name) for p in patterns) <= 1, (service, name)
 
 
+@pytest.mark.parametrize("service", ["intake", "sla"])
+def test_who_keeps_the_newest_state_of_cases_takes_every_event_but_the_opening(service: str) -> None:
+    cases = {n for n in EVENTS if n.startswith("case.")}
+    assert {n for n in cases if service in names.subscribers(n)} == cases - {"case.opened"}
+
+
 def test_every_event_has_an_owner_that_is() -> None:
     assert {e.owner for e in EVENTS.values()} <= set(names.SERVICES)
     assert {e.owner for e in INBOUND_EVENTS.values()} == {"partner"}
@@ -46,7 +52,8 @@ def test_names_there_and_back() -> None:
     assert names.event_name("cn.jiayuan.case.opened.v1") == "case.opened"
     for other in ("case.opened", "cn.jiayuan.case.opened.v2", "org.jiayuan.case.opened.v1"):
         assert names.event_name(other) is None
-    assert names.subscribers("case.opened") == ("intake", "sla", "ledger")
+    assert names.subscribers("case.opened") == ("ledger",)
+    assert names.subscribers("case.assigned") == ("intake", "sla", "ledger", "notify")
     assert names.subscribers("notice.sent") == ()
     assert names.matches("case.*", "case.opened")
     assert not names.matches("case.*", "case.opened.bulk")

@@ -67,16 +67,18 @@ class Publisher:
         self._sent = sent = Sent()
         try:
             self._open()
-            with wire.together(self._connection):
-                for row in rows:
-                    self._tag += 1
-                    self._pending[self._tag] = row.id
-                    message = amqp.Message(
-                        row.body, content_type=names.CONTENT_TYPE, delivery_mode=2, message_id=row.id
+            for row in rows:
+                self._tag += 1
+                self._pending[self._tag] = row.id
+            wire.publish(
+                self._channel,
+                (
+                    wire.Publishing(
+                        r.exchange, r.routing_key, r.mandatory, r.body, names.CONTENT_TYPE, message_id=r.id
                     )
-                    self._channel.basic_publish(
-                        message, exchange=row.exchange, routing_key=row.routing_key, mandatory=row.mandatory
-                    )
+                    for r in rows
+                ),
+            )
             until = time.monotonic() + self.timeout
             while self._pending:
                 left = until - time.monotonic()

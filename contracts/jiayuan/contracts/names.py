@@ -26,9 +26,30 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 MAX_EVENT_BYTES: Final = 64 * 1024
 BULK_SUFFIX: Final = ".bulk"
 
+# Every event of a case but its opening: that one is always followed, in the same transaction, by the first assignment,
+# which holds the same case and more. Who only keeps the newest state has no use for both.
+_CASE_SINCE_ASSIGNED: Final = (
+    "case.merged",
+    "case.separated",
+    "case.assigned",
+    "case.whistled",
+    "case.accepted",
+    "case.answered",
+    "case.returned",
+    "case.extended",
+    "case.paused",
+    "case.resumed",
+    "case.resolved",
+    "case.inspected",
+    "case.closed",
+    "case.reopened",
+    "case.voided",
+    "case.changed",
+)
+
 # Which events a service takes from jiayuan.events; `*` stands for one word, as in a topic binding.
 SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "intake": ("case.*", "emergency.declared", "emergency.lifted"),
+    "intake": (*_CASE_SINCE_ASSIGNED, "emergency.declared", "emergency.lifted"),
     "routing": (
         "report.received",
         "report.supplemented",
@@ -39,7 +60,7 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
         "report.separated",
         "clock.breached",
     ),
-    "sla": ("case.*",),
+    "sla": _CASE_SINCE_ASSIGNED,
     "ledger": ("case.*", "clock.breached"),
     "notify": (
         "report.received",

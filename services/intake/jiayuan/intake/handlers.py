@@ -238,7 +238,10 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
     """`case.*`: what became of reports. Old and repeated events change nothing: the newest sequence of a case wins."""
     rows = progress.rows_of(events)
     store.keep_progress(work, rows)
-    store.judge(work, [row["id"] for row in rows])
+    # Opened and given to somebody is as far as the first two steps go: they judge nothing, and take nothing back.
+    judging = [row["id"] for row in rows if row["sequence"] > 2]
+    if judging:
+        store.judge(work, judging)
 
 
 HANDLERS: Final = [on("case.*", case_changed, newest=True)]
