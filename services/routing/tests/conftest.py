@@ -200,7 +200,7 @@ def routing(shared: Routing, databases: Databases) -> Routing:
         conn.execute(text("UPDATE turn SET given = 0, last_given = '1970-01-01 00:00Z'"))
     shared.opened.clock.time = T0
     with shared.opened() as work:
-        book.forget(work)
+        book.begin_anew(work)
     return shared
 
 

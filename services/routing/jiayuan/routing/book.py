@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -20,31 +21,47 @@ from . import policy as policies
 from . import store
 from .directory import Directory, bundled
 from .policy import Policy
-from .rotation import Rotation
+from .rotation import ANYBODY, Need, Rotation, Staff
 
-# Orders of turns are brought together this often (seconds of the wall clock).
+# What everybody has on the hands is counted this often (seconds of the wall clock).
 REFRESH: Final = 20.0
 
 
 class Book:
     """Directory, policies and turns as of one version."""
 
-    def __init__(self, directory: Directory, tables: list[Policy], turns: dict[str, int]) -> None:
+    def __init__(self, directory: Directory, tables: list[Policy], rotation: Rotation) -> None:
         self.directory = directory
         self.tables = tables
-        self.rotation = Rotation(directory.workers, turns, salt=os.urandom(8).hex())
+        self.rotation = rotation
         self.refresh_at = time.monotonic() + REFRESH
+        self.stale = False
+
+    @property
+    def staff(self) -> Staff:
+        """Who is on duty, who stands in for whom, who can what."""
+        return self.rotation.staff
 
     def policy(self, at: datetime) -> Policy:
         """The table that holds at a time."""
         return next((t for t in self.tables if t.effective_from <= at), self.tables[-1])
 
-    def next_worker(self, place: str, at: datetime, given: Counter[str]) -> str | None:
-        """Whose turn it is in a grid, community or street; it is counted in `given`, which `store_turns` takes."""
-        person = self.rotation.next(place, int(at.timestamp() * 1_000_000))
-        if person is not None:
-            given[person] += 1
-        return person
+    def next_worker(
+        self,
+        places: Sequence[str],
+        at: datetime,
+        given: Counter[str],
+        need: Need = ANYBODY,
+        without: Collection[str] = (),
+    ) -> str | None:
+        """Whose turn it is in the first of these places (`chain`) where somebody is on duty, and has what is needed;
+        it is counted in `given`, which `store_turns` takes."""
+        for place in places:
+            person = self.rotation.next(place, at, need, without)
+            if person is not None:
+                given[person] += 1
+                return person
+        return None
 
     def store_turns(self, work: Work, given: Counter[str]) -> None:
         """Writes the turns of a batch, in one statement."""
@@ -61,25 +78,43 @@ def of(work: Work, version: int | None = None) -> Book:
     book = _books.get(engine)
     if version is None:
         version = store.directory_version(work)
-    if book is None or book.directory.version != version:
-        book = _books[engine] = _read(work)
+    if book is None or book.stale or book.directory.version != version:
+        book = _books[engine] = _read(work, book)
     elif time.monotonic() > book.refresh_at:
-        book.rotation.refresh(store.turns(work))
+        book.rotation.take_loads(store.loads(work))
         book.refresh_at = time.monotonic() + REFRESH
     return book
 
 
 def forget(work: Work) -> None:
-    """Lets the next batch read everything anew: after an import in this very process."""
+    """Lets the next batch read directory and policies anew: after an import in this very process."""
+    if work.engine in _books:
+        _books[work.engine].stale = True
+
+
+def begin_anew(work: Work) -> None:
+    """Forgets everything, the order of turns as well, as a process that is started does."""
     _books.pop(work.engine, None)
 
 
-def _read(work: Work) -> Book:
+def _read(work: Work, before: Book | None) -> Book:
     directory = store.read_directory(work)
     # The imported tables were checked when they came; which units there are may have changed since then, and
     # a unit that is gone sends the case to the street's desk.
     tables = [policies.read(document) for document in store.policies(work)]
-    return Book(directory, [*tables, _bundled()], store.turns(work))
+    if before is not None:
+        # The order goes on: it is this process's own, and a directory that changes must not favour anybody.
+        rotation = before.rotation
+        rotation.take_directory(staff_of(directory), store.turns(work))
+    else:
+        rotation = Rotation(staff_of(directory), store.turns(work), salt=os.urandom(8).hex())
+    rotation.take_loads(store.loads(work))
+    return Book(directory, [*tables, _bundled()], rotation)
+
+
+def staff_of(directory: Directory) -> Staff:
+    """What the rotation asks of the directory."""
+    return directory
 
 
 _the_bundled: list[Policy] = []

@@ -19,9 +19,9 @@ from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import store
+from . import handing, store
 from .book import Book
-from .case import Assignee, Case, Leg, Moves, NotAllowed
+from .case import Assignee, Case, Leg, Moves, NotAllowed, Rung
 from .moving import Moving, tell
 from .policy import Decision, Matter, Policy, case_day
 
@@ -244,14 +244,12 @@ def _first_legs(
             return (first, *others), ""
         note = f"（名录中没有单位{decision.lead}，先交街道分派。）"
     else:
-        at = parse(now)
-        for place in filter(None, reversed(where)):
-            person = book.next_worker(place, at, given)
-            if person is not None:
-                worker = Assignee("person", person)
-                return (_leg("handle", "grid", 0, worker, now, decision.response_limit, finish),), ""
+        person = book.next_worker(handing.chain(directory, where), parse(now), given)
+        if person is not None:
+            worker = Assignee("person", person)
+            return (_leg("handle", "grid", 0, worker, now, decision.response_limit, finish),), ""
         unknown = where[0] == directory.county_street
-        note = "（地点不明，先交县级工作台核实。）" if unknown else "（该处暂无网格员，先交街道分派。）"
+        note = "（地点不明，先交县级工作台核实。）" if unknown else "（该处暂无网格员在岗，先交街道分派。）"
     desk, response = directory.desk(where[0]), policy.response("street")
     return (_leg("handle", "street", cases.DESK_STEP, desk, now, response, finish),), note
 
@@ -469,7 +467,10 @@ def _by_clock(book: Book, policy: Policy, case: Case, clock: dict[str, Any], now
         return cases.lapse(case, clock["started_at"], ACTOR, now)
     if kind == "response" and leg:
         held = case.leg(leg)
-        ladder = book.directory.ladder(held.assignee.id) if held and held.assignee.type == "person" else ()
+        ladder: Sequence[Rung] = ()
+        if held is not None and held.assignee.type == "person":
+            above = handing.ladder(book.directory, case, held.assignee.id)
+            ladder = handing.rungs(above, book.staff, now, handing.turned_down(case))
         return cases.raise_step(case, leg, ladder, ACTOR, now, policy.responses)
     return cases.supervise(case, leg, ACTOR, now, policy.response("street"))
 

@@ -7,6 +7,7 @@ import click
 from .directory import directory
 from .explain import explain
 from .policy import policy
+from .rotation import rotation
 
 
 @click.group()
@@ -14,7 +15,7 @@ def routing() -> None:
     """Who gets which case: directory, policy, reasons."""
 
 
-for _command in (directory, policy, explain):
+for _command in (directory, policy, explain, rotation):
     routing.add_command(_command)
 
 COMMANDS: list[click.Command] = [routing]

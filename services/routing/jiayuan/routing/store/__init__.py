@@ -41,7 +41,7 @@ from .tables import (
     turn,
     unit,
 )
-from .turns import add_turns, give_turns, turns
+from .turns import add_turns, give_turns, loads, turn_counts, turns
 
 __all__ = [
     "Claimed",
@@ -63,6 +63,7 @@ __all__ = [
     "is_uuid",
     "known_handlings",
     "leg_table",
+    "loads",
     "lock_cases",
     "metadata",
     "move_reports",
@@ -82,6 +83,7 @@ __all__ = [
     "save_moves",
     "steps",
     "turn",
+    "turn_counts",
     "turns",
     "unit",
     "wait_for_report",

@@ -21,6 +21,30 @@ def turns(work: Work) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def loads(work: Work) -> dict[str, int]:
+    """How many cases every worker has on the hands; who has none is left out.
+
+    A look into the index for each, since the planner would read a million legs to count the few that are open.
+    """
+    rows = rows_of(
+        work,
+        "SELECT t.person, l.n FROM turn t CROSS JOIN LATERAL (SELECT count(*) AS n FROM leg WHERE assignee = t.person "
+        "AND state IN ('offered', 'accepted', 'answered')) l WHERE l.n > 0",
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def turn_counts(work: Work, people: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Of workers: microseconds of the last turn by anybody's clock, and how many turns so far."""
+    rows = rows_of(
+        work,
+        "SELECT person, CAST(extract(epoch FROM last_given) * 1000000 AS bigint), given FROM turn "
+        "WHERE person = ANY(:people)",
+        people=list(people),
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
 _GIVE_TURNS: Final = Prepared(
     "WITH r AS (SELECT person, to_timestamp(micros / 1000000.0) AS last_given, given "
     "FROM json_to_recordset(CAST($1 AS json)) AS x(person text, micros bigint, given bigint)), "

@@ -1,0 +1,253 @@
+"""Nobody who is off duty is handed a case, and nobody gets one back that they turned down."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from jiayuan.routing import book as books
+from jiayuan.routing import case as cases
+from jiayuan.routing import directory, handing, handlers, store
+from jiayuan.routing.moving import Moving
+
+T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+COMMUNITY = "350921001001"
+
+
+class Roster:
+    """The directory, with people who are away."""
+
+    def __init__(self, known: Any) -> None:
+        self._known = known
+        self.away: set[str] = set()
+        self.stand_ins: dict[str, str] = {}
+
+    def workers(self, place: str) -> Any:
+        return self._known.workers(place)
+
+    def on_duty(self, person: str, _at: datetime) -> bool:
+        return person not in self.away
+
+    def stand_in(self, person: str, _at: datetime) -> str | None:
+        return self.stand_ins.get(person)
+
+    def skills(self, _person: str) -> Collection[str]:
+        return ()
+
+    languages = skills
+
+
+# -- pure --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(document: dict[str, Any]) -> directory.Directory:
+    return directory.read(document, 1)
+
+
+@pytest.mark.unit
+def test_the_nearest_places_come_first_and_no_other_community(known: directory.Directory) -> None:
+    building = next(g for g in known.grids.values() if g.kind == "building")
+    compound = known.grids[building.parent]
+    street, community = building.street, building.community
+    assert handing.chain(known, (street, community, building.code)) == (
+        building.code,
+        compound.code,
+        community,
+    )
+    assert handing.chain(known, (street, community, compound.code)) == (compound.code, community)
+    assert handing.chain(known, (street, community, None)) == (community,)
+    assert handing.chain(known, (street, None, None)) == (street,)
+    assert handing.chain(known, (known.county_street, None, None)) == ()
+
+
+@pytest.mark.unit
+def test_rungs_who_are_away_or_said_no(known: directory.Directory) -> None:
+    roster = Roster(known)
+    worker = next(p for p in known.people.values() if p.role == "worker" and p.community == COMMUNITY)
+    ladder = known.ladder(worker.id)
+    leader, chief, _ = (rung.assignee.id for rung in ladder)
+
+    def left(*without: str) -> list[str]:
+        return [r.assignee.id for r in handing.rungs(ladder, roster, T0, frozenset(without))]
+
+    assert left() == [leader, chief, "desk-350921001"]
+    assert left(leader) == [chief, "desk-350921001"]
+    roster.away = {leader}
+    assert left() == [chief, "desk-350921001"]
+    roster.stand_ins = {leader: "p-other"}
+    assert left() == ["p-other", chief, "desk-350921001"]
+    assert left("p-other") == [chief, "desk-350921001"]
+    roster.away = {leader, "p-other", chief}
+    assert left() == ["desk-350921001"]
+
+
+# -- the whole way -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def roster(routing: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Roster]:
+    made: list[Roster] = []
+
+    def staff_of(known: Any) -> Roster:
+        if not made:
+            made.append(Roster(known))
+        return made[0]
+
+    monkeypatch.setattr(books, "staff_of", staff_of)
+    with routing.work() as work:
+        books.begin_anew(work)
+        books.of(work)
+    yield made[0]
+    with routing.work() as work:
+        books.begin_anew(work)
+
+
+def holder(case: dict[str, Any]) -> str:
+    return str(case["legs"][-1]["assignee"]["id"])
+
+
+def people(routing: Any) -> Any:
+    with routing.work() as work:
+        return books.of(work).directory
+
+
+@pytest.mark.store
+def test_from_the_building_up_to_the_desk(routing: Any, roster: Roster) -> None:
+    known = people(routing)
+    building = next(g for g in known.grids.values() if g.kind == "building" and g.community == COMMUNITY)
+    where = {"street": building.street, "community": building.community, "grid": building.code}
+    mine = set(known.workers(building.code))
+    assert holder(routing.open(place=where)) in mine
+    roster.away |= mine
+    near = set(known.workers(building.parent)) - mine
+    assert holder(routing.open(place=where, at=5)) in near
+    roster.away |= near
+    assert set(known.workers(COMMUNITY)) == mine | near
+    case = routing.open(place=where, at=15)
+    assert holder(case) == f"desk-{building.street}"
+    assert "暂无网格员在岗" in case["decision"]["reason"]
+    roster.away -= near
+    assert holder(routing.open(place=where, at=20)) in near
+
+
+@pytest.mark.store
+def test_nobody_who_is_away_is_ever_handed_one(routing: Any, roster: Roster) -> None:
+    workers = sorted(people(routing).workers("350921001"))
+    seen: set[str] = set()
+    for n in range(12):
+        roster.away = set(workers[n % 3 :: 3])
+        for event in routing.receive(*(routing.report() for _ in range(20)), at=n * 2):
+            for leg in event.data["case"]["legs"]:
+                assert leg["assignee"]["id"] not in roster.away
+                seen.add(leg["assignee"]["id"])
+    assert len(seen) > 5
+
+
+@pytest.mark.store
+def test_no_answer_goes_past_a_leader_who_is_away(routing: Any, roster: Roster) -> None:
+    case = routing.open()
+    leader, chief, desk = (r.assignee.id for r in people(routing).ladder(holder(case)))
+    roster.away.add(leader)
+    [event] = routing.breach(case, "response", case["legs"][0]["id"], 16)
+    assert holder(event.data["case"]) == chief
+    roster.away.clear()
+
+    other = routing.open(at=20)
+    leader, chief, desk = (r.assignee.id for r in people(routing).ladder(holder(other)))
+    roster.away |= {leader, chief}
+    [event] = routing.breach(other, "response", other["legs"][0]["id"], 40)
+    assert holder(event.data["case"]) == desk
+
+
+@pytest.mark.store
+def test_a_stand_in_has_the_rung_and_the_case_goes_on_up_where_it_belongs(
+    routing: Any, roster: Roster
+) -> None:
+    case = routing.open()
+    known = people(routing)
+    leader, chief, _ = (r.assignee.id for r in known.ladder(holder(case)))
+    other = next(
+        p.id for p in known.people.values() if p.role == "leader" and p.community not in (COMMUNITY, "")
+    )
+    roster.away.add(leader)
+    roster.stand_ins[leader] = other
+    [event] = routing.breach(case, "response", case["legs"][0]["id"], 16)
+    case = event.data["case"]
+    assert (holder(case), case["legs"][-1]["step"]) == (other, 1)
+    [event] = routing.breach(case, "response", case["legs"][-1]["id"], 32)
+    assert holder(event.data["case"]) == chief
+
+
+@pytest.mark.store
+def test_a_leader_who_returned_it_is_not_on_its_ladder(routing: Any) -> None:
+    case = routing.open()
+    leader, chief, _ = (r.assignee.id for r in people(routing).ladder(holder(case)))
+    [event] = routing.breach(case, "response", case["legs"][0]["id"], 16)
+    assert holder(event.data["case"]) == leader
+    routing.move(case["id"], event.data["case"]["legs"][-1]["id"], "return", 20)
+    # The desk gives it to another worker, who doesn't answer either.
+    with routing.work(25) as work:
+        book = books.of(work)
+        moving = Moving(work, [case["id"]])
+        found = moving.cases[case["id"]]
+        assert handing.turned_down(found) == {leader}
+        again = next(w for w in book.directory.workers(COMMUNITY) if w != case["legs"][0]["assignee"]["id"])
+        offer = cases.Offer(cases.Assignee("person", again), "grid", 0, 900)
+        moves = cases.assign(found, offer, (), "desk", work.now, "换人办理")
+        moving.take(moves[-1].case, moves)
+        moving.save()
+        doc = cases.document(moves[-1].case)
+    if people(routing).ladder(again)[0].assignee.id == leader:
+        [event] = routing.breach(doc, "response", doc["legs"][-1]["id"], 60)
+        assert holder(event.data["case"]) == chief
+
+
+@pytest.mark.store
+def test_open_cases_are_counted(routing: Any) -> None:
+    case = routing.open()
+    first = routing.open(at=1)
+    with routing.work(2) as work:
+        loads = store.loads(work)
+    assert loads == {holder(case): 1, holder(first): 1}
+    routing.move(case["id"], case["legs"][0]["id"], "accept", 3)
+    routing.move(case["id"], case["legs"][0]["id"], "resolve", 4)
+    with routing.work(5) as work:
+        assert store.loads(work) == {holder(first): 1}
+        assert handlers.ACTOR == "routing"
+
+
+@pytest.mark.store
+def test_the_command_line_shows_the_order_and_tries_the_promise(
+    routing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from jiayuan.routing.cli import routing as command
+
+    monkeypatch.setenv("JIAYUAN_DATABASE_URL", routing.opened.settings.database_url)
+    case = routing.open()
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(command, ["rotation", "show", *words])
+
+    workers = people(routing).workers(COMMUNITY)
+    shown = run(COMMUNITY)
+    lines = shown.output.splitlines()
+    assert (shown.exit_code, len(lines)) == (0, len(workers)), shown.output
+    assert holder(case) in lines[-1]
+    assert "累计1件" in lines[-1]
+    assert "在手1件" in lines[-1]
+    tried = run(COMMUNITY, "--simulate", "1000", "--json")
+    found = orjson.loads(tried.output)
+    assert tried.exit_code == 0
+    assert found["turns"].keys() == set(workers)
+    assert (found["spread"] <= 1, found["apart"], found["bound"]) == (True, 1, 1)
+    said = run(COMMUNITY, "--simulate", "300", "--replicas", "3", "--away", "0.3", "--hours", "1,4")
+    assert (said.exit_code, "保证不超过3" in said.output) == (0, True), said.output
+    assert run("350999").exit_code == 1
+    assert run(COMMUNITY, "--simulate", "10", "--hours", "soon").exit_code == 2
