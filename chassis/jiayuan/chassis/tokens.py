@@ -29,6 +29,11 @@ ROLES: Final = (
     "service",
     "privacy_officer",
     "auditor",
+    "convener",
+    "inspector",
+    "mediator",
+    "volunteer",
+    "organisation",
 )
 _OWN: Final = "HS256"
 # An identity provider signs staff in: citizens come by their own way, and machines with our own tokens, unless the

@@ -66,15 +66,23 @@ class Call(Request):
         return document
 
     def query(self, schema: type[Schema]) -> dict[str, Any]:
-        """The query string, checked; Problem 422 as for a body. Texts, whole numbers, numbers and yes or no."""
+        """The query string, checked; Problem 422 as for a body. Texts, whole numbers, numbers and yes or no.
+
+        What the schema has as a list may be given several times.
+        """
         problems: list[FieldProblem] = []
         said: dict[str, Any] = {}
         for name, values in self.args.lists():
+            field = instance(schema).fields.get(name)
+            if isinstance(field, fields.List):
+                said[name] = [_typed(value, field.inner) for value in values]
+                continue
             if len(values) > 1:
                 problems.append(FieldProblem(name, "is given more than once", "once"))
-            said[name] = _typed(values[0], instance(schema).fields.get(name))
+            said[name] = _typed(values[0], field)
         problems += [
-            FieldProblem(p.field.removeprefix("data."), p.problem, p.allowed) for p in explain(schema, said)
+            FieldProblem(_INDEX.sub("", p.field.removeprefix("data.")), p.problem, p.allowed)
+            for p in explain(schema, said)
         ]
         if problems:
             raise Problem(422, "The query breaks the schema", problems=problems)
@@ -93,6 +101,7 @@ class Call(Request):
         return self.who
 
 
+_INDEX = re.compile(r"\.[0-9]+$")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?")
 

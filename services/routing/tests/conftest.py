@@ -188,7 +188,9 @@ def shared(databases: Databases) -> Iterator[Routing]:
     opened.close()
 
 
-_EMPTIED = '"case", case_report, leg, case_step, handling, inbox, outbox, dead_letter'
+_EMPTIED = (
+    '"case", case_report, leg, case_step, approval, read_log, acting, handling, inbox, outbox, dead_letter'
+)
 
 
 @pytest.fixture
@@ -219,6 +221,7 @@ class Client:
         from jiayuan.routing.service import RoutingService
 
         self.opened = opened
+        self.headers: dict[str, str] = {}
         self.service = RoutingService()
         self.service.delivery = opened.runtime  # type: ignore[assignment]
         entrypoints = [
@@ -248,6 +251,7 @@ class Client:
         response = dispatch(
             values, call, run, self.opened.settings, entrypoint.roles, entrypoint.url, "routing"
         )
+        self.headers = dict(response.headers)
         return response.status_code, orjson.loads(response.get_data())
 
 

@@ -8,9 +8,10 @@ from . import handlers, store
 from .api.cases import Cases
 from .api.directory import DirectoryPages
 from .api.moves import Handling
+from .api.reads import Reading
 
 
-class RoutingService(Service, Cases, Handling, DirectoryPages):
+class RoutingService(Service, Cases, Handling, DirectoryPages, Reading):
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""
 
     name = "routing"

@@ -13,29 +13,6 @@ from .model import (
     Rating,
 )
 
-_LEG_OPTIONAL: Final = (
-    "accepted_at",
-    "answered_at",
-    "done_at",
-    "ended_at",
-    "reason",
-    "report_in_limit",
-    "arrived_at",
-    "misdirected",
-)
-# Left out while they are empty or nought.
-_OPTIONAL: Final = (
-    "reopened",
-    "inspection",
-    "reworked",
-    "callback_limit",
-    "emergency",
-    "merged_into",
-    "mediation",
-    "point",
-)
-_LISTS: Final = ("approvals", "urged", "supervised", "offered_to")
-
 
 def leg_document(leg: Leg) -> dict[str, Any]:
     """The leg as it is in an event; times that haven't come are left out."""
@@ -50,12 +27,10 @@ def leg_document(leg: Leg) -> dict[str, Any]:
         "finish_limit": leg.finish_limit,
         "offered_at": leg.offered_at,
     }
-    for name in _LEG_OPTIONAL:
+    for name in ("accepted_at", "answered_at", "done_at", "ended_at", "reason"):
         value = getattr(leg, name)
         if value is not None:
             out[name] = value
-    if leg.hands:
-        out["hands"] = list(leg.hands)
     return out
 
 
@@ -78,8 +53,8 @@ def document(case: Case) -> dict[str, Any]:
         "reports": list(case.reports),
         "legs": [leg_document(leg) for leg in case.legs],
         "whistle": case.whistle,
-        "pauses": list(case.pauses),
-        "extensions": list(case.extensions),
+        "pauses": [],
+        "extensions": [],
         "citizen_limit": case.citizen_limit,
         "confirmation_limit": case.confirmation_limit,
         "first_received_at": case.first_received_at,
@@ -89,14 +64,6 @@ def document(case: Case) -> dict[str, Any]:
         value = getattr(case, name)
         if value is not None:
             out[name] = value
-    for name in _OPTIONAL:
-        value = getattr(case, name)
-        if value:
-            out[name] = value
-    for name in _LISTS:
-        value = getattr(case, name)
-        if value:
-            out[name] = list(value)
     return out
 
 
@@ -112,10 +79,9 @@ def change_document(change: Change) -> dict[str, Any]:
     return out
 
 
-_LEG_FIELDS: Final = tuple(f for f in Leg.__dataclass_fields__ if f not in ("assignee", "hands"))
-_TUPLES: Final = ("legs", "reports", "pauses", "extensions", *_LISTS)
+_LEG_FIELDS: Final = tuple(f for f in Leg.__dataclass_fields__ if f != "assignee")
 _DOCUMENT_FIELDS: Final = tuple(
-    f for f in Case.__dataclass_fields__ if f not in (*_TUPLES, "sequence", "reopened", "rating", "reworked")
+    f for f in Case.__dataclass_fields__ if f not in ("sequence", "legs", "reports", "reopened", "rating")
 )
 
 
@@ -126,23 +92,15 @@ def from_document(
     legs = tuple(
         Leg(
             assignee=Assignee(leg["assignee"]["type"], leg["assignee"]["id"]),
-            hands=tuple(leg.get("hands") or ()),
             **{f: leg.get(f) for f in _LEG_FIELDS},
         )
         for leg in doc["legs"]
     )
-    fields: dict[str, Any] = {f: doc.get(f) for f in _DOCUMENT_FIELDS}
-    for name in _LISTS:
-        if name in doc:
-            fields[name] = tuple(doc[name])
     return Case(
         sequence=sequence,
         legs=legs,
         reports=tuple(doc["reports"]),
-        pauses=tuple(doc["pauses"]),
-        extensions=tuple(doc["extensions"]),
-        reworked=doc.get("reworked") or 0,
         reopened=reopened,
         rating=Rating(**rating) if rating else None,
-        **fields,
+        **{f: doc.get(f) for f in _DOCUMENT_FIELDS},  # type: ignore[arg-type]
     )

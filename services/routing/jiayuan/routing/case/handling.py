@@ -7,8 +7,8 @@ from datetime import datetime
 
 from jiayuan.contracts.times import iso
 
-from .machine import require
 from .model import (
+    OVER,
     Case,
     Change,
     Leg,
@@ -17,7 +17,8 @@ from .model import (
 )
 from .reporter import count_rating
 from .steps import (
-    by_hand,
+    WHY,
+    allow,
     desk_handles,
     for_desk,
     is_resolved,
@@ -33,9 +34,9 @@ def accept(case: Case, leg_id: str, actor: str, at: datetime, note: str | None =
     leg = owned(case, leg_id, "accept")
     if leg.accepted_at is not None and leg.state in ("accepted", "answered", "done"):
         return ()
-    require("accept", case, leg)
+    allow(case, leg, "accept")
     when = iso(at)
-    moved = replace(leg, state="accepted", accepted_at=when, hands=by_hand(leg, actor))
+    moved = replace(leg, state="accepted", accepted_at=when)
     return (
         next_step(case, Change("case.accepted", "accept", actor, when, leg.id, note), with_leg(case, moved)),
     )
@@ -46,9 +47,9 @@ def answer(case: Case, leg_id: str, actor: str, at: datetime, note: str | None =
     leg = owned(case, leg_id, "answer")
     if leg.state in ("answered", "done"):
         return ()
-    require("answer", case, leg)
+    allow(case, leg, "answer")
     when = iso(at)
-    moved = replace(leg, state="answered", answered_at=when, hands=by_hand(leg, actor))
+    moved = replace(leg, state="answered", answered_at=when)
     return (
         next_step(case, Change("case.answered", "answer", actor, when, leg.id, note), with_leg(case, moved)),
     )
@@ -68,11 +69,9 @@ def resolve(
     leg = owned(case, leg_id, "resolve")
     if leg.state == "done":
         return ()
-    require("resolve", case, leg)
+    allow(case, leg, "resolve")
     when = iso(at)
-    done = replace(
-        leg, state="done", answered_at=leg.answered_at or when, done_at=when, hands=by_hand(leg, actor)
-    )
+    done = replace(leg, state="done", answered_at=leg.answered_at or when, done_at=when)
     change = Change("", "resolve", actor, when, leg.id, note)
     return settle(case, with_leg(case, done), "case.answered", change, response_limit)
 
@@ -88,7 +87,8 @@ def release(
         raise NotAllowed(
             "release", "only an assistant can be released; give the case to somebody else instead"
         )
-    require("release", case, leg)
+    if not leg.live or case.state in (*OVER, "resolved"):
+        raise NotAllowed("release", WHY[leg.state])
     when = iso(at)
     let_off = replace(leg, state="released", ended_at=when, reason=reason)
     change = Change("", "release", actor, when, leg.id, reason)
@@ -110,25 +110,18 @@ def settle(
 
 
 def return_(
-    case: Case,
-    leg_id: str,
-    actor: str,
-    at: datetime,
-    reason: str,
-    response_limit: int | None = None,
-    misdirected: bool | None = None,
+    case: Case, leg_id: str, actor: str, at: datetime, reason: str, response_limit: int | None = None
 ) -> Moves:
     """Any live leg → returned (退單), with a reason; the street's desk gets the case as a leg of its own.
 
     The desk's leg keeps the finish limit of the returned one. A desk that holds the case already gets no second.
-    `misdirected`: it had been sent to the wrong place, which is a mark on the rule that fired.
     """
     leg = owned(case, leg_id, "return")
     if leg.state == "returned":
         return ()
-    require("return", case, leg)
+    allow(case, leg, "return")
     when = iso(at)
-    returned = replace(leg, state="returned", ended_at=when, reason=reason, misdirected=misdirected)
+    returned = replace(leg, state="returned", ended_at=when, reason=reason)
     added = () if desk_handles(case) else (for_desk(case, when, response_limit, leg.finish_limit, reason),)
     change = Change("case.returned", "return", actor, when, leg.id, reason)
     return (next_step(case, change, with_leg(case, returned, *added)),)

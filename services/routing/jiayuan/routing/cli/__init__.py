@@ -7,6 +7,7 @@ import click
 from .directory import directory
 from .explain import explain
 from .policy import policy
+from .reads import reads
 from .rotation import rotation
 
 
@@ -15,7 +16,7 @@ def routing() -> None:
     """Who gets which case: directory, policy, reasons."""
 
 
-for _command in (directory, policy, explain, rotation):
+for _command in (directory, policy, explain, rotation, reads):
     routing.add_command(_command)
 
 COMMANDS: list[click.Command] = [routing]

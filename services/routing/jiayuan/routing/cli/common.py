@@ -19,6 +19,11 @@ FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_o
 WHO = click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with the version.")
 
 
+def environment() -> dict[str, str]:
+    """The settings' variables; a command needs no broker."""
+    return {"JIAYUAN_AMQP_URI": "", **os.environ}
+
+
 @contextmanager
 def opened_runtime() -> Iterator[Any]:
     """The service's database, and its outbox: the running service publishes what is put there."""
@@ -26,7 +31,7 @@ def opened_runtime() -> Iterator[Any]:
 
     from .. import handlers, store
 
-    settings = load(Settings, "routing", {"JIAYUAN_AMQP_URI": "", **os.environ})
+    settings = load(Settings, "routing", environment())
     runtime = Runtime(settings, store.metadata, handlers.HANDLERS)
     try:
         yield runtime
@@ -42,3 +47,21 @@ def fail(problems: list[FieldProblem]) -> None:
         click.echo(f"… and {len(problems) - 50} more", err=True)
     click.echo(f"{len(problems)} problems; nothing was changed", err=True)
     sys.exit(1)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Says what was refused, as the API would, in lines; exit code 1."""
+    from jiayuan.chassis.errors import Problem
+
+    try:
+        yield
+    except Problem as error:
+        click.echo(
+            f"jiayuan routing: {error.title}" + (f": {error.detail}" if error.detail else ""), err=True
+        )
+        for p in error.problems:
+            click.echo(
+                f"  {p.field}: {p.problem}" + (f" (allowed: {p.allowed})" if p.allowed else ""), err=True
+            )
+        sys.exit(1)

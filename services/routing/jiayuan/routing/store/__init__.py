@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from .approvals import save_approvals
 from .cases import (
     find_ids,
     insert_cases,
     known_handlings,
     lock_cases,
     note_steps,
-    open_legs,
     read_case,
     remember_handlings,
     save_moves,
@@ -16,6 +16,7 @@ from .cases import (
 )
 from .directory import contacts, directory_version, next_directory_version, read_directory, replace_table
 from .policies import add_policy, policies
+from .reads import contact_rows, log_read, reads
 from .reports import (
     Claimed,
     cases_of_reports,
@@ -27,6 +28,8 @@ from .reports import (
 )
 from .rows import is_uuid
 from .tables import (
+    acting,
+    approval,
     case_report,
     case_step,
     case_table,
@@ -38,20 +41,28 @@ from .tables import (
     person,
     place,
     policy_table,
+    read_log,
     turn,
     unit,
 )
 from .turns import add_turns, give_turns, loads, turn_counts, turns
+from .worklists import Wanted, approvals_page, cases_page, open_legs
 
 __all__ = [
     "Claimed",
+    "Wanted",
+    "acting",
     "add_policy",
     "add_turns",
+    "approval",
+    "approvals_page",
     "case_report",
     "case_step",
     "case_table",
     "cases_of_reports",
+    "cases_page",
     "claim_reports",
+    "contact_rows",
     "contacts",
     "directory_table",
     "directory_version",
@@ -65,6 +76,7 @@ __all__ = [
     "leg_table",
     "loads",
     "lock_cases",
+    "log_read",
     "metadata",
     "move_reports",
     "newer_joins",
@@ -78,8 +90,11 @@ __all__ = [
     "policy_table",
     "read_case",
     "read_directory",
+    "read_log",
+    "reads",
     "remember_handlings",
     "replace_table",
+    "save_approvals",
     "save_moves",
     "steps",
     "turn",

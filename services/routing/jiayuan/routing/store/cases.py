@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.chassis.work import Work
 
 from ..case import Case, Moved, Rating, document, from_document
+from .approvals import save_approvals
 from .rows import is_uuid, rows_of
 from .tables import (
     case_step,
@@ -146,11 +146,16 @@ _UPDATED: Final = (
 
 def save_moves(work: Work, moved: Sequence[tuple[Case, Sequence[Moved]]]) -> None:
     """Stores what became of locked cases: the case as it is now, its legs, and the steps that led there."""
-    rows = []
+    rows, asking = [], []
     for case, _ in moved:
-        row = _row(case, document(case))
+        doc = document(case)
+        row = _row(case, doc)
         rows.append({name: row[name] for name in _UPDATED})
+        if doc.get("approvals"):
+            asking.append(doc)
     work.update(case_table, rows)
+    if asking:
+        save_approvals(work, asking)
     legs = [row for case, moves in moved if moves for row in _leg_rows(case)]
     work.insert(
         leg_table,
@@ -164,35 +169,6 @@ def save_moves(work: Work, moved: Sequence[tuple[Case, Sequence[Moved]]]) -> Non
 def note_steps(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """Steps that change nothing others must know: a rating that is kept, words added to a report."""
     work.insert(case_step, rows)
-
-
-def open_legs(
-    work: Work,
-    assignee: str | None,
-    states: Sequence[str],
-    limit: int,
-    after: datetime | None = None,
-    after_leg: str | None = None,
-) -> list[Any]:
-    """Legs of an assignee (None: of everybody) with their cases' documents, the oldest first.
-
-    `after`: only those offered later; with `after_leg` also those of the same time that come after that leg.
-    """
-    mine = "AND l.assignee = :assignee " if assignee is not None else ""
-    since = "AND (l.offered_at, l.id) > (:after, CAST(:leg AS uuid)) " if after is not None else ""
-    last = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-    parameters: dict[str, Any] = {"assignee": assignee} if assignee is not None else {}
-    if after is not None:
-        parameters |= {"after": after, "leg": after_leg or last}
-    return rows_of(
-        work,
-        "SELECT l.id, l.case_id, l.state, l.offered_at, c.sequence, c.state_doc "
-        'FROM leg l JOIN "case" c ON c.id = l.case_id '
-        f"WHERE l.state = ANY(:states) {mine}{since}ORDER BY l.offered_at, l.id LIMIT :most",
-        states=list(states),
-        most=limit,
-        **parameters,
-    )
 
 
 def steps(work: Work, case_id: str) -> list[Any]:

@@ -49,11 +49,20 @@ case_table = Table(
     Column("reopened", SmallInteger, nullable=False, server_default=text("0")),
     Column("rating", JSON),
     Column("state_doc", JSON, nullable=False),
+    # Pages of worklists: by street, in the order of their cursors; the county's are put together from these.
     Index(
-        "case_open_by_street",
+        "case_open",
         "street",
         "opened_at",
+        "id",
         postgresql_where=text("state NOT IN ('closed', 'voided', 'merged')"),
+    ),
+    Index(
+        "case_over",
+        "street",
+        "closed_at",
+        "id",
+        postgresql_where=text("state IN ('closed', 'voided', 'merged')"),
     ),
     comment="A case; state_doc is the case as its last event told it",
 )
@@ -88,6 +97,12 @@ leg_table = Table(
     Column("offered_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True)),
     Index("leg_of_assignee", "assignee", "state", "offered_at"),
+    Index(
+        "leg_live",
+        "offered_at",
+        "id",
+        postgresql_where=text("state IN ('offered', 'accepted', 'answered')"),
+    ),
     comment="Every assignment, so that an assignee finds what it owes",
 )
 
@@ -104,6 +119,68 @@ case_step = Table(
     Column("reason", Text),
     Column("evidence", JSON),
     comment="Every step of every case: only ever added to",
+    info={"grants": "SELECT, INSERT"},
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("case_id", Uuid, nullable=False),
+    Column("street", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("leg", Uuid),
+    Column("of", Text, nullable=False, comment="the desk or the convener that decides"),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", DateTime(timezone=True), nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("decided_at", DateTime(timezone=True)),
+    Index("approval_of_case", "case_id"),
+    Index("approval_waiting", "of", "asked_at", "id", postgresql_where=text("decided_at IS NULL")),
+    Index("approval_asked", "asked_by", "asked_at", "id", postgresql_where=text("decided_at IS NULL")),
+    Index("approval_due", "due_at", postgresql_where=text("decided_at IS NULL")),
+    comment="What was asked for in a case and waits for somebody, beside its document, so that it is found",
+)
+
+read_log = Table(
+    "read_log",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("via", Text, nullable=False, comment="http or cli"),
+    Column("operator", Text, nullable=False, comment="the login that acts for who on a command line"),
+    Column("what", Text, nullable=False, comment="case, contact or export"),
+    Column("case_id", Uuid),
+    Column("subject", Text, nullable=False, comment="the case's number, whose contact, or what was exported"),
+    Column("fields", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Index("read_log_case", "case_id", "id", postgresql_where=text("case_id IS NOT NULL")),
+    Index("read_log_who", "who", "id"),
+    Index("read_log_subject", "subject", "id"),
+    comment="Every reading of personal data: only ever added to",
+    info={"grants": "SELECT, INSERT"},
+)
+
+acting = Table(
+    "acting",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("operator", Text, nullable=False, comment="the login at the command line"),
+    Column("who", Text, nullable=False, comment="the staff member who is acted for"),
+    Column("roles", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("case_id", Uuid),
+    Column("leg", Text, nullable=False),
+    Column("sequence", Integer, comment="of the case afterwards; of a refusal, as it was"),
+    Column("outcome", Text, nullable=False, comment="done, nothing or refused"),
+    Column("problem", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Index("acting_case", "case_id", "id"),
+    Index("acting_who", "who", "id"),
+    comment="What operators did for others at the command line, also what was refused: only ever added to",
     info={"grants": "SELECT, INSERT"},
 )
 

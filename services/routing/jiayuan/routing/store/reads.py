@@ -1,0 +1,71 @@
+"""SQL of the read log: who saw what, why and when. Rows are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from jiayuan.chassis import bulk
+from jiayuan.chassis.transaction import Prepared
+from jiayuan.chassis.work import Work
+from jiayuan.contracts.times import iso
+
+from .rows import rows_of
+
+# With the commit: what is logged costs the reader no round trip, and is there before the answer is.
+_LOG: Final = Prepared(
+    "INSERT INTO read_log (at, who, roles, via, operator, what, case_id, subject, fields, why) "
+    "SELECT at, who, roles, via, operator, what, case_id, subject, fields, why "
+    "FROM json_to_recordset(CAST($1 AS json)) AS r(at timestamptz, who text, roles text, via text, operator text, "
+    "what text, case_id uuid, subject text, fields text, why text)",
+    "text",
+)
+
+
+def log_read(work: Work, row: dict[str, Any]) -> None:
+    """Adds a line (see `read_log` in `tables`)."""
+    work.later(_LOG, bulk.dumps([{**row, "at": iso(work.now)}]))
+
+
+def reads(
+    work: Work,
+    *,
+    case: str | None = None,
+    who: str | None = None,
+    subject: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[Any]:
+    """Lines of the read log, the newest first; `before`: the id of the last line of the page before."""
+    wanted: list[tuple[str, str, Any]] = [
+        ("case_id = CAST(:case AS uuid)", "case", case),
+        ("who = :who", "who", who),
+        ("subject = :subject", "subject", subject),
+        ("at >= :since", "since", since),
+        ("at < :until", "until", until),
+        ("id < :before", "before", before),
+    ]
+    where = " AND ".join(sql for sql, _, value in wanted if value is not None) or "true"
+    return rows_of(
+        work,
+        "SELECT id, at, who, roles, via, operator, what, case_id, subject, fields, why FROM read_log "
+        f"WHERE {where} ORDER BY id DESC LIMIT :most",
+        most=limit,
+        **{name: value for _, name, value in wanted if value is not None},
+    )
+
+
+def contact_rows(work: Work, ids: Sequence[str]) -> dict[str, str]:
+    """Sealed contacts of persons, units and desks by the id that notices go to."""
+    rows = rows_of(
+        work,
+        "SELECT id, contact FROM person WHERE id = ANY(:ids) AND contact IS NOT NULL UNION ALL "
+        "SELECT code, contact FROM unit WHERE code = ANY(:ids) AND contact IS NOT NULL UNION ALL "
+        "SELECT 'desk-' || CASE kind WHEN 'county' THEN code || '000' ELSE code END, contact FROM place "
+        "WHERE contact IS NOT NULL AND 'desk-' || CASE kind WHEN 'county' THEN code || '000' ELSE code END = ANY(:ids)",
+        ids=list(ids),
+    )
+    return {row[0]: row[1] for row in rows}
