@@ -135,6 +135,9 @@ class Approval(Fact):
     limit = said(a_number(1), "Seconds from the asking until it is decided by itself.")
     seconds = said(a_number(1), "extension: how much more time was asked for.")
     until = said(a_time(), "pause: until when.")
+    misdirected = said(
+        a_yes_no(required=False), "return: the rule had sent it to the wrong place, says who asks."
+    )
     decided_at = said(a_time(), "Absent while it is open.")
     decided_by = an_id(required=False)
     granted = a_yes_no(required=False)

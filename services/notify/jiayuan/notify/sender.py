@@ -80,7 +80,7 @@ class Sender:
         size = min(self._settings.send_batch, self._provider.batch)
         started = wall()
         with self._runtime.work() as work:
-            rows = [dict(row._mapping) for row in store.claim(work, size, started)]
+            rows = [dict(row._mapping) for row in store.claim(work, size, started, self._provider.name)]
             if not rows:
                 return False
             sent, messages = self._submit(work, rows, started)
@@ -92,7 +92,7 @@ class Sender:
     def _submit(
         self, work: Work, rows: Sequence[dict[str, Any]], at: datetime
     ) -> tuple[list[_Sent], list[Message]]:
-        """Decide each locked notice: submitted with its request id, or waiting, or ended without a call."""
+        """Decide each claimed notice: submitted, as it is already, or waiting, or ended without a call."""
         unknown_number = {r["case_id"] for r in rows if r["case_id"] and self._lacks_number(r)}
         numbers = store.numbers(work, unknown_number) if unknown_number else {}
         sent: list[_Sent] = []
@@ -100,24 +100,13 @@ class Sender:
         changed: list[dict[str, Any]] = []
         for row in rows:
             ready = self._prepare(work, row, numbers)
-            if not isinstance(ready, Message):
-                change = self._without_call(work, row, ready, at)
-            else:
-                one = _Sent(row, ready.request_id, row["version"] + 1, row["attempts"] + 1)
-                sent.append(one)
+            if isinstance(ready, Message):
+                sent.append(_Sent(row, ready.request_id, row["version"] + 1, row["attempts"] + 1))
                 messages.append(ready)
-                change = _change(
-                    row,
-                    work,
-                    state="submitted",
-                    due_at=at,
-                    request_id=ready.request_id,
-                    provider=self._provider.name,
-                    attempts=one.attempts,
-                    submitted_at=at,
-                )
-            changed.append(change)
-        store.change(work, changed)
+            else:
+                changed.append(self._without_call(work, row, ready, at))
+        if changed:
+            store.change(work, changed)
         return sent, messages
 
     def _lacks_number(self, row: Mapping[str, Any]) -> bool:
@@ -148,10 +137,7 @@ class Sender:
             text = self._templates.render(template, self._facts(row, numbers))
         except templates.MissingFact:
             return "no_facts" if old else "wait"  # the event that brings it is still on its way
-        # The same key as before at the same provider, or the provider couldn't tell that it is the same message.
-        same = row["request_id"] and row["provider"] == self._provider.name
-        request_id = row["request_id"] if same else new_id()
-        return Message(request_id, row["recipient"], channel, address, text)
+        return Message(row["request_id"], row["recipient"], channel, address, text)
 
     def _address(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """The first channel of the rule that the recipient has an address for, and the address, or ""."""
@@ -354,7 +340,7 @@ def _settings(runtime: Runtime) -> NotifySettings:
 
 
 def _change(row: Mapping[str, Any], work: Work, **fields: Any) -> dict[str, Any]:
-    """All columns that a claimed notice's change may write, as they are unless given."""
+    """All columns that the change of a claimed notice that isn't sent writes, as they were unless given."""
     return {
         "notice_id": row["id"],
         "state": row["state"],
@@ -367,6 +353,6 @@ def _change(row: Mapping[str, Any], work: Work, **fields: Any) -> dict[str, Any]
         "version": row["version"] + 1,
         "attempts": row["attempts"],
         "provider": row["provider"],
-        "request_id": row["request_id"],
+        "request_id": row["old_request"],
         "submitted_at": None,
     } | fields

@@ -138,16 +138,29 @@ n.recipient_type, n.recipient, n.role, n.matter, n.step, n.template, n.template_
 n.report_id, n.parameters, n.at, n.event_id, n.traceparent, n.street
 """
 
+# Almost everything that is claimed is sent, so it is submitted in the same statement; what isn't is changed once more
+# before the commit. `old` is what it was.
 _CLAIM: Final = Prepared(
     f"""
-WITH taken AS (
+WITH old AS (
     SELECT notice_id, state, reason, state_at, priority, due_at, waits, version, attempts, provider, request_id
     FROM sending
     WHERE state IN ('queued', 'deferred') AND due_at <= $1
     ORDER BY priority, due_at LIMIT $2
-    FOR UPDATE SKIP LOCKED)
+    FOR UPDATE SKIP LOCKED),
+taken AS (
+    UPDATE sending s SET
+        state = 'submitted', reason = NULL, state_at = $3, due_at = $1, submitted_at = $1, provider = $4,
+        awaits_recipient = NULL, awaits_report = NULL, version = s.version + 1, attempts = s.attempts + 1,
+        -- The same key as before at the same provider, or it couldn't tell that it is the same message.
+        request_id = CASE WHEN old.provider = $4 AND old.request_id IS NOT NULL THEN old.request_id
+                          ELSE gen_random_uuid() END
+    FROM old WHERE s.notice_id = old.notice_id
+    RETURNING s.notice_id, old.state, old.state_at, old.priority, old.due_at, old.waits, old.version, old.attempts,
+              old.provider AS old_provider, old.request_id AS old_request, s.request_id)
 SELECT CAST(t.notice_id AS text) AS id, t.state, t.state_at, t.due_at, t.waits, t.version, t.attempts,
-       t.provider, CAST(t.request_id AS text) AS request_id, {_FACTS},
+       t.old_provider AS provider, CAST(t.old_request AS text) AS old_request,
+       CAST(t.request_id AS text) AS request_id, {_FACTS},
        r.ref IS NOT NULL AS known, r.contact, r.active, p.tracking_code
 FROM taken t
 JOIN notice n ON n.id = t.notice_id
@@ -157,6 +170,8 @@ ORDER BY t.priority, t.due_at
 """,
     "timestamptz",
     "int",
+    "timestamptz",
+    "text",
 )
 
 _NUMBERS: Final = """
@@ -274,9 +289,10 @@ def wake(work: Work, recipients: Iterable[str], reports: Iterable[str], wall: da
     work.later(_WAKE, wall, list(recipients), list(reports))
 
 
-def claim(work: Work, size: int, wall: datetime) -> list[sa.Row[Any]]:
-    """Lock up to `size` due notices, the most urgent first, with what is known of their recipients."""
-    return work.run(_CLAIM, wall, size)
+def claim(work: Work, size: int, wall: datetime, provider: str) -> list[sa.Row[Any]]:
+    """Submit up to `size` due notices to a provider, the most urgent first: each as it was before, with its request id
+    and what is known of its recipient."""
+    return work.run(_CLAIM, wall, size, work.now, provider)
 
 
 def numbers(work: Work, cases: Iterable[str]) -> dict[str, str]:

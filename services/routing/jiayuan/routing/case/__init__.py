@@ -7,10 +7,14 @@ the change that led there and the event that tells of it. No step means that the
 
 from __future__ import annotations
 
+from . import approvals, machine
+from .approvals import ask, decide, overdue
 from .desk import assign
 from .documents import change_document, document, from_document, leg_document
 from .handling import accept, answer, release, resolve, return_
-from .joining import keeps, merge, merge_away, separate, takes_more
+from .inspecting import inspect
+from .joining import keeps, merge, merge_away, separate, takes_more, unmerge
+from .machine import ROUTING, Actor, Situation, allowed, holds, moves_of, permit, sits
 from .model import (
     DESK_STEP,
     LIVE,
@@ -30,8 +34,11 @@ from .model import (
     Rung,
 )
 from .opening import assign_first, opened
+from .overlays import arrive, changed, end_supervision, put_under_supervision, recolour, urge
+from .pausing import pause, ran_out, resume
 from .reporter import close, rate, reopen, withdraw
-from .steps import desk_of, is_resolved, moves_of, new_leg, standing, with_evidence
+from .steps import desk_of, is_resolved, new_leg, standing, with_evidence
+from .terms import Terms
 from .timing import lapse, raise_step, supervise
 
 __all__ = [
@@ -40,6 +47,8 @@ __all__ = [
     "MAIN",
     "MOST_REPORTS",
     "OVER",
+    "ROUTING",
+    "Actor",
     "Assignee",
     "AssigneeType",
     "Case",
@@ -51,34 +60,56 @@ __all__ = [
     "Offer",
     "Rating",
     "Rung",
+    "Situation",
+    "Terms",
     "accept",
+    "allowed",
     "answer",
+    "approvals",
+    "arrive",
+    "ask",
     "assign",
     "assign_first",
     "change_document",
+    "changed",
     "close",
+    "decide",
     "desk_of",
     "document",
+    "end_supervision",
     "from_document",
+    "holds",
+    "inspect",
     "is_resolved",
     "keeps",
     "lapse",
     "leg_document",
+    "machine",
     "merge",
     "merge_away",
     "moves_of",
     "new_leg",
     "opened",
+    "overdue",
+    "pause",
+    "permit",
+    "put_under_supervision",
     "raise_step",
+    "ran_out",
     "rate",
+    "recolour",
     "release",
     "reopen",
     "resolve",
+    "resume",
     "return_",
     "separate",
+    "sits",
     "standing",
     "supervise",
     "takes_more",
+    "unmerge",
+    "urge",
     "with_evidence",
     "withdraw",
 ]

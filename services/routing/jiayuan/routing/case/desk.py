@@ -9,9 +9,9 @@ from typing import Any
 
 from jiayuan.contracts.times import iso
 
+from .machine import leg_why, require
 from .model import (
     MAIN,
-    OVER,
     Case,
     Change,
     Leg,
@@ -20,7 +20,6 @@ from .model import (
     Offer,
 )
 from .steps import (
-    WHY,
     new_leg,
     next_step,
     owned,
@@ -42,8 +41,7 @@ def assign(
 
     It takes the place of the leg named, or of the desk's own, or of the only one that handles the case.
     """
-    if case.state in (*OVER, "resolved"):
-        raise NotAllowed("assign", f"the case is {case.state}")
+    require("assign", case)
     old = _replaceable(case, leg_id)
     if old is not None and old.assignee == to.assignee and not assistants:
         return ()
@@ -80,7 +78,7 @@ def _replaceable(case: Case, leg_id: str | None) -> Leg | None:
     if leg_id is not None:
         leg = owned(case, leg_id, "assign")
         if not leg.live or leg.kind == "supervise":
-            why = WHY[leg.state] if not leg.live else "a supervising leg is the desk's own"
+            why = leg_why(leg) if not leg.live else "a supervising leg is the desk's own"
             raise NotAllowed("assign", why)
         return leg
     main = [leg for leg in case.legs if leg.live and leg.kind in MAIN]

@@ -13,6 +13,29 @@ from .model import (
     Rating,
 )
 
+_LEG_OPTIONAL: Final = (
+    "accepted_at",
+    "answered_at",
+    "done_at",
+    "ended_at",
+    "reason",
+    "report_in_limit",
+    "arrived_at",
+    "misdirected",
+)
+# Left out while they are empty or nought.
+_OPTIONAL: Final = (
+    "reopened",
+    "inspection",
+    "reworked",
+    "callback_limit",
+    "emergency",
+    "merged_into",
+    "mediation",
+    "point",
+)
+_LISTS: Final = ("approvals", "urged", "supervised", "offered_to")
+
 
 def leg_document(leg: Leg) -> dict[str, Any]:
     """The leg as it is in an event; times that haven't come are left out."""
@@ -27,10 +50,12 @@ def leg_document(leg: Leg) -> dict[str, Any]:
         "finish_limit": leg.finish_limit,
         "offered_at": leg.offered_at,
     }
-    for name in ("accepted_at", "answered_at", "done_at", "ended_at", "reason"):
+    for name in _LEG_OPTIONAL:
         value = getattr(leg, name)
         if value is not None:
             out[name] = value
+    if leg.hands:
+        out["hands"] = list(leg.hands)
     return out
 
 
@@ -53,8 +78,8 @@ def document(case: Case) -> dict[str, Any]:
         "reports": list(case.reports),
         "legs": [leg_document(leg) for leg in case.legs],
         "whistle": case.whistle,
-        "pauses": [],
-        "extensions": [],
+        "pauses": list(case.pauses),
+        "extensions": list(case.extensions),
         "citizen_limit": case.citizen_limit,
         "confirmation_limit": case.confirmation_limit,
         "first_received_at": case.first_received_at,
@@ -64,6 +89,14 @@ def document(case: Case) -> dict[str, Any]:
         value = getattr(case, name)
         if value is not None:
             out[name] = value
+    for name in _OPTIONAL:
+        value = getattr(case, name)
+        if value:
+            out[name] = value
+    for name in _LISTS:
+        value = getattr(case, name)
+        if value:
+            out[name] = list(value)
     return out
 
 
@@ -79,9 +112,10 @@ def change_document(change: Change) -> dict[str, Any]:
     return out
 
 
-_LEG_FIELDS: Final = tuple(f for f in Leg.__dataclass_fields__ if f != "assignee")
+_LEG_FIELDS: Final = tuple(f for f in Leg.__dataclass_fields__ if f not in ("assignee", "hands"))
+_TUPLES: Final = ("legs", "reports", "pauses", "extensions", *_LISTS)
 _DOCUMENT_FIELDS: Final = tuple(
-    f for f in Case.__dataclass_fields__ if f not in ("sequence", "legs", "reports", "reopened", "rating")
+    f for f in Case.__dataclass_fields__ if f not in (*_TUPLES, "sequence", "reopened", "rating", "reworked")
 )
 
 
@@ -92,15 +126,23 @@ def from_document(
     legs = tuple(
         Leg(
             assignee=Assignee(leg["assignee"]["type"], leg["assignee"]["id"]),
+            hands=tuple(leg.get("hands") or ()),
             **{f: leg.get(f) for f in _LEG_FIELDS},
         )
         for leg in doc["legs"]
     )
+    fields: dict[str, Any] = {f: doc.get(f) for f in _DOCUMENT_FIELDS}
+    for name in _LISTS:
+        if name in doc:
+            fields[name] = tuple(doc[name])
     return Case(
         sequence=sequence,
         legs=legs,
         reports=tuple(doc["reports"]),
+        pauses=tuple(doc["pauses"]),
+        extensions=tuple(doc["extensions"]),
+        reworked=doc.get("reworked") or 0,
         reopened=reopened,
         rating=Rating(**rating) if rating else None,
-        **{f: doc.get(f) for f in _DOCUMENT_FIELDS},  # type: ignore[arg-type]
+        **fields,
     )

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from jiayuan.contracts.times import iso
 
+from .machine import require
 from .model import (
-    OVER,
     Case,
     Change,
     Leg,
@@ -17,8 +17,7 @@ from .model import (
 )
 from .reporter import count_rating
 from .steps import (
-    WHY,
-    allow,
+    by_hand,
     desk_handles,
     for_desk,
     is_resolved,
@@ -34,9 +33,9 @@ def accept(case: Case, leg_id: str, actor: str, at: datetime, note: str | None =
     leg = owned(case, leg_id, "accept")
     if leg.accepted_at is not None and leg.state in ("accepted", "answered", "done"):
         return ()
-    allow(case, leg, "accept")
+    require("accept", case, leg)
     when = iso(at)
-    moved = replace(leg, state="accepted", accepted_at=when)
+    moved = replace(leg, state="accepted", accepted_at=when, hands=by_hand(leg, actor))
     return (
         next_step(case, Change("case.accepted", "accept", actor, when, leg.id, note), with_leg(case, moved)),
     )
@@ -47,9 +46,9 @@ def answer(case: Case, leg_id: str, actor: str, at: datetime, note: str | None =
     leg = owned(case, leg_id, "answer")
     if leg.state in ("answered", "done"):
         return ()
-    allow(case, leg, "answer")
+    require("answer", case, leg)
     when = iso(at)
-    moved = replace(leg, state="answered", answered_at=when)
+    moved = replace(leg, state="answered", answered_at=when, hands=by_hand(leg, actor))
     return (
         next_step(case, Change("case.answered", "answer", actor, when, leg.id, note), with_leg(case, moved)),
     )
@@ -69,9 +68,11 @@ def resolve(
     leg = owned(case, leg_id, "resolve")
     if leg.state == "done":
         return ()
-    allow(case, leg, "resolve")
+    require("resolve", case, leg)
     when = iso(at)
-    done = replace(leg, state="done", answered_at=leg.answered_at or when, done_at=when)
+    done = replace(
+        leg, state="done", answered_at=leg.answered_at or when, done_at=when, hands=by_hand(leg, actor)
+    )
     change = Change("", "resolve", actor, when, leg.id, note)
     return settle(case, with_leg(case, done), "case.answered", change, response_limit)
 
@@ -87,8 +88,7 @@ def release(
         raise NotAllowed(
             "release", "only an assistant can be released; give the case to somebody else instead"
         )
-    if not leg.live or case.state in (*OVER, "resolved"):
-        raise NotAllowed("release", WHY[leg.state])
+    require("release", case, leg)
     when = iso(at)
     let_off = replace(leg, state="released", ended_at=when, reason=reason)
     change = Change("", "release", actor, when, leg.id, reason)
@@ -110,18 +110,25 @@ def settle(
 
 
 def return_(
-    case: Case, leg_id: str, actor: str, at: datetime, reason: str, response_limit: int | None = None
+    case: Case,
+    leg_id: str,
+    actor: str,
+    at: datetime,
+    reason: str,
+    response_limit: int | None = None,
+    misdirected: bool | None = None,
 ) -> Moves:
     """Any live leg → returned (退單), with a reason; the street's desk gets the case as a leg of its own.
 
     The desk's leg keeps the finish limit of the returned one. A desk that holds the case already gets no second.
+    `misdirected`: it had been sent to the wrong place, which is a mark on the rule that fired.
     """
     leg = owned(case, leg_id, "return")
     if leg.state == "returned":
         return ()
-    allow(case, leg, "return")
+    require("return", case, leg)
     when = iso(at)
-    returned = replace(leg, state="returned", ended_at=when, reason=reason)
+    returned = replace(leg, state="returned", ended_at=when, reason=reason, misdirected=misdirected)
     added = () if desk_handles(case) else (for_desk(case, when, response_limit, leg.finish_limit, reason),)
     change = Change("case.returned", "return", actor, when, leg.id, reason)
     return (next_step(case, change, with_leg(case, returned, *added)),)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from .machine import require
 from .model import (
     MOST_REPORTS,
     OVER,
     Case,
     Change,
+    Leg,
     Moves,
 )
 from .steps import (
@@ -39,7 +41,7 @@ def merge_away(case: Case, into: Case, actor: str, at: str) -> Moves:
     """The case goes up in another one: nobody owes anything on it any more."""
     legs = release_all(case.legs, at, "the case is merged into another")
     change = Change("case.merged", "merge", actor, at, None, f"并入{into.number}")
-    return (next_step(case, change, legs, state="merged", closed_at=at),)
+    return (next_step(case, change, legs, state="merged", closed_at=at, merged_into=into.id),)
 
 
 def keeps(case: Case, other: Case) -> bool:
@@ -54,3 +56,24 @@ def separate(case: Case, report: str, actor: str, at: str, reason: str) -> Moves
         return ()
     change = Change("case.separated", "separate", actor, at, None, reason, reports=(report,))
     return (next_step(case, change, reports=rest),)
+
+
+def unmerge(
+    case: Case,
+    legs: tuple[Leg, ...],
+    actor: str,
+    at: str,
+    reason: str,
+    whistle: Mapping[str, Any] | None = None,
+) -> Moves:
+    """A case that went up in another one goes on by itself again, offered anew (`legs`); its clocks, which ran from
+    its own reports, run on."""
+    require("unmerge", case)
+    change = Change("case.reopened", "unmerge", actor, at, legs[0].id, reason)
+    fields: dict[str, Any] = {
+        "state": "assigned",
+        "level": legs[0].level,
+        "closed_at": None,
+        "merged_into": None,
+    }
+    return (next_step(case, change, (*case.legs, *legs), whistle=whistle or case.whistle, **fields),)

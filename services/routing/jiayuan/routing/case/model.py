@@ -17,11 +17,18 @@ DESK_STEP: Final = 3
 MOST_REPORTS: Final = 200
 
 
-class NotAllowed(Exception):
-    """A move that the state forbids: which moves are allowed instead, and why this one isn't."""
+Ground = Literal["state", "right", "duty"]
 
-    def __init__(self, move: str, why: str, allowed: Sequence[str] = ()) -> None:
-        self.move, self.why, self.allowed = move, why, tuple(allowed)
+
+class NotAllowed(Exception):
+    """A move that isn't allowed: why this one isn't, and which are instead (those that the actor has, where one asked).
+
+    `ground`: the `state` forbids it to everybody, the actor has no `right` to it, or has done another part of the
+    work, which separates the `duty`.
+    """
+
+    def __init__(self, move: str, why: str, allowed: Sequence[str] = (), ground: Ground = "state") -> None:
+        self.move, self.why, self.allowed, self.ground = move, why, tuple(allowed), ground
         super().__init__(f"{move} is not allowed: {why}")
 
 
@@ -44,7 +51,11 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One assignment. Limits are seconds, None means no clock; times are RFC 3339 text."""
+    """One assignment. Limits are seconds, None means no clock; times are RFC 3339 text.
+
+    `hands`: the people who acted on the leg of a unit or a desk; on a person's leg it is the person.
+    `misdirected`: it was returned because the rule had sent it to the wrong place.
+    """
 
     id: str
     kind: str
@@ -60,6 +71,10 @@ class Leg:
     done_at: str | None = None
     ended_at: str | None = None
     reason: str | None = None
+    report_in_limit: int | None = None
+    arrived_at: str | None = None
+    misdirected: bool | None = None
+    hands: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -79,7 +94,11 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case as of `sequence`. `reopened` and `rating` (kept until it counts) aren't part of its events."""
+    """A case as of `sequence`. `rating` (kept until it counts) isn't part of its events.
+
+    What most cases never have stands last: it is left out of the document while it is empty. Pauses, extensions,
+    approvals, urgings, supervisions and the inspection are as in the document (contracts' Span, Extension, Approval …).
+    """
 
     id: str
     number: str
@@ -106,8 +125,21 @@ class Case:
     closed_at: str | None = None
     confirmed: str | None = None
     satisfaction: int | None = None
+    pauses: tuple[Mapping[str, Any], ...] = ()
+    extensions: tuple[Mapping[str, Any], ...] = ()
     reopened: int = 0
     rating: Rating | None = None
+    approvals: tuple[Mapping[str, Any], ...] = ()
+    urged: tuple[Mapping[str, Any], ...] = ()
+    supervised: tuple[Mapping[str, Any], ...] = ()
+    inspection: Mapping[str, Any] | None = None
+    reworked: int = 0
+    callback_limit: int | None = None
+    emergency: str | None = None
+    merged_into: str | None = None
+    mediation: Mapping[str, Any] | None = None
+    offered_to: tuple[Mapping[str, Any], ...] = ()
+    point: str | None = None
 
     def leg(self, leg_id: str) -> Leg | None:
         """The leg of that id."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jiayuan.contracts.times import iso, parse
 
+from .machine import require
 from .model import (
     MAIN,
     OVER,
@@ -14,7 +15,6 @@ from .model import (
     Change,
     Moved,
     Moves,
-    NotAllowed,
     Rating,
 )
 from .steps import (
@@ -31,9 +31,18 @@ def rate(
     reporter: str,
     at: datetime,
     response_limit: int | None = None,
+    reopen_days: int = 0,
 ) -> tuple[Case, Moves]:
-    """The reporter's answer: the case as it is afterwards, and the steps (none when it is only kept, or too late)."""
+    """The reporter's answer: the case as it is afterwards, and the steps (none when it is only kept, or too late).
+
+    Whoever let the confirmation lapse can still say within `reopen_days` that it isn't solved, once.
+    """
     rating = Rating(solved, satisfaction, iso(at), reporter)
+    if case.state == "closed" and case.confirmed == "lapsed" and not solved and not case.reopened:
+        ended = parse(case.closed_at or case.opened_at)
+        if ended <= at <= ended + timedelta(days=reopen_days):
+            moved = reopen(case, reporter, rating.at, "群众归档后反映未解决，退回街道重办", response_limit)
+            return moved.case, (moved,)
     if case.state in OVER:
         return case, ()
     if case.state != "resolved":
@@ -54,9 +63,9 @@ def count_rating(case: Case, rating: Rating, response_limit: int | None) -> Move
 
 
 def reopen(case: Case, actor: str, at: str, reason: str, response_limit: int | None = None) -> Moved:
-    """A resolved case is open again: the street's desk gets it, with the finish limit of the first who handled it."""
-    if case.state != "resolved":
-        raise NotAllowed("reopen", f"the case is {case.state}, only a resolved one can be opened again")
+    """A resolved or closed case is open again: the street's desk gets it, with the finish limit of the first who
+    handled it. How long after its end that is allowed, the machine knows."""
+    require("reopen", case)
     finish = next((leg.finish_limit for leg in case.legs if leg.kind in MAIN), None)
     desk = for_desk(case, at, response_limit, finish, reason)
     change = Change("case.reopened", "reopen", actor, at, desk.id, reason)
@@ -67,6 +76,8 @@ def reopen(case: Case, actor: str, at: str, reason: str, response_limit: int | N
         state="assigned",
         level="street",
         resolved_at=None,
+        closed_at=None,
+        confirmed=None,
         reopened=case.reopened + 1,
     )
 
@@ -82,12 +93,12 @@ def close(case: Case, confirmed: str, actor: str, at: datetime, reason: str | No
     """A resolved case is closed with the word given."""
     if case.state == "closed":
         return ()
-    if case.state != "resolved":
-        raise NotAllowed("close", f"the case is {case.state}, only a resolved one can be closed")
+    require("close", case)
     return (close_now(case, "close", confirmed, actor, iso(at), reason),)
 
 
 def close_now(case: Case, action: str, confirmed: str, actor: str, at: str, reason: str | None) -> Moved:
+    """The case is closed in whatever state it is: nobody owes anything any more."""
     legs = release_all(case.legs, at, "the case is closed")
     change = Change("case.closed", action, actor, at, None, reason)
     return next_step(case, change, legs, state="closed", closed_at=at, confirmed=confirmed)

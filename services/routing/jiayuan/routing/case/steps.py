@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.contracts.ids import new_id
+from jiayuan.contracts.times import iso, parse
 
 from .model import (
     DESK_STEP,
-    LIVE,
     MAIN,
     OVER,
     Assignee,
@@ -76,17 +77,59 @@ def _level(legs: Sequence[Leg], before: str) -> str:
 
 
 def with_leg(case: Case, leg: Leg, *added: Leg) -> tuple[Leg, ...]:
+    """The legs of the case with this one as it is now, and more."""
     return (*(leg if old.id == leg.id else old for old in case.legs), *added)
 
 
 def next_step(case: Case, change: Change, legs: tuple[Leg, ...] | None = None, **fields: Any) -> Moved:
-    """The next sequence of the case; while it is unresolved, state and level follow from the legs."""
+    """The next sequence of the case; while it is unresolved, state and level follow from the legs. What lay over legs
+    that have ended, or over a case that is done, ends with them."""
     if legs is not None:
         fields["legs"] = legs
         if "state" not in fields:
             fields["state"] = standing(legs)
             fields["level"] = _level(legs, case.level)
+        if case.approvals or case.pauses or case.supervised:
+            _tidy(case, change, fields)
     return Moved(replace(case, sequence=case.sequence + 1, **fields), change)
+
+
+def _tidy(case: Case, change: Change, fields: dict[str, Any]) -> None:
+    state, at = fields["state"], parse(change.at)
+    over = state in OVER
+    if over or state == "resolved":
+        fields["pauses"] = ended_spans(fields.get("pauses", case.pauses), at)
+    if over:
+        fields["supervised"] = tuple(
+            o if o.get("ended_at") else {**o, "ended_at": change.at} for o in case.supervised
+        )
+    live = {leg.id for leg in fields["legs"] if leg.live}
+    fields["approvals"] = tuple(
+        {**a, "decided_at": change.at, "decided_by": "routing", "granted": False, "note": "事项已了结"}
+        if not a.get("decided_at") and (over or (a.get("leg") is not None and a["leg"] not in live))
+        else a
+        for a in fields.get("approvals", case.approvals)
+    )
+
+
+def ended_spans(
+    pauses: tuple[Mapping[str, Any], ...], at: datetime, emergency: str | None = None
+) -> tuple[Mapping[str, Any], ...]:
+    """The pauses, those that last ended at a time (only those of an emergency mode, where one is named)."""
+    out = []
+    for span in pauses:
+        end = span.get("end")
+        if (end is None or parse(end) > at) and emergency in (None, span.get("emergency")):
+            span = {**span, "end": iso(max(at, parse(span["start"])))}
+        out.append(span)
+    return tuple(out)
+
+
+def by_hand(leg: Leg, actor: str) -> tuple[str, ...]:
+    """Whose hands have acted on the leg, with this actor's; on a person's leg it is the person."""
+    if leg.assignee.type == "person" or actor in leg.hands:
+        return leg.hands
+    return (*leg.hands, actor)[-20:]
 
 
 def release_all(legs: Iterable[Leg], at: str, reason: str) -> tuple[Leg, ...]:
@@ -97,52 +140,12 @@ def release_all(legs: Iterable[Leg], at: str, reason: str) -> tuple[Leg, ...]:
     )
 
 
-def moves_of(leg: Leg) -> tuple[str, ...]:
-    """The moves that the assignee of a leg has now."""
-    moves: tuple[str, ...] = {
-        "offered": ("accept", "return"),
-        "accepted": ("answer", "return", "resolve"),
-        "answered": ("return", "resolve"),
-    }.get(leg.state, ())
-    if leg.assignee.type == "desk" or leg.kind == "supervise":
-        moves = tuple(m for m in moves if m != "return")
-    return moves
-
-
-WHY: Final = {
-    "offered": "the leg has not been accepted yet",
-    "accepted": "the leg is accepted already",
-    "answered": "the leg is answered already",
-    "done": "the leg is done",
-    "returned": "the leg was returned",
-    "refused": "the leg was refused",
-    "reassigned": "the leg was passed on to somebody else",
-    "released": "the leg was released: nothing is owed on it any more",
-}
-
-
 def owned(case: Case, leg_id: str, move: str) -> Leg:
+    """The leg of that id; NotAllowed when the case has none."""
     leg = case.leg(leg_id)
     if leg is None:
         raise NotAllowed(move, f"the case has no leg {leg_id}")
     return leg
-
-
-def allow(case: Case, leg: Leg, move: str) -> None:
-    allowed = moves_of(leg) if case.state not in (*OVER, "resolved") else ()
-    if move not in allowed:
-        why = WHY[leg.state] if leg.state not in LIVE or not allowed else _why_not(leg, move)
-        if case.state in OVER and leg.live:
-            why = f"the case is {case.state}"
-        raise NotAllowed(move, why, allowed)
-
-
-def _why_not(leg: Leg, move: str) -> str:
-    if move == "return" and leg.kind == "supervise":
-        return "a supervisor has nothing to return: resolve it, or assign the case to somebody"
-    if move == "return" and leg.assignee.type == "desk":
-        return "the desk is the last to turn to: assign the case to a person or a unit"
-    return WHY[leg.state]
 
 
 def with_evidence(moves: Moves, evidence: Sequence[str]) -> Moves:
@@ -154,12 +157,14 @@ def with_evidence(moves: Moves, evidence: Sequence[str]) -> Moves:
 
 
 def desk_handles(case: Case) -> bool:
+    """Whether the desk has a leg by which it handles the case."""
     return any(leg.live and leg.kind == "handle" and leg.assignee.type == "desk" for leg in case.legs)
 
 
 def for_desk(
     case: Case, when: str, response_limit: int | None, finish_limit: int | None, reason: str | None
 ) -> Leg:
+    """A leg of the street's desk, offered now."""
     return new_leg(
         "handle", "street", DESK_STEP, desk_of(case.street), when, response_limit, finish_limit, reason
     )

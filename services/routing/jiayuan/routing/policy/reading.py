@@ -18,6 +18,7 @@ import yaml
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.schemas.common import COLOURS, KINDS
 
+from ..case.terms import read as read_moves
 from ..gaming import read_thresholds
 from .table import LEVELS, OVERLAPS, Desk, Policy, Rule
 from .whistle import GROUNDS, read_terms
@@ -293,9 +294,12 @@ def read(document: Any, units: Collection[str] | None = None) -> Policy:
     if "gaming" in document:
         gaming = read_thresholds(document["gaming"], reader.wrong, seconds)
     overlaps = reader.word("overlaps", document.get("overlaps", OVERLAPS[0]), OVERLAPS)
+    terms = read_moves(document.get("moves"), reader.wrong, reader.seconds)
     if reader.problems or since is None:
         raise PolicyError(reader.problems)
-    return Policy(str(version), since, zone, colours, limits, finish, rules, desk, overlaps, whistle, gaming)
+    return Policy(
+        str(version), since, zone, colours, limits, finish, rules, desk, overlaps, whistle, gaming, terms
+    )
 
 
 def _since(value: Any, zone: ZoneInfo) -> datetime | None:

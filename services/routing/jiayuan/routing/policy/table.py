@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from ..case.terms import DEFAULT as TERMS
+from ..case.terms import Terms
 from ..gaming import Thresholds
 from .whistle import DEFAULT, WhistleTerms
 
@@ -178,6 +180,7 @@ class Policy:
     overlaps: str = "refuse"
     whistle: WhistleTerms = DEFAULT
     gaming: Thresholds | None = None
+    terms: Terms = TERMS
     _known: dict[Matter, Decision] = field(default_factory=dict, repr=False, compare=False)
     _of_category: dict[str, tuple[Rule, ...]] = field(default_factory=dict, repr=False, compare=False)
 

@@ -1,0 +1,222 @@
+"""What somebody asks for and somebody else grants: a return, more time, a pause, voiding, refusing a whistle.
+
+Asked for, it stands in the case's `approvals` and changes nothing else: the leg and its clocks go on. Granted, the
+thing happens, in the step that grants it. What is moot (the leg has ended, the case is over) is decided by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from jiayuan.contracts.ids import new_id
+from jiayuan.contracts.times import iso, parse
+
+from . import pausing
+from .handling import return_, settle
+from .machine import ROUTING, require
+from .model import Case, Change, Leg, Moves, NotAllowed
+from .steps import desk_handles, desk_of, for_desk, next_step, owned, release_all, with_leg
+from .terms import SILENCE_GRANTS
+
+# Every event holds them: of those that are decided the newest.
+MOST: Final = 30
+MOVES: Final = {
+    "return": "return",
+    "extend": "extension",
+    "pause": "pause",
+    "void": "void",
+    "refuse": "refusal",
+}
+
+
+def approver_of(kind: str, case: Case, leg_id: str | None) -> str:
+    """Whose it is to decide: a refusal is the convener's, voiding the county's, the rest is the desk's of the street,
+    and for the desk's own leg the county's."""
+    if kind == "refusal":
+        return str((case.whistle or {}).get("convener") or f"convener-{case.street}")
+    county = desk_of(case.street[:6] + "000").id
+    if kind == "void":
+        return county
+    leg = case.leg(leg_id) if leg_id else None
+    own = leg is not None and leg.assignee.type == "desk"
+    return county if own else desk_of(case.street).id
+
+
+def ask(
+    case: Case,
+    kind: str,
+    actor: str,
+    at: datetime,
+    reason: str,
+    limit: int,
+    *,
+    leg: str | None = None,
+    of: str | None = None,
+    seconds: int | None = None,
+    until: datetime | None = None,
+    misdirected: bool | None = None,
+) -> Moves:
+    """Somebody asks; `limit`: seconds until it is decided by itself. Asked already: nothing."""
+    for old in case.approvals:
+        if old["kind"] == kind and old.get("leg") == leg and not old.get("decided_at"):
+            return ()
+    when = iso(at)
+    entry: dict[str, Any] = {"id": new_id(), "kind": kind}
+    if leg is not None:
+        entry["leg"] = leg
+    entry |= {"asked_by": actor, "asked_at": when, "reason": reason}
+    entry |= {"of": of or approver_of(kind, case, leg), "limit": limit}
+    if seconds is not None:
+        entry["seconds"] = seconds
+    if until is not None:
+        entry["until"] = iso(until)
+    if misdirected is not None:
+        entry["misdirected"] = misdirected
+    change = Change("case.changed", "ask", actor, when, leg, reason)
+    return (next_step(case, change, approvals=_newest((*case.approvals, entry))),)
+
+
+def _newest(approvals: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+    surplus = len(approvals) - MOST
+    if surplus <= 0:
+        return approvals
+    old = [a["id"] for a in approvals if a.get("decided_at")][:surplus]
+    return tuple(a for a in approvals if a["id"] not in old)
+
+
+def find(case: Case, approval: str) -> Mapping[str, Any] | None:
+    """The approval of that id."""
+    return next((a for a in case.approvals if a["id"] == approval), None)
+
+
+def decide(
+    case: Case,
+    approval: str,
+    granted: bool,
+    actor: str,
+    at: datetime,
+    note: str | None = None,
+    *,
+    response_limit: int | None = None,
+    misdirected: bool | None = None,
+) -> Moves:
+    """Granted, the thing happens in this step; else the leg goes on as it was. Decided already the same way: nothing.
+
+    `response_limit`: the desk's, should it get the case. `misdirected`: whether the rule had sent the returned leg to
+    the wrong place, as whoever decides sees it (else as whoever asked says).
+    """
+    found = find(case, approval)
+    if found is None:
+        raise NotAllowed("decide", f"the case has no approval {approval}")
+    if found.get("decided_at"):
+        if found.get("granted") == granted and found.get("decided_by") == actor:
+            return ()
+        word = "granted" if found.get("granted") else "refused"
+        raise NotAllowed("decide", f"it was {word} already, by {found.get('decided_by')}")
+    require("decide", case)
+    when = iso(at)
+    decided = {**found, "decided_at": when, "decided_by": actor, "granted": granted}
+    if note:
+        decided["note"] = note
+    case = replace(case, approvals=tuple(decided if a["id"] == approval else a for a in case.approvals))
+    if not granted:
+        change = Change("case.changed", "decide", actor, when, found.get("leg"), note)
+        return (next_step(case, change),)
+    wrong = misdirected if misdirected is not None else found.get("misdirected")
+    return _GRANTED[found["kind"]](case, found, actor, at, response_limit, wrong)
+
+
+def _return(
+    case: Case,
+    found: Mapping[str, Any],
+    actor: str,
+    at: datetime,
+    response_limit: int | None,
+    misdirected: bool | None,
+) -> Moves:
+    return return_(case, found["leg"], actor, at, found["reason"], response_limit, misdirected)
+
+
+def _extension(case: Case, found: Mapping[str, Any], actor: str, at: datetime, *_: object) -> Moves:
+    leg = owned(case, found["leg"], "extend")
+    require("extend", case, leg)
+    if any(e["leg"] == leg.id for e in case.extensions):
+        raise NotAllowed("extend", "the leg was extended before: once a leg")
+    when = iso(at)
+    more = {
+        "leg": leg.id,
+        "seconds": found["seconds"],
+        "reason": found["reason"],
+        "approver": actor,
+        "at": when,
+    }
+    change = Change("case.extended", "extend", actor, when, leg.id, found["reason"])
+    return (next_step(case, change, extensions=(*case.extensions, more)),)
+
+
+def _pause(case: Case, found: Mapping[str, Any], actor: str, at: datetime, *_: object) -> Moves:
+    until = parse(found["until"]) if found.get("until") else None
+    if until is not None and until <= at:  # it took longer to decide than the pause was to last
+        change = Change("case.changed", "decide", actor, iso(at), found.get("leg"), "挂账期已过")
+        return (next_step(case, change),)
+    moves = pausing.pause(case, found["reason"], actor, at, until=until, leg=found.get("leg"))
+    if moves:
+        return moves
+    change = Change("case.changed", "decide", actor, iso(at), found.get("leg"), "已在挂账")
+    return (next_step(case, change),)
+
+
+def _void(case: Case, found: Mapping[str, Any], actor: str, at: datetime, *_: object) -> Moves:
+    when = iso(at)
+    legs = release_all(case.legs, when, "the case is voided")
+    change = Change("case.voided", "void", actor, when, None, found["reason"])
+    return (next_step(case, change, legs, state="voided", closed_at=when),)
+
+
+def _refusal(
+    case: Case,
+    found: Mapping[str, Any],
+    actor: str,
+    at: datetime,
+    response_limit: int | None,
+    _misdirected: bool | None,
+) -> Moves:
+    """The unit needn't come. A lead's place is the desk's until it finds another; without an assistant it goes on."""
+    leg = owned(case, found["leg"], "refuse")
+    require("refuse", case, leg)
+    when = iso(at)
+    refused = replace(leg, state="refused", ended_at=when, reason=found["reason"])
+    added: tuple[Leg, ...] = ()
+    if leg.kind == "lead" and not desk_handles(case):
+        added = (for_desk(case, when, response_limit, leg.finish_limit, found["reason"]),)
+    change = Change("", "refuse", actor, when, leg.id, found["reason"])
+    return settle(case, with_leg(case, refused, *added), "case.returned", change, response_limit)
+
+
+_GRANTED: Final[Mapping[str, Callable[..., Moves]]] = {
+    "return": _return,
+    "extension": _extension,
+    "pause": _pause,
+    "void": _void,
+    "refusal": _refusal,
+}
+
+
+def overdue(case: Case, at: datetime, response_limit: int | None = None) -> Moves:
+    """Approvals that nobody decided in time: a return is granted, everything else is not."""
+    out: Moves = ()
+    for approval in case.approvals:
+        now = find(case, approval["id"])
+        if now is None or now.get("decided_at") or not now.get("limit"):
+            continue
+        if parse(now["asked_at"]) + timedelta(seconds=now["limit"]) > at:
+            continue
+        granted = now["kind"] in SILENCE_GRANTS
+        note = "逾期未批，视为同意" if granted else "逾期未批，视为不同意"
+        steps = decide(case, now["id"], granted, ROUTING.subject, at, note, response_limit=response_limit)
+        out += steps
+        case = out[-1].case
+    return out

@@ -1,0 +1,72 @@
+"""What lies over the handling and changes no leg: urging, supervision, colour, arrival."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from jiayuan.contracts.times import iso
+
+from .machine import require
+from .model import Case, Change, Moves, NotAllowed
+from .steps import next_step, owned, with_leg
+
+# Every event holds them all; older ones stay in the steps.
+MOST: Final = 20
+
+
+def changed(case: Case, action: str, actor: str, at: datetime, reason: str | None, **fields: Any) -> Moves:
+    """One step that `case.changed` tells of: `fields` of the case become these."""
+    change = Change("case.changed", action, actor, iso(at), None, reason)
+    return (next_step(case, change, **fields),)
+
+
+def urge(case: Case, actor: str, at: datetime, reason: str | None) -> Moves:
+    """催办: whoever holds it is asked to get on with it; each urging is kept."""
+    require("urge", case)
+    entry = {"at": iso(at), "by": actor, "reason": reason}
+    return changed(case, "urge", actor, at, reason, urged=(*case.urged, entry)[-MOST:])
+
+
+def put_under_supervision(case: Case, actor: str, at: datetime, reason: str) -> Moves:
+    """督办: a person above looks over it until he ends that, or the case is over. Again by the same: nothing."""
+    require("supervise", case)
+    if any(o["by"] == actor and not o.get("ended_at") for o in case.supervised):
+        return ()
+    over = [o for o in case.supervised if o.get("ended_at")]
+    last = [o for o in case.supervised if not o.get("ended_at")]
+    kept = (*over, *last, {"at": iso(at), "by": actor, "reason": reason})[-MOST:]
+    return changed(case, "supervise", actor, at, reason, supervised=kept)
+
+
+def end_supervision(case: Case, actor: str, at: datetime, reason: str | None, everybodys: bool) -> Moves:
+    """解除督办: one's own, or (`everybodys`) all."""
+    require("unsupervise", case)
+    when = iso(at)
+    ended = tuple(
+        {**o, "ended_at": when} if not o.get("ended_at") and (everybodys or o["by"] == actor) else o
+        for o in case.supervised
+    )
+    if ended == case.supervised:
+        return ()
+    return changed(case, "unsupervise", actor, at, reason, supervised=ended)
+
+
+def recolour(case: Case, colour: str, actor: str, at: datetime, reason: str) -> Moves:
+    """A person gives the case another colour, with a reason. Limits stay: they are the policy's."""
+    require("recolour", case)
+    return changed(case, "recolour", actor, at, reason, colour=colour) if colour != case.colour else ()
+
+
+def arrive(case: Case, leg_id: str, actor: str, at: datetime, note: str | None = None) -> Moves:
+    """A whistled unit is on the spot (到场)."""
+    leg = owned(case, leg_id, "arrive")
+    if leg.arrived_at is not None:
+        return ()
+    require("arrive", case, leg)
+    if leg.assignee.type != "unit" or leg.kind not in ("lead", "assist"):
+        raise NotAllowed("arrive", "only a unit that was whistled arrives")
+    when = iso(at)
+    change = Change("case.changed", "arrive", actor, when, leg.id, note)
+    return (next_step(case, change, with_leg(case, replace(leg, arrived_at=when))),)
