@@ -37,6 +37,11 @@ class Book:
         self.refresh_at = time.monotonic() + REFRESH
         self.stale = False
 
+    def over(self, at: datetime) -> bool:
+        """Whether a change of the directory that was still to come has taken effect since."""
+        until = self.directory.until
+        return until is not None and at >= until
+
     @property
     def staff(self) -> Staff:
         """Who is on duty, who stands in for whom, who can what."""
@@ -78,7 +83,7 @@ def of(work: Work, version: int | None = None) -> Book:
     book = _books.get(engine)
     if version is None:
         version = store.directory_version(work)
-    if book is None or book.stale or book.directory.version != version:
+    if book is None or book.stale or book.directory.version != version or book.over(work.now):
         book = _books[engine] = _read(work, book)
     elif time.monotonic() > book.refresh_at:
         book.rotation.take_loads(store.loads(work))

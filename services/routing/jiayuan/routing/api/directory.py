@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from jiayuan.chassis.errors import Problem
-from jiayuan.chassis.service import Runtime, http
+from jiayuan.chassis.service import Runtime, every, http
 from jiayuan.chassis.web import Call
 
 from .. import book as books
+from .. import changes
 from ..directory import Grid
 from .common import STAFF
 
@@ -27,6 +28,12 @@ class DirectoryPages:
     def units(self, call: Call) -> Any:
         """The member units."""
         return units(self.delivery, call)
+
+    @every(seconds=5.0, role="relay")
+    def tell_directory(self) -> None:
+        """Tells of changes of the directory whose time has come."""
+        with self.delivery.work() as work:
+            changes.tell_due(work)
 
 
 def grid(delivery: Runtime, _call: Call, code: str) -> dict[str, Any]:

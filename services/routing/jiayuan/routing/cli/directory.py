@@ -68,7 +68,7 @@ def directory_check(file: Path) -> None:
 @WHO
 def directory_import(file: Path, who: str) -> None:
     """Take over a directory document as a whole; who isn't in it any more becomes inactive."""
-    from ..imports import import_directory
+    from ..imports import import_directory, unknown_units
 
     try:
         document = parse(file.read_text(encoding="utf-8"))
@@ -77,9 +77,11 @@ def directory_import(file: Path, who: str) -> None:
     except DirectoryError as error:
         fail(error.problems)
         return
+    known = done.directory
+    communities = sum(p.kind not in ("county", "street") for p in known.places.values())
     click.echo(
-        f"directory version {done.version}: {done.streets} streets, {done.communities} communities, "
-        f"{done.grids} grids, {done.people} people, {done.units} units; {done.changed} changed"
+        f"directory version {done.version}: {len(known.streets())} streets, {communities} communities, "
+        f"{len(known.grids)} grids, {len(known.people)} people, {len(known.units)} units; {done.changed} changed"
     )
-    if done.unknown_units:
-        click.echo(f"the policy names units that are not in it: {', '.join(done.unknown_units)}", err=True)
+    if missing := unknown_units(known):
+        click.echo(f"the policy names units that are not in it: {', '.join(missing)}", err=True)

@@ -114,20 +114,20 @@ def superior_id(unit: str, step: int) -> str:
 
 
 def shift_key(row: Mapping[str, Any]) -> str:
-    """What makes a line of a roster the same line when its hours change."""
+    """What makes a line of a roster the same line when its hours change; of a row that has been checked."""
     parts = (
         row["who"],
-        row.get("role") or "",
+        row.get("role"),
         row.get("mode") or "normal",
-        str(row["from"]),
+        str(day_of(row["from"])),
         row.get("name"),
     )
     return "|".join(p or "" for p in parts)
 
 
 def leave_key(row: Mapping[str, Any]) -> str:
-    """What makes a leave the same one when its end or stand-in changes."""
-    return f"{row['person']}|{row['from']}"
+    """What makes a leave the same one when its end or stand-in changes; of a row that has been checked."""
+    return f"{row['person']}|{time_of(row['from']).astimezone(ZONE).isoformat(timespec='minutes')}"
 
 
 def day_of(value: Any) -> date | None:
@@ -210,9 +210,14 @@ class _Reader:
             where = f"points[{i}]"
             self._add(points, self._point(where, row, places), where, lambda p: p.code)
         shifts = self._keyed(
-            document, "roster", shift_key, lambda w, r: self._shift(w, r, people, places, grids)
+            document,
+            "roster",
+            lambda row, shift: shift_key({**row, "role": shift.role}),
+            lambda w, r: self._shift(w, r, people, places, grids),
         )
-        leaves = self._keyed(document, "leave", leave_key, lambda w, r: self._leave(w, r, people))
+        leaves = self._keyed(
+            document, "leave", lambda row, _: leave_key(row), lambda w, r: self._leave(w, r, people)
+        )
         return Directory(
             version, seat, places, grids, people, units, seats, teams, points, tuple(shifts), tuple(leaves)
         )
@@ -243,7 +248,7 @@ class _Reader:
         self,
         document: Mapping[str, Any],
         key: str,
-        name: Callable[[Mapping[str, Any]], str],
+        name: Callable[[Mapping[str, Any], Any], str],
         make: Callable[[str, Mapping[str, Any]], Any],
     ) -> list[Any]:
         out, seen = [], set()
@@ -251,9 +256,9 @@ class _Reader:
             item = make(f"{key}[{i}]", row)
             if item is None:
                 continue
-            if name(row) in seen:
-                self.wrong(f"{key}[{i}]", f"{name(row)[:80]} is there twice")
-            seen.add(name(row))
+            if (named := name(row, item)) in seen:
+                self.wrong(f"{key}[{i}]", f"{named[:80]} is there twice")
+            seen.add(named)
             out.append(item)
         return out
 

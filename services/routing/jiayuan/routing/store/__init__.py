@@ -14,7 +14,7 @@ from .cases import (
     save_moves,
     steps,
 )
-from .directory import contacts, directory_version, next_directory_version, read_directory, replace_table
+from .directory import contacts, directory_version, loads_of, next_directory_version, read_directory
 from .policies import add_policy, policies
 from .reads import contact_rows, log_read, reads
 from .reports import (
@@ -75,6 +75,7 @@ __all__ = [
     "known_handlings",
     "leg_table",
     "loads",
+    "loads_of",
     "lock_cases",
     "log_read",
     "metadata",
@@ -93,7 +94,6 @@ __all__ = [
     "read_log",
     "reads",
     "remember_handlings",
-    "replace_table",
     "save_approvals",
     "save_moves",
     "steps",

@@ -224,6 +224,76 @@ policy_table = Table(
     comment="Policy tables that were imported; the one that comes with the service holds until there is one",
 )
 
+directory_version = Table(
+    "directory_version",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("effective_at", DateTime(timezone=True), nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="import, split, merge, hand_over, policy …"),
+    Column("source", Text, nullable=False, server_default=text("''"), comment="the file and its digest"),
+    Column("reason", Text),
+    Column("summary", JSON, nullable=False, server_default=text("'{}'"), comment="what it changed, counted"),
+    Column(
+        "told_at",
+        DateTime(timezone=True),
+        comment="when directory.changed was said of it; NULL: it is not in effect yet, or was cancelled",
+    ),
+    Column("cancelled_at", DateTime(timezone=True)),
+    Column("cancelled_by", Text),
+    Column("cancelled_reason", Text),
+    Index(
+        "directory_version_pending",
+        "effective_at",
+        postgresql_where=text("told_at IS NULL AND cancelled_at IS NULL"),
+    ),
+    comment="Every change of the directory: who, when, from which time on",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+directory_entry = Table(
+    "directory_entry",
+    metadata,
+    Column(
+        "kind", Text, primary_key=True, comment="place, grid, person, unit, superior, seat, team, point …"
+    ),
+    Column("key", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, comment="the change that made it"),
+    Column("valid_from", DateTime(timezone=True), nullable=False),
+    Column("valid_to", DateTime(timezone=True), comment="before this time; NULL: until further notice"),
+    Column("ended_by", Integer, comment="the change that ended it"),
+    Column("doc", JSON, nullable=False, comment="as a row of the document"),
+    Column("extra", JSON, comment="area and boundary (GeoJSON, WGS-84), which only maps and documents need"),
+    Column("contact", Text, comment="sealed; taken out when the entry is over: nobody needs an old number"),
+    Index("directory_entry_of_version", "version"),
+    Index("directory_entry_ended_by", "ended_by", postgresql_where=text("ended_by IS NOT NULL")),
+    comment="What held of everything in the directory at which time: only ever added to, and ended",
+    info={
+        "grants": "SELECT, INSERT, UPDATE",
+        "sealed": {
+            "contact": "CASE kind WHEN 'place' THEN 'desk-' || "
+            "CASE doc->>'kind' WHEN 'county' THEN key || '000' ELSE key END ELSE key END"
+        },
+    },
+)
+
+directory_export = Table(
+    "directory_export",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("as_of", DateTime(timezone=True), nullable=False),
+    Column("phones", Integer, nullable=False, comment="how many were given out"),
+    comment="Who took phone numbers of the directory out in clear, and why: only ever added to",
+    info={"grants": "SELECT, INSERT"},
+)
+
+# Views of what is in effect of directory_entry, as the release before this one had its tables.
+_VIEW = {"view": True, "grants": "SELECT"}
+
 place = Table(
     "place",
     metadata,
@@ -234,7 +304,7 @@ place = Table(
     Column("contact", Text),
     Column("active", Boolean, nullable=False),
     comment="County, streets, communities and villages; contact: the sealed one of the desk",
-    info={"sealed": {"contact": "'desk-' || CASE kind WHEN 'county' THEN code || '000' ELSE code END"}},
+    info=_VIEW,
 )
 
 grid = Table(
@@ -249,6 +319,7 @@ grid = Table(
     Column("party_group", Text, nullable=False),
     Column("functions", JSON, nullable=False),
     Column("active", Boolean, nullable=False),
+    info=_VIEW,
 )
 
 person = Table(
@@ -262,7 +333,7 @@ person = Table(
     Column("street", Text, nullable=False),
     Column("contact", Text),
     Column("active", Boolean, nullable=False),
-    info={"sealed": {"contact": "id"}},
+    info=_VIEW,
 )
 
 unit = Table(
@@ -278,5 +349,5 @@ unit = Table(
     Column("partner", Text, nullable=False),
     Column("contact", Text),
     Column("active", Boolean, nullable=False),
-    info={"sealed": {"contact": "code"}},
+    info=_VIEW,
 )
