@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -194,31 +194,46 @@ class Work:
         self.emitted.append(event)
         return event
 
-    def accepted(self, event: Event, result: str | None = None) -> None:
-        """Tells the outside system that its message was taken; `result` is what was made of it."""
-        self._outcome(event, "accepted", result, ())
+    def accepted(
+        self, event: Event, result: str | None = None, current: Mapping[str, Any] | None = None
+    ) -> None:
+        """Tells the outside system that its message was taken; `result` is what was made of it, `current` where the
+        thing it was about stands now."""
+        self._outcome(event, "accepted", result, (), current)
 
-    def duplicate(self, event: Event, result: str | None = None) -> None:
+    def duplicate(
+        self, event: Event, result: str | None = None, current: Mapping[str, Any] | None = None
+    ) -> None:
         """Tells the outside system that its message was known already."""
-        self._outcome(event, "duplicate", result, ())
+        self._outcome(event, "duplicate", result, (), current)
 
-    def refuse(self, event: Event, problems: Iterable[FieldProblem]) -> None:
+    def refuse(
+        self, event: Event, problems: Iterable[FieldProblem], current: Mapping[str, Any] | None = None
+    ) -> None:
         """Refuses one event for good: it becomes a dead letter, and an outside system is told why."""
         found = list(problems)
         self.refused.append((event, found))
-        self.rejected(event, found)
+        self.rejected(event, found, current)
 
-    def rejected(self, event: Event, problems: Iterable[FieldProblem]) -> None:
+    def rejected(
+        self, event: Event, problems: Iterable[FieldProblem], current: Mapping[str, Any] | None = None
+    ) -> None:
         """Tells the outside system that its message was rejected, and why."""
-        self._outcome(event, "rejected", None, problems)
+        self._outcome(event, "rejected", None, problems, current)
 
     def _outcome(
-        self, event: Event, outcome: str, result: str | None, problems: Iterable[FieldProblem]
+        self,
+        event: Event,
+        outcome: str,
+        result: str | None,
+        problems: Iterable[FieldProblem],
+        current: Mapping[str, Any] | None = None,
     ) -> None:
         partner = event.source.removeprefix("/partners/")
         if partner == event.source:
             return  # from one of our own services: there is nobody to tell
-        self.outcome(partner, event.id, names.event_type(event.name), outcome, result, problems, event)
+        type_ = names.event_type(event.name)
+        self.outcome(partner, event.id, type_, outcome, result, problems, event, current)
 
     def outcome(
         self,
@@ -229,9 +244,10 @@ class Work:
         result: str | None = None,
         problems: Iterable[FieldProblem] = (),
         cause: Event | None = None,
+        current: Mapping[str, Any] | None = None,
     ) -> None:
         """Sends an outcome to a partner's queue; the dead-letter path uses it when there is no event."""
-        data = {
+        data: dict[str, Any] = {
             "message": message[:256],
             "type": type_[:256],
             "outcome": outcome,
@@ -242,6 +258,8 @@ class Work:
             ],
             "at": iso(self.now),
         }
+        if current is not None:
+            data["current"] = dict(current)
         event = envelope.make(
             OUTCOME.name, self._source, data, at=self.now, subject=message[:256], cause=cause
         )

@@ -126,7 +126,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the message with the event id `message`: accepted, duplicate or rejected."""
+    """What became of the message with the event id `message`: accepted, duplicate or rejected.
+
+    `current`: of a handling, where the case stands now: case, number, sequence, state, leg, leg_state, allowed.
+    """
 
     message: str | None
     type: str | None
@@ -134,6 +137,7 @@ class Outcome:
     result: str | None
     problems: tuple[FieldProblem, ...]
     at: datetime
+    current: Mapping[str, Any] | None = None
 
 
 class _Lost(Exception):
@@ -668,6 +672,7 @@ def _outcome(body: bytes, content_type: str | None) -> Outcome | None:
         data.get("result"),
         found,
         parse(data["at"]),
+        data.get("current"),
     )
 
 

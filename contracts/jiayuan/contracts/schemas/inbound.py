@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from .common import (
+    CASE_STATES,
     CHANNELS,
     KINDS,
+    LEG_STATES,
     PHONE,
     Demand,
     Fact,
+    YesNo,
     a_code,
     a_date,
     a_list,
+    a_number,
     a_real,
     a_text,
     a_time,
@@ -80,6 +84,20 @@ class ReportSubmitted(Demand):
     received_at = said(a_date(), "When you took the report. The citizen's clock counts from our receipt.")
 
 
+YEAR: Final = 366 * 24 * 3600
+HANDLINGS: Final = (
+    "accept",
+    "answer",
+    "return",
+    "resolve",
+    "arrive",
+    "refuse",
+    "extend",
+    "pause",
+    "resume",
+)
+
+
 class HandlingReported(Demand):
     """A department's own system acts on its leg of a case.
 
@@ -90,12 +108,23 @@ class HandlingReported(Demand):
     case = said(an_id(), "The case's id or number, as you got it.")
     unit = said(an_id(), "The code of the unit that acts; it must hold a leg of the case.")
     action = said(
-        a_word(("accept", "answer", "return", "resolve")),
-        "accept 签收, answer 应答, return 退单 (say why in `note`), resolve 办结.",
+        a_word(HANDLINGS),
+        "accept 签收 (of a whistle: 报到), answer 应答, resolve 办结, arrive 到场; with a reason in `note`: "
+        "return 退单, refuse 拒绝吹哨, extend 延期, pause 挂账, resume 恢复.",
     )
     at = said(a_date(required=True), "When it was done at your end.")
     note = said(a_text(1000), "The answer, the reason of a return, or what was done.")
     evidence = said(a_list(a_text(300, required=True), 20), "Addresses of photos or papers.")
+    leg = said(an_id(required=False), "The id of the leg; the unit's own that it still owes when absent.")
+    sequence = said(
+        a_number(1), "The version of the case that you looked at: refused when it has moved on since."
+    )
+    seconds = said(a_number(60, YEAR), "extend: how much more time, in seconds.")
+    until = said(a_date(), "pause: until when; until it is resumed when absent.")
+    misdirected = said(
+        YesNo(allow_none=True),
+        "return: whether it should never have come to you, so that the rule is looked at.",
+    )
 
 
 class AlertRaised(Demand):
@@ -125,6 +154,18 @@ class Problem(Fact):
     allowed = said(a_text(500), "What it may hold.")
 
 
+class Current(Fact):
+    """Where a case stands, for whoever acts on one of its legs."""
+
+    case = said(an_id(), "The case's id.")
+    number = said(a_code(required=True), "The case's number.")
+    sequence = said(a_number(1, required=True), "The version of the case.")
+    state = said(a_word(CASE_STATES), "The state of the case.")
+    leg = said(an_id(required=False), "The leg that it is about; null when the unit has none.")
+    leg_state = said(a_word(LEG_STATES, required=False), "The state of that leg.")
+    allowed = said(a_list(a_text(40, required=True), 40), "The moves that the unit has on it now.")
+
+
 class Outcome(Fact):
     """What became of a message of an outside system."""
 
@@ -136,4 +177,8 @@ class Outcome(Fact):
     )
     result = said(an_id(required=False), "What was made of it: the id of the report or of the case.")
     problems = said(a_list(fields.Nested(Problem), 50), "Why it was rejected.")
+    current = said(
+        fields.Nested(Current, allow_none=True),
+        "handling.reported: where the case stands now, taken or not; absent when the case is unknown or not yours.",
+    )
     at = said(a_time(required=True), "When that was decided.")
