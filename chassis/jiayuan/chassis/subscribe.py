@@ -21,7 +21,7 @@ from nameko.extensions import Entrypoint
 
 from jiayuan.contracts import names
 
-from . import metrics
+from . import metrics, wire
 from .broker import LOST, connect, where
 from .delivery import Message
 from .errors import Transient
@@ -52,7 +52,7 @@ class Subscribe(Entrypoint):
         self.consuming = False
         self._stopping = self._closing = False
         self._reader: Any = None
-        self._buffer: deque[Any] = deque()
+        self._buffer: deque[wire.Delivery] = deque()
         self._arrived = Signal()
         self._done = Signal()
         self._generation = 0
@@ -113,6 +113,8 @@ class Subscribe(Entrypoint):
                 while not self._closing:
                     with contextlib.suppress(TimeoutError):
                         self._connection.drain_events(timeout=0.5)
+                        if not self._stopping:
+                            self._keep(wire.deliveries(self._connection, self._channel))
                     if (now := time.monotonic()) - beat > 1.0:
                         beat = now
                         with self._write:
@@ -155,7 +157,11 @@ class Subscribe(Entrypoint):
 
     def _arrive(self, generation: int, message: Any) -> None:
         if generation == self._generation:
-            self._buffer.append(message)
+            self._keep([_delivery(message)])
+
+    def _keep(self, deliveries: list[wire.Delivery]) -> None:
+        if deliveries:
+            self._buffer.extend(deliveries)
             self._wake()
 
     def _wake(self) -> None:
@@ -197,7 +203,7 @@ class Subscribe(Entrypoint):
             last = len(taken)
             started = time.monotonic()
             if self._settle([_message(m) for m in taken]) and generation == self._generation:
-                self._ack(taken[-1].delivery_tag)
+                self._ack(taken[-1].tag)
             metrics.BATCH_SECONDS.labels(self.container.service_name, self.label).observe(
                 time.monotonic() - started
             )
@@ -244,16 +250,21 @@ class Subscribe(Entrypoint):
             log.info("ack lost", extra={"queue": self.queue, "why": type(error).__name__})
 
 
-def _message(m: Any) -> Message:
+def _delivery(m: Any) -> wire.Delivery:
     body = m.body
     info, properties = m.delivery_info, m.properties
-    return Message(
+    return wire.Delivery(
+        info["delivery_tag"],
         body.encode() if isinstance(body, str) else bytes(body),
         properties.get("content_type"),
+        properties.get("user_id"),
         info["exchange"],
         info["routing_key"],
-        properties.get("user_id"),
     )
+
+
+def _message(d: wire.Delivery) -> Message:
+    return Message(d.body, d.content_type, d.exchange, d.routing_key, d.user_id)
 
 
 subscribe = Subscribe.decorator

@@ -18,6 +18,32 @@ _READ = 65536
 _WRITE = 65536
 
 
+_HEAD = struct.Struct(">BHI")
+_CONTENT = struct.Struct(">HHQH")
+_TAG = struct.Struct(">Q")
+_END = 0xCE
+_FRAME_END = b"\xce"
+_METHOD, _HEADER, _BODY = 1, 2, 3
+_BASIC, _PUBLISH = 60, 40
+_BASIC_DELIVER = b"\x00\x3c\x00\x3c"
+# Flags of properties, in the order in which they follow each other (AMQP 0-9-1, 4.2.6.1).
+_CONTENT_TYPE, _DELIVERY_MODE, _MESSAGE_ID, _USER_ID = 1 << 15, 1 << 12, 1 << 7, 1 << 4
+_SHORT_STRINGS, _TIMESTAMP = 0b1100_0111_1011_1000, 1 << 6
+# A table of headers, flags that go on in a second word: py-amqp reads those.
+_NOT_HERE = 0b0010_0000_0000_0111
+
+
+class Delivery(NamedTuple):
+    """A message that the broker has delivered."""
+
+    tag: int
+    body: bytes
+    content_type: str | None
+    user_id: str | None
+    exchange: str
+    routing_key: str
+
+
 class _Reader:
     """Stands in for `TCPTransport._read`: exactly n bytes, read ahead."""
 
@@ -42,6 +68,20 @@ class _Reader:
         self._at = end
         return out
 
+    def deliveries(self, channel: int) -> list[Delivery]:
+        """Takes the deliveries that have been read ahead, up to what isn't a whole and plain one."""
+        out: list[Delivery] = []
+        while not self._transport._read_buffer:
+            try:
+                found = _delivery(self._data, self._at, channel)
+            except (struct.error, IndexError, UnicodeDecodeError):
+                break  # not all of it is here, or it is strange
+            if found is None:
+                break
+            delivery, self._at = found
+            out.append(delivery)
+        return out
+
 
 def read_ahead(connection: Any) -> None:
     """Lets an open kombu connection read ahead."""
@@ -50,13 +90,69 @@ def read_ahead(connection: Any) -> None:
         transport._read = _Reader(transport)
 
 
-_HEAD = struct.Struct(">BHI")
-_CONTENT = struct.Struct(">HHQH")
-_END = b"\xce"
-_METHOD, _HEADER, _BODY = 1, 2, 3
-_BASIC, _PUBLISH = 60, 40
-# Flags of the properties that are sent, in the order in which they follow each other (AMQP 0-9-1, 4.2.6.1).
-_CONTENT_TYPE, _DELIVERY_MODE, _MESSAGE_ID, _USER_ID = 1 << 15, 1 << 12, 1 << 7, 1 << 4
+def deliveries(connection: Any, channel: Any) -> list[Delivery]:
+    """What has been read ahead for a channel with one consumer, after `drain_events` has returned.
+
+    py-amqp goes through a dozen calls for each of the three frames of a message, and this through one. What isn't a
+    whole, plain delivery (headers, several body frames, another method, TLS) is left to `drain_events`.
+    """
+    amqp_connection = connection.connection
+    reader = amqp_connection.transport._read
+    if type(reader) is not _Reader:
+        return []
+    found = reader.deliveries(channel.channel_id)
+    if found:
+        amqp_connection.bytes_recv += 1  # what its heartbeats go by
+    return found
+
+
+def _delivery(data: bytes, at: int, channel: int) -> tuple[Delivery, int] | None:
+    """The delivery that begins there and where it ends; None or an IndexError when there is no whole plain one."""
+    kind, number, size = _HEAD.unpack_from(data, at)
+    here = at + 7
+    end = here + size
+    if kind != _METHOD or number != channel or data[end] != _END or data[here : here + 4] != _BASIC_DELIVER:
+        return None
+    here += 5 + data[here + 4]  # the consumer's tag
+    (tag,) = _TAG.unpack_from(data, here)
+    here += 9  # and whether it was delivered before
+    exchange, here = _read_short(data, here)
+    routing_key, _ = _read_short(data, here)
+    kind, _, size = _HEAD.unpack_from(data, end + 1)
+    here = end + 8
+    end = here + size
+    _, _, length, flags = _CONTENT.unpack_from(data, here)
+    if kind != _HEADER or data[end] != _END or flags & _NOT_HERE:
+        return None
+    content_type, user_id = _properties(data, here + _CONTENT.size, flags)
+    kind, _, size = _HEAD.unpack_from(data, end + 1)
+    here = end + 8
+    end = here + size
+    if kind != _BODY or size != length or data[end] != _END:
+        return None
+    return Delivery(tag, data[here:end], content_type, user_id, exchange, routing_key), end + 1
+
+
+def _properties(data: bytes, here: int, flags: int) -> tuple[str | None, str | None]:
+    content_type = user_id = None
+    for bit in range(15, 2, -1):
+        flag = 1 << bit
+        if not flags & flag:
+            continue
+        if flag & _SHORT_STRINGS:
+            value, here = _read_short(data, here)
+            if flag == _CONTENT_TYPE:
+                content_type = value
+            elif flag == _USER_ID:
+                user_id = value
+        else:
+            here += 8 if flag == _TIMESTAMP else 1
+    return content_type, user_id
+
+
+def _read_short(data: bytes, here: int) -> tuple[str, int]:
+    end = here + 1 + data[here]
+    return data[here + 1 : end].decode(), end
 
 
 class Publishing(NamedTuple):
@@ -88,10 +184,10 @@ def publish(channel: Any, messages: Iterable[Publishing]) -> None:
         header = _header(m)
         body = m.body
         parts.append(_method(number, m.exchange, m.routing_key, m.mandatory))
-        parts.append(_HEAD.pack(_HEADER, number, len(header)) + header + _END)
+        parts.append(_HEAD.pack(_HEADER, number, len(header)) + header + _FRAME_END)
         for at in range(0, len(body), most):
             piece = body if len(body) <= most else body[at : at + most]
-            parts += (_HEAD.pack(_BODY, number, len(piece)), piece, _END)
+            parts += (_HEAD.pack(_BODY, number, len(piece)), piece, _FRAME_END)
         size += len(body) + 200
         if size >= _WRITE:
             write(b"".join(parts))
@@ -106,7 +202,7 @@ def publish(channel: Any, messages: Iterable[Publishing]) -> None:
 def _method(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
     arguments = struct.pack(">HHH", _BASIC, _PUBLISH, 0) + _short(exchange) + _short(routing_key)
     arguments += b"\x01" if mandatory else b"\x00"
-    return _HEAD.pack(_METHOD, channel, len(arguments)) + arguments + _END
+    return _HEAD.pack(_METHOD, channel, len(arguments)) + arguments + _FRAME_END
 
 
 def _header(m: Publishing) -> bytes:
