@@ -10,6 +10,7 @@ from .common import (
     CASE_STATES,
     CHANNELS,
     COLOURS,
+    GROUNDS,
     KINDS,
     LEG_KINDS,
     LEG_STATES,
@@ -76,7 +77,7 @@ class CaseReport(Fact):
 class Whistle(Fact):
     """The street called several units: a lead and its assistants."""
 
-    ground = a_word(("public_matter", "joint_enforcement", "emergency"))
+    ground = a_word(GROUNDS)
     lead = an_id()
     assistants = a_list(an_id(), 20)
     by = said(an_id(required=False), "Who whistled: a person, or the policy through routing.")
@@ -86,6 +87,23 @@ class Whistle(Fact):
         an_id(required=False), "The convener of the joint committee, while refusals are the committee's."
     )
     meeting = said(an_id(required=False), "The quarterly meeting that took the case, since nobody else did.")
+    bound = said(
+        a_list(an_id(), 21),
+        "Units that can't refuse any more: the convener held the call up, or a meeting named them.",
+    )
+    unclaimed = said(
+        a_word(("released", "undecided"), required=False),
+        "Nobody takes it, so that a meeting has to: every unit was let go, or the convener didn't decide in time.",
+    )
+    unclaimed_at = said(a_time(), "Since when.")
+
+
+class Wish(Fact):
+    """Somebody who may not whistle asks the street's desk to."""
+
+    ground = a_word(GROUNDS)
+    lead = an_id()
+    assistants = a_list(an_id(), 20)
 
 
 class Decision(Fact):
@@ -138,6 +156,7 @@ class Approval(Fact):
     misdirected = said(
         a_yes_no(required=False), "return: the rule had sent it to the wrong place, says who asks."
     )
+    whistle = said(fields.Nested(Wish, allow_none=True), "whistle: which units are to be called.")
     decided_at = said(a_time(), "Absent while it is open.")
     decided_by = an_id(required=False)
     granted = a_yes_no(required=False)

@@ -38,9 +38,10 @@ LEG_STATES: Final = (
     "reassigned",
     "released",
 )
-LEG_KINDS: Final = ("handle", "lead", "assist", "supervise")
+LEG_KINDS: Final = ("handle", "lead", "assist", "supervise", "convene")
 ASSIGNEE_TYPES: Final = ("person", "unit", "desk")
-APPROVAL_KINDS: Final = ("return", "extension", "pause", "void", "refusal")
+APPROVAL_KINDS: Final = ("return", "extension", "pause", "void", "refusal", "whistle")
+GROUNDS: Final = ("public_matter", "joint_enforcement", "emergency")
 CLOCK_KINDS: Final = ("response", "finish", "citizen", "confirmation", "report_in")
 CLOCK_STATES: Final = ("armed", "warned", "breached", "met", "cancelled")
 ENTRY_STATES: Final = ("open", "written_off", "reversed", "carried_forward")

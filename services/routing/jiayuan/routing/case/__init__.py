@@ -7,7 +7,7 @@ the change that led there and the event that tells of it. No step means that the
 
 from __future__ import annotations
 
-from . import approvals, machine
+from . import approvals, machine, whistle
 from .approvals import ask, decide, overdue
 from .desk import assign
 from .documents import change_document, document, from_document, leg_document
@@ -34,12 +34,13 @@ from .model import (
     Rung,
 )
 from .opening import assign_first, opened
-from .overlays import arrive, changed, end_supervision, put_under_supervision, recolour, urge
+from .overlays import changed, end_supervision, put_under_supervision, recolour, urge
 from .pausing import pause, ran_out, resume
 from .reporter import close, rate, reopen, withdraw
 from .steps import desk_of, is_resolved, new_leg, standing, with_evidence
 from .terms import Terms
 from .timing import lapse, raise_step, supervise
+from .whistle import arrive, refuse
 
 __all__ = [
     "DESK_STEP",
@@ -98,6 +99,7 @@ __all__ = [
     "ran_out",
     "rate",
     "recolour",
+    "refuse",
     "release",
     "reopen",
     "resolve",
@@ -110,6 +112,7 @@ __all__ = [
     "takes_more",
     "unmerge",
     "urge",
+    "whistle",
     "with_evidence",
     "withdraw",
 ]

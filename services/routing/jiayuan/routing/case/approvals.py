@@ -1,4 +1,4 @@
-"""What somebody asks for and somebody else grants: a return, more time, a pause, voiding, refusing a whistle.
+"""What somebody asks for and somebody else grants: a return, more time, a pause, voiding.
 
 Asked for, it stands in the case's `approvals` and changes nothing else: the leg and its clocks go on. Granted, the
 thing happens, in the step that grants it. What is moot (the leg has ended, the case is over) is decided by itself.
@@ -15,10 +15,10 @@ from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
 from . import pausing
-from .handling import return_, settle
+from .handling import return_
 from .machine import ROUTING, require
-from .model import Case, Change, Leg, Moves, NotAllowed
-from .steps import desk_handles, desk_of, for_desk, next_step, owned, release_all, with_leg
+from .model import Case, Change, Moves, NotAllowed
+from .steps import desk_of, next_step, owned, release_all
 from .terms import SILENCE_GRANTS
 
 # Every event holds them: of those that are decided the newest.
@@ -28,15 +28,14 @@ MOVES: Final = {
     "extend": "extension",
     "pause": "pause",
     "void": "void",
-    "refuse": "refusal",
 }
+# What is decided otherwise: a refusal on the convener's leg, a wish to whistle by blowing it (`whistle`).
+OWN_WAYS: Final = ("refusal", "whistle")
 
 
 def approver_of(kind: str, case: Case, leg_id: str | None) -> str:
-    """Whose it is to decide: a refusal is the convener's, voiding the county's, the rest is the desk's of the street,
-    and for the desk's own leg the county's."""
-    if kind == "refusal":
-        return str((case.whistle or {}).get("convener") or f"convener-{case.street}")
+    """Whose it is to decide: voiding is the county's, the rest the desk's of the street, and for the desk's own leg the
+    county's."""
     county = desk_of(case.street[:6] + "000").id
     if kind == "void":
         return county
@@ -76,10 +75,11 @@ def ask(
     if misdirected is not None:
         entry["misdirected"] = misdirected
     change = Change("case.changed", "ask", actor, when, leg, reason)
-    return (next_step(case, change, approvals=_newest((*case.approvals, entry))),)
+    return (next_step(case, change, approvals=newest((*case.approvals, entry))),)
 
 
-def _newest(approvals: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+def newest(approvals: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+    """No more than an event has room for: those that are decided go first, the oldest before the others."""
     surplus = len(approvals) - MOST
     if surplus <= 0:
         return approvals
@@ -116,6 +116,9 @@ def decide(
             return ()
         word = "granted" if found.get("granted") else "refused"
         raise NotAllowed("decide", f"it was {word} already, by {found.get('decided_by')}")
+    if found["kind"] in OWN_WAYS:
+        how = "on the convener's leg" if found["kind"] == "refusal" else "as a wish to whistle"
+        raise NotAllowed("decide", f"a {found['kind']} is decided {how}", ("convene",))
     require("decide", case)
     when = iso(at)
     decided = {**found, "decided_at": when, "decided_by": actor, "granted": granted}
@@ -176,32 +179,11 @@ def _void(case: Case, found: Mapping[str, Any], actor: str, at: datetime, *_: ob
     return (next_step(case, change, legs, state="voided", closed_at=when),)
 
 
-def _refusal(
-    case: Case,
-    found: Mapping[str, Any],
-    actor: str,
-    at: datetime,
-    response_limit: int | None,
-    _misdirected: bool | None,
-) -> Moves:
-    """The unit needn't come. A lead's place is the desk's until it finds another; without an assistant it goes on."""
-    leg = owned(case, found["leg"], "refuse")
-    require("refuse", case, leg)
-    when = iso(at)
-    refused = replace(leg, state="refused", ended_at=when, reason=found["reason"])
-    added: tuple[Leg, ...] = ()
-    if leg.kind == "lead" and not desk_handles(case):
-        added = (for_desk(case, when, response_limit, leg.finish_limit, found["reason"]),)
-    change = Change("", "refuse", actor, when, leg.id, found["reason"])
-    return settle(case, with_leg(case, refused, *added), "case.returned", change, response_limit)
-
-
 _GRANTED: Final[Mapping[str, Callable[..., Moves]]] = {
     "return": _return,
     "extension": _extension,
     "pause": _pause,
     "void": _void,
-    "refusal": _refusal,
 }
 
 
@@ -210,7 +192,7 @@ def overdue(case: Case, at: datetime, response_limit: int | None = None) -> Move
     out: Moves = ()
     for approval in case.approvals:
         now = find(case, approval["id"])
-        if now is None or now.get("decided_at") or not now.get("limit"):
+        if now is None or now.get("decided_at") or not now.get("limit") or now["kind"] in OWN_WAYS:
             continue
         if parse(now["asked_at"]) + timedelta(seconds=now["limit"]) > at:
             continue

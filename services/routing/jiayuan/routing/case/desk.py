@@ -55,12 +55,16 @@ def assign(
         kind = "handle"
     else:
         kind = "assist" if any(leg.live and leg.kind == "lead" for leg in ended) else "lead"
-    main = new_leg(kind, to.level, to.step, to.assignee, when, to.response_limit, finish, reason)
+    if any(leg.live and leg.assignee == to.assignee and leg.kind in ("lead", "assist") for leg in ended):
+        raise NotAllowed("assign", f"{to.assignee.id} has a leg of it already", ("hand_over",))
+    refused = {a["id"] for a in case.approvals if a["kind"] == "refusal" and not a.get("decided_at")}
+    named = {to.assignee, *(o.assignee for o in assistants)}
+    if any(leg.id in refused and leg.assignee in named for leg in case.legs):
+        raise NotAllowed("assign", "the convener has to decide on a refusal of that unit first", ("convene",))
+    main = _offered(kind, to, when, finish, reason)
     called = {leg.assignee.id for leg in ended if leg.live} | {to.assignee.id}
     more = tuple(
-        new_leg("assist", o.level, o.step, o.assignee, when, o.response_limit, finish, reason)
-        for o in assistants
-        if o.assignee.id not in called
+        _offered("assist", o, when, finish, reason) for o in assistants if o.assignee.id not in called
     )
     legs = (*ended, main, *more)
     if to.assignee.type != "unit":
@@ -74,11 +78,20 @@ def assign(
     )
 
 
+def _offered(kind: str, to: Offer, when: str, finish: int | None, reason: str) -> Leg:
+    leg = new_leg(kind, to.level, to.step, to.assignee, when, to.response_limit, finish, reason)
+    return replace(leg, report_in_limit=to.report_in) if to.report_in is not None else leg
+
+
 def _replaceable(case: Case, leg_id: str | None) -> Leg | None:
     if leg_id is not None:
         leg = owned(case, leg_id, "assign")
-        if not leg.live or leg.kind == "supervise":
-            why = leg_why(leg) if not leg.live else "a supervising leg is the desk's own"
+        if not leg.live or leg.kind in ("supervise", "convene"):
+            why = (
+                leg_why(leg)
+                if not leg.live
+                else "it is a leg of whoever looks over the case, not of a handler"
+            )
             raise NotAllowed("assign", why)
         return leg
     main = [leg for leg in case.legs if leg.live and leg.kind in MAIN]

@@ -40,7 +40,7 @@ STANDINGS: Final[Mapping[str, str]] = {
 }
 # Roles whose people can hold a leg of their own.
 PERSONS: Final = frozenset(
-    ("grid_worker", "grid_leader", "grid_chief", "mediator", "volunteer", "cadre", "liaison")
+    ("grid_worker", "grid_leader", "grid_chief", "mediator", "volunteer", "cadre", "liaison", "convener")
 )
 _HEADS: Final = frozenset(("grid_leader", "grid_chief"))
 UNRESOLVED: Final = frozenset(("open", "assigned", "accepted", "answered"))
@@ -223,6 +223,16 @@ _WHISTLED: Final = Need(
 _NOT_ARRIVED: Final = Need(
     lambda s: s.leg is not None and s.leg.arrived_at is None, "it has arrived already", "尚未到场"
 )
+_NOT_BOUND: Final = Need(
+    lambda s: s.leg is None or s.leg.assignee.id not in (s.case.whistle or {}).get("bound", ()),
+    "the convener held the call up, or a meeting named the unit: it can't refuse any more",
+    "召集人未维持吹哨、例会未点名该单位",
+)
+_CONVENING: Final = Need(
+    lambda s: s.leg is not None and s.leg.kind == "convene",
+    "there is no refusal to decide on this leg",
+    "召集人的环节",
+)
 _HAS_LIMIT: Final = Need(
     lambda s: s.leg is not None and bool(s.leg.finish_limit),
     "the leg has no finish limit that could be extended",
@@ -327,27 +337,38 @@ TABLE: Final[Mapping[str, Rule]] = {
             "returned，或待工作台批",
             _OWN_LEG,
             _RETURNABLE,
+            _NOT_BOUND,
             _not_pending("return"),
         ),
         _rule(
             "refuse",
             "拒绝吹哨",
             "leg",
-            ("offered",),
+            ("offered", "accepted"),
             ("assignee",),
-            "待召集人批，准则 refused",
+            "refused；召集人得一环节",
             _WHISTLED,
-            _not_pending("refusal"),
+            _NOT_ARRIVED,
+            _NOT_BOUND,
         ),
         _rule(
             "arrive",
-            "到场",
+            "到场报到",
             "leg",
-            ("accepted", "answered"),
+            LIVE,
             ("assignee",),
-            "环节记到场时间",
+            "环节记到场时间；未签收的即签收",
             _WHISTLED,
             _NOT_ARRIVED,
+        ),
+        _rule(
+            "convene",
+            "召集人裁定",
+            "leg",
+            LIVE,
+            ("assignee", "convener"),
+            "done；维持、解除或另点单位",
+            _CONVENING,
         ),
         _rule(
             "extend",
@@ -373,9 +394,15 @@ TABLE: Final[Mapping[str, Rule]] = {
             _ROOM,
             _not_pending("pause"),
         ),
-        _rule("release", "解除协办", "leg", LIVE, _DESKS, "released", _ASSISTANT),
+        _rule("release", "解除协办", "leg", LIVE, (*_DESKS, "convener"), "released", _ASSISTANT),
         # -- on the case
         _rule("assign", "派单、改派、吹哨", "case", UNRESOLVED, _DESKS, "assigned，原环节 reassigned"),
+        _rule("whistle", "吹哨", "case", UNRESOLVED, _DESKS, "assigned，牵头与协办各得一环节"),
+        _rule("wish", "请街道吹哨", "case", UNRESOLVED, ("head",), "待工作台批，准则吹哨"),
+        _rule("add", "加哨", "case", UNRESOLVED, (*_DESKS, "convener"), "再加协办单位"),
+        _rule("hand_over", "改任牵头", "case", UNRESOLVED, (*_DESKS, "convener"), "原牵头 reassigned"),
+        _rule("agenda", "列入例会", "case", UNRESOLVED, ("county", "convener"), "记例会"),
+        _rule("meeting", "例会议定", "case", UNRESOLVED, ("county", "convener"), "议定单位得一环节"),
         _rule("resume", "恢复", "case", UNRESOLVED, ("assignee", *_DESKS, "routing"), "停表结束", _PAUSED),
         _rule("urge", "催办", "case", UNRESOLVED, _ABOVE, "加催办记录"),
         _rule("supervise", "督办", "case", UNRESOLVED, _DESKS, "加督办", _NOT_SUPERVISED),
@@ -440,9 +467,9 @@ def why_state(rule: Rule, case: Case, leg: Leg | None) -> str | None:
     assert leg is not None
     if case.state in OVER or (case.state == "resolved" and leg.live):
         return f"the case is {case.state}"
-    if leg.state not in rule.states:
-        return _LEG_WHY[leg.state]
-    return None
+    if leg.kind == "convene" and leg.live and rule.name not in _OF_CONVENER:
+        return "a refusal is to be decided: uphold, release or name another unit"
+    return None if leg.state in rule.states else _LEG_WHY[leg.state]
 
 
 def leg_why(leg: Leg) -> str:
@@ -521,10 +548,14 @@ def require(move: str, case: Case, leg: Leg | None = None) -> None:
             why = _OWN_LEG.why
         elif move == "return" and leg.assignee.type == "desk":
             why = _RETURNABLE.why
+        elif move == "return" and leg.assignee.id in (case.whistle or {}).get("bound", ()):
+            why = _NOT_BOUND.why
     if why is not None:
         raise NotAllowed(move, why, _of_assignee(case, leg) if leg is not None else ())
 
 
+# A convener has seen it, and decides: nothing else can be done with a refusal.
+_OF_CONVENER: Final = ("accept", "convene")
 # What an assignee is told that he can do, by the state of the leg: the moves by which a matter goes on.
 _ORDINARY: Final = ("accept", "answer", "return", "resolve")
 
@@ -535,5 +566,7 @@ def _of_assignee(case: Case, leg: Leg) -> tuple[str, ...]:
 
 def moves_of(leg: Leg) -> tuple[str, ...]:
     """The ordinary moves of the assignee of a leg, while its case is being handled."""
+    if leg.kind == "convene":
+        return tuple(m for m in _OF_CONVENER if leg.state in TABLE[m].states)
     own = leg.kind != "supervise" and leg.assignee.type != "desk"
     return tuple(m for m in _ORDINARY if leg.state in TABLE[m].states and (own or m != "return"))

@@ -179,9 +179,11 @@ Moves = tuple[Moved, ...]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A leg to be: to whom, at which level, with which response limit (seconds)."""
+    """A leg to be: to whom, at which level, with which response limit (seconds), and for a whistled unit how soon it
+    has to report in."""
 
     assignee: Assignee
     level: str
     step: int
     response_limit: int | None
+    report_in: int | None = None

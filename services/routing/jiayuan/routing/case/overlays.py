@@ -1,16 +1,15 @@
-"""What lies over the handling and changes no leg: urging, supervision, colour, arrival."""
+"""What lies over the handling and changes no leg: urging, supervision, colour."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.contracts.times import iso
 
 from .machine import require
-from .model import Case, Change, Moves, NotAllowed
-from .steps import next_step, owned, with_leg
+from .model import Case, Change, Moves
+from .steps import next_step
 
 # Every event holds them all; older ones stay in the steps.
 MOST: Final = 20
@@ -57,16 +56,3 @@ def recolour(case: Case, colour: str, actor: str, at: datetime, reason: str) -> 
     """A person gives the case another colour, with a reason. Limits stay: they are the policy's."""
     require("recolour", case)
     return changed(case, "recolour", actor, at, reason, colour=colour) if colour != case.colour else ()
-
-
-def arrive(case: Case, leg_id: str, actor: str, at: datetime, note: str | None = None) -> Moves:
-    """A whistled unit is on the spot (到场)."""
-    leg = owned(case, leg_id, "arrive")
-    if leg.arrived_at is not None:
-        return ()
-    require("arrive", case, leg)
-    if leg.assignee.type != "unit" or leg.kind not in ("lead", "assist"):
-        raise NotAllowed("arrive", "only a unit that was whistled arrives")
-    when = iso(at)
-    change = Change("case.changed", "arrive", actor, when, leg.id, note)
-    return (next_step(case, change, with_leg(case, replace(leg, arrived_at=when))),)

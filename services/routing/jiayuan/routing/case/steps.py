@@ -57,12 +57,15 @@ def desk_of(street: str) -> Assignee:
     return Assignee("desk", f"desk-{street}")
 
 
-def standing(legs: Iterable[Leg]) -> str:
+def standing(legs: Sequence[Leg]) -> str:
     """The state that the legs give an unresolved case: as far as the furthest of those who handle it."""
     furthest = max(
         (_ADVANCE[leg.state] for leg in legs if leg.kind in MAIN and leg.state in _ADVANCE), default=-1
     )
-    return _STATES[furthest] if furthest >= 0 else "open"
+    if furthest < 0:
+        # With the convener it is, while nobody else has it.
+        return "assigned" if any(leg.kind == "convene" and leg.live for leg in legs) else "open"
+    return _STATES[furthest]
 
 
 def is_resolved(legs: Sequence[Leg]) -> bool:

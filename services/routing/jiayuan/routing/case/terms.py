@@ -17,7 +17,6 @@ LIMITS: Final[Mapping[str, int]] = {
     "extension": DAY,
     "pause": DAY,
     "void": 3 * DAY,
-    "refusal": 2 * HOUR,
 }
 SILENCE_GRANTS: Final = ("return",)
 

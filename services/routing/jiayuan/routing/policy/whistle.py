@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-GROUNDS: Final = ("public_matter", "joint_enforcement", "emergency")
+from jiayuan.contracts.schemas.common import GROUNDS
+
 # A grid chief blows it alone, asks the desk to, or has no whistle.
 CHIEF: Final = ("blows", "asks", "no")
 _GROUND: Final = ("report_in", "reason_least", "says")
