@@ -5,6 +5,7 @@ wrong with a table before any report meets it, `simulate` what another table wou
 decided; `whistle` what it says of whistles.
 """
 
+from .analysis import Domain, Finding, analyse, domain_of
 from .reading import (
     PolicyError,
     bundled,
@@ -27,14 +28,18 @@ __all__ = [
     "Decision",
     "Desk",
     "Ground",
+    "Domain",
+    "Finding",
     "Matter",
     "Policy",
     "PolicyError",
     "Rule",
     "WhistleTerms",
+    "analyse",
     "bundled",
     "bundled_document",
     "case_day",
+    "domain_of",
     "load",
     "parse",
     "read",
