@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from werkzeug.test import EnvironBuilder
 from jiayuan.chassis import tokens
 from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened
 from jiayuan.chassis.web import Call, dispatch
+from jiayuan.contracts import envelope
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.times import parse
 from jiayuan.intake import category, cli_category, corrections, handlers, model, models, report, store
 from jiayuan.intake.model import BadModel
 from jiayuan.intake.report import Submission
@@ -261,6 +265,81 @@ def test_the_same_correction_again_is_one(intake: Opened) -> None:
     again = desk(intake, receipt.report, code="0410").get_json()
     assert {**first, "at": ""} == {**again, "at": ""}
     assert len(rows(intake, "SELECT 1 FROM correction")) == 1
+
+
+def test_routing_hears_of_a_correction(intake: Opened) -> None:
+    (receipt,) = take(intake, "路灯不亮")
+    desk(intake, receipt.report, code="0410")
+    desk(intake, receipt.report, code="0410")
+    (told,) = rows(intake, "SELECT body FROM outbox WHERE routing_key LIKE 'report.supplemented%'")
+    assert told.body["sequence"] == 2
+    assert told.body["data"] | {"at": ""} == {
+        "report": receipt.report,
+        "text": f"分类：{NAMES['0410']}（街道更正）",
+        "at": "",
+        "category": {"code": "0410", "name": NAMES["0410"], "confidence": 1.0, "method": "desk"},
+        "livelihood": False,
+        "importance": 1,
+        "urgency": 1,
+        "by": "desk-1",
+    }
+
+
+def heard(
+    intake: Opened, report: str, code: str, sequence: int, *, at: str, method: str = "desk", event: str = ""
+) -> Event:
+    """What routing's desk decided on the case of a report."""
+    case = {
+        "id": "c1",
+        "category": {"code": code, "name": code, "confidence": 1.0, "method": method},
+        "reports": [{"id": report}],
+    }
+    change = {"action": "recategorise", "actor": "desk-9", "at": at, "reason": "看过现场"}
+    made = envelope.make(
+        "case.changed", "/jiayuan/routing", {"case": case, "change": change}, sequence=sequence, at=parse(at)
+    )
+    told = replace(made, id=event or made.id)
+    if corrections.wanted(told):
+        with intake() as work:
+            corrections.heard(work, [told])
+    return told
+
+
+def test_what_the_desk_decides_on_the_case_becomes_training_data(intake: Opened) -> None:
+    (receipt,) = take(intake, "路灯不亮")
+    for _ in range(2):  # the same event again
+        heard(intake, receipt.report, "0410", 3, at="2026-03-02T02:00:00Z", event="e1")
+    heard(intake, receipt.report, "0410", 3, at="2026-03-02T02:00:00Z")  # what the report is already
+    heard(intake, receipt.report, "1505", 2, at="2026-03-02T01:00:00Z")  # what was said before
+    heard(intake, receipt.report, "1302", 4, at="2026-03-02T03:00:00Z", method="keywords")  # nobody's word
+    heard(intake, receipt.report, "9999", 5, at="2026-03-02T03:00:00Z")  # of another catalogue
+    heard(intake, "01990000-0000-7000-8000-000000000000", "0410", 5, at="2026-03-02T03:00:00Z")  # unknown
+    (stored,) = rows(intake, "SELECT category, category_method FROM report")
+    assert (stored.category, stored.category_method) == ("0410", "desk")
+    kept = rows(intake, "SELECT before_code, code, who, reason FROM correction ORDER BY at")
+    assert [tuple(k) for k in kept] == [
+        ("0410", "1505", "desk-9", "看过现场"),
+        ("0102", "0410", "desk-9", "看过现场"),
+    ]
+    with intake() as work:
+        assert [r.code for r in store.corrected_reports(work)] == ["0410"]
+    assert rows(intake, "SELECT 1 FROM outbox WHERE routing_key LIKE 'report.supplemented%'") == []
+
+
+def test_danger_stays_urgent_whatever_routings_desk_calls_it(intake: Opened) -> None:
+    (receipt,) = take(intake, "路灯着火了，快来")
+    heard(intake, receipt.report, "1505", 3, at="2026-03-02T02:00:00Z")
+    (stored,) = rows(intake, "SELECT category, importance, urgency FROM report")
+    assert tuple(stored) == ("1505", 3, 3)
+
+
+def test_who_is_not_sure_says_what_else_was_thought_of(intake: Opened) -> None:
+    take(intake, "灯杆旁边的破损和积水")
+    (told,) = rows(intake, "SELECT body FROM outbox WHERE routing_key LIKE 'report.received%'")
+    said = told.body["data"]["report"]
+    assert said["candidates"][0]["code"] == said["category"]["code"]
+    assert len({c["code"] for c in said["candidates"]}) == len(said["candidates"]) >= 2
+    assert all(c["name"] == NAMES[c["code"]] and c["why"] for c in said["candidates"])
 
 
 def test_danger_stays_urgent_whatever_it_is_called(intake: Opened) -> None:

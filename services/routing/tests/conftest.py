@@ -58,8 +58,10 @@ class Routing:
         }
         return {**report, **fields}
 
-    def event(self, name: str, data: dict[str, Any], source: str = "/jiayuan/intake") -> Event:
-        event = envelope.make(name, source, data, at=T0)
+    def event(
+        self, name: str, data: dict[str, Any], source: str = "/jiayuan/intake", sequence: int = 0
+    ) -> Event:
+        event = envelope.make(name, source, data, at=T0, sequence=sequence)
         envelope.encode(event)  # what breaks the contract would never arrive
         return event
 
@@ -189,7 +191,8 @@ def shared(databases: Databases) -> Iterator[Routing]:
 
 
 _EMPTIED = (
-    '"case", case_report, leg, case_step, approval, read_log, acting, handling, inbox, outbox, dead_letter'
+    '"case", case_report, leg, case_step, decision, approval, read_log, acting, handling, inbox, outbox, '
+    "dead_letter"
 )
 
 

@@ -144,14 +144,14 @@ def test_without_a_directory_everything_goes_to_the_county(opened: Opened) -> No
         "received_at": "2026-03-02T01:00:00Z",
     }
     with opened() as work:
-        for code, id_ in (("1502", "r1"), ("0102", "r2")):
+        for code, id_ in (("1502", "r1"), ("1106", "r2")):
             report = {**base, **more, "id": id_, "category": {"code": code}}
             event = envelope.make("report.received", "/jiayuan/intake", {"report": report}, at=work.now)
             handlers.report_received(work, [event])
         held = [e.data["case"]["legs"][0]["assignee"]["id"] for e in work.emitted if e.sequence == 2]
         reasons = [e.data["case"]["decision"]["reason"] for e in work.emitted if e.sequence == 2]
     assert held == ["desk-350921000"] * 2
-    assert "没有单位U49" in reasons[1]
+    assert "没有单位U19" in reasons[1]
 
 
 def test_one_report_is_one_case_however_often_it_comes(routing: Any, replica: Any) -> None:

@@ -31,6 +31,15 @@ class Sign(Fact):
     call = a_text(10)
 
 
+class Candidate(Fact):
+    """A category that was thought of, and the words of the catalogue that spoke for it."""
+
+    code = a_code(required=True)
+    name = a_text(60)
+    confidence = a_fraction()
+    why = a_list(a_text(40, required=True), 10)
+
+
 class Report(Fact):
     """A report; `reporter` is a pseudonym, `contact` is sealed (chassis.seal) and means nothing without a key."""
 
@@ -43,6 +52,10 @@ class Report(Fact):
     title = fields.String(required=True, validate=SHORT)
     text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
     category = fields.Nested(Category, required=True)
+    candidates = said(
+        a_list(fields.Nested(Candidate), 5),
+        "Where the category isn't sure: what was thought of, likeliest first.",
+    )
     livelihood = a_yes_no()
     importance = a_number(1, 3, required=True)
     urgency = a_number(1, 3, required=True)
@@ -89,12 +102,18 @@ class ReportSeparated(Fact):
 
 
 class ReportSupplemented(Fact):
-    """The reporter added something; or it became known which place is meant, and then `place` is where it is now."""
+    """The reporter added something; or it became known which place is meant, and then `place` is where it is now; or
+    the desk put the category right, and then `category` is what it is now, with its weights."""
 
     report = an_id()
     text = fields.String(required=True, validate=validate.Length(min=1, max=8000))
     at = a_time(required=True)
     place = fields.Nested(Place, allow_none=True)
+    category = fields.Nested(Category, allow_none=True)
+    livelihood = said(a_yes_no(required=False), "With `category`.")
+    importance = said(a_number(1, 3), "With `category`.")
+    urgency = said(a_number(1, 3), "With `category`.")
+    by = said(an_id(required=False), "Who put it right.")
 
 
 class ReportWithdrawn(Fact):

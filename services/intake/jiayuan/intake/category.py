@@ -17,6 +17,9 @@ OTHER: Final = "1599"
 GIVEN: Final = "given"
 KEYWORDS: Final = "keywords"
 NONE: Final = "none"
+# Who is less sure than this says what else was thought of.
+UNSURE: Final = 0.6
+_OTHERS, _WORDS = 4, 5
 _TITLE_FACTOR: Final = 2.0
 # In bytes, of which a Chinese character has three.
 _BEFORE, _AFTER, _NEAR = 36, 12, 90
@@ -39,7 +42,8 @@ class Category:
 class Guess:
     """A category, how sure (0 to 1), how it was found, and the words that spoke for it with their weights.
 
-    `label`: what the trained model called it, where one decided.
+    `label`: what the trained model called it, where one decided. `others`: the next categories that words spoke for,
+    with these words.
     """
 
     category: Category
@@ -48,6 +52,7 @@ class Guess:
     why: tuple[tuple[str, float], ...] = ()
     runner_up: str = ""
     label: str = ""
+    others: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,26 @@ class Catalogue:
             KEYWORDS,
             why,
             ranked[1][1] if len(ranked) > 1 else "",
+            others=tuple([(c, tuple(found[c])) for _, c in ranked[1:_OTHERS]]),
         )
+
+    def candidates(self, guess: Guess) -> list[dict[str, Any]]:
+        """What was thought of, as an event carries it: the guess itself first, with the words that spoke for each."""
+        out: list[dict[str, Any]] = [
+            {"code": guess.category.code, "name": guess.category.name, "confidence": guess.confidence}
+        ]
+        if guess.why:
+            out[0]["why"] = [word for word, _ in guess.why[:_WORDS]]
+        others = dict(guess.others)
+        if guess.runner_up and guess.runner_up not in others:
+            others = {guess.runner_up: (), **others}
+        for code, words in others.items():
+            known = self.categories.get(code)
+            if known is not None and code != guess.category.code:
+                out.append(
+                    {"code": code, "name": known.name} | ({"why": list(words[:_WORDS])} if words else {})
+                )
+        return out[:5]
 
     def signs(self, *texts: str) -> list[Sign]:
         """The signs of danger in texts in normal form, in the catalogue's order.

@@ -142,7 +142,7 @@ def _store(
             receipt.joined = joined.get(receipt.report)
             if receipt.clean is not None and receipt.clean.place.candidates:
                 unclear.append((receipt.report, receipt.clean.place, submissions[index].dialogue))
-            _announce(work, by_id[receipt.report], submissions[index], keys, receipt.joined)
+            _announce(work, by_id[receipt.report], submissions[index], keys, receipt)
     attachments.attach(work, attached)
     if unclear:
         store.ask_place(work, places.questions(work, unclear))
@@ -212,15 +212,15 @@ def _storable(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _announce(
-    work: Work, row: dict[str, Any], submission: Submission, keys: Keys, join: joins.Found | None
-) -> None:
-    contact = None
+def _announce(work: Work, row: dict[str, Any], submission: Submission, keys: Keys, receipt: Receipt) -> None:
+    contact, join = None, receipt.joined
     if row["reporter"] is not None:
         # Only who has a pseudonym can be reached: a name alone stays here. This copy is for notify, sealed with a key
         # that it has too; it goes when `person.erased` is heard.
         contact = keys.sealer.seal(_storable(submission.contact.document()), row["reporter"])
     data: dict[str, Any] = {"report": {**report.document(row), "contact": contact}}
+    if receipt.clean is not None and receipt.clean.guess.confidence < categories.UNSURE:
+        data["report"]["candidates"] = report.rules().catalogue.candidates(receipt.clean.guess)
     if join is not None:
         data["joined"] = join.document()
     work.emit(

@@ -7,7 +7,7 @@ from datetime import timedelta
 from jiayuan.chassis.service import Delivery, Service, every
 from jiayuan.chassis.work import together
 
-from . import emergencies, handlers, joins, keys, limits, matters, places, report, store
+from . import corrections, emergencies, handlers, joins, keys, limits, matters, places, report, store
 from .channels import government_system, open311
 from .channels.categories import Categories
 from .channels.field import Field
@@ -66,7 +66,13 @@ class IntakeService(
     settings_class = keys.IntakeSettings
     delivery = Intake(
         store.metadata,
-        together(handlers.HANDLERS, emergencies.HANDLERS, government_system.HANDLERS, open311.HANDLERS),
+        together(
+            handlers.HANDLERS,
+            corrections.HANDLERS,
+            emergencies.HANDLERS,
+            government_system.HANDLERS,
+            open311.HANDLERS,
+        ),
     )
     refusals = open311.REFUSALS
 

@@ -51,6 +51,10 @@ class Book:
         """The table that holds at a time."""
         return next((t for t in self.tables if t.effective_from <= at), self.tables[-1])
 
+    def version(self, version: str) -> Policy | None:
+        """The table of that version, if it is (or was) in force."""
+        return next((t for t in self.tables if t.version == version), None)
+
     def next_worker(
         self,
         places: Sequence[str],

@@ -19,11 +19,11 @@ from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import handing, store
+from . import correcting, deciding, handing, opening, store
 from .book import Book
-from .case import Assignee, Case, Leg, Moves, NotAllowed, Rung
+from .case import Case, Leg, Moves, NotAllowed, Rung
 from .moving import Moving, tell
-from .policy import Decision, Matter, Policy, case_day
+from .policy import Policy
 
 log = logging.getLogger("jiayuan.routing")
 
@@ -50,9 +50,11 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
     own = [r for r in fresh if r not in joined]
     given: Counter[str] = Counter()
     opened: dict[str, _Opened] = {}
+    decided: list[dict[str, Any]] = []
     for report in own:
         number = claimed[report].number
-        moves = _open(work, book, given, by_report[report].data["report"], ids[report], number)
+        said = correcting.applied(by_report[report].data["report"], waiting[report])
+        moves = opening.open_case(work, book, given, decided, said, ids[report], number)
         opened[ids[report]] = _Opened(moves[-1].case)
         opened[ids[report]].go(work, moves, by_report[report])
     for report in fresh:
@@ -60,7 +62,9 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
         case = opened[case_id].case if case_id in opened else moving.cases[case_id]
         if report in joined:
             reason = event.data["joined"]["reason"]
-            moves = cases.merge(case, [_reference(event.data["report"])], "intake", iso(work.now), reason)
+            moves = cases.merge(
+                case, [opening.reference(event.data["report"])], "intake", iso(work.now), reason
+            )
         else:
             moves = ()
         case = moves[-1].case if moves else case
@@ -73,8 +77,11 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
         else:
             moving.take(case, moves, event)
     store.insert_cases(work, [(o.case, o.moves, o.document) for o in opened.values()])
+    store.insert_decisions(work, decided)
     moving.save()
     store.move_reports(work, joined)
+    for aspect, newest in correcting.sequences(waiting).items():
+        store.newer_corrections(work, aspect, newest)
     book.store_turns(work, given)
     _join_later(work, by_report, fresh, waiting, {r: h.report for r, h in homes.items() if not h.case})
 
@@ -140,15 +147,6 @@ def _attachable(homes: dict[str, _Home], moving: Moving, batch: dict[str, str]) 
     return {r: case for r, case in out.items() if batch.get(case) not in out}
 
 
-def _reference(report: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": report["id"],
-        "reporter": report.get("reporter"),
-        "channel": report["channel"],
-        "received_at": report["received_at"],
-    }
-
-
 def _join_later(
     work: Work,
     by_report: dict[str, Event],
@@ -167,94 +165,6 @@ def _join_later(
         joins.append(Joining(report, into, "intake", iso(work.now), event.data["joined"]["reason"], event))
     if joins:
         join_cases(work, joins)
-
-
-def _open(
-    work: Work, book: Book, given: Counter[str], report: dict[str, Any], case_id: str, number: int
-) -> Moves:
-    directory, policy = book.directory, book.policy(work.now)
-    place, now = report["place"], iso(work.now)
-    street, community, grid = directory.where(place.get("street"), place.get("community"), place.get("grid"))
-    decision = policy.decide(
-        Matter(
-            report["category"]["code"],
-            report["kind"],
-            report["importance"],
-            report["urgency"],
-            tuple(sign["code"] for sign in report.get("signs") or ()),
-            street,
-            community,
-        )
-    )
-    legs, note = _first_legs(book, policy, decision, (street, community, grid), now, given)
-    case = Case(
-        id=case_id,
-        number=f"{street}-{case_day(policy, work.now)}-{number:06d}",
-        sequence=1,
-        state="open",
-        kind=report["kind"],
-        title=report["title"],
-        category=report["category"],
-        livelihood=report["livelihood"],
-        colour=decision.colour,
-        level=legs[0].level,
-        street=street,
-        community=community,
-        grid=grid,
-        decision={
-            "policy": decision.policy,
-            "rule": decision.rule,
-            "reason": f"{decision.reason}{note}"[:500],
-        },
-        reports=(_reference(report),),
-        first_received_at=report["received_at"],
-        opened_at=now,
-        citizen_limit=decision.citizen_limit,
-        confirmation_limit=decision.confirmation_limit,
-    )
-    whistle = None
-    if legs[0].kind == "lead":
-        assistants = [leg.assignee.id for leg in legs[1:]]
-        whistle = {"ground": decision.ground, "lead": legs[0].assignee.id, "assistants": assistants}
-    opened = cases.opened(case, ACTOR)
-    return (opened, cases.assign_first(opened.case, legs, ACTOR, whistle))
-
-
-def _first_legs(
-    book: Book,
-    policy: Policy,
-    decision: Decision,
-    where: tuple[str, str | None, str | None],
-    now: str,
-    given: Counter[str],
-) -> tuple[tuple[Leg, ...], str]:
-    """Whom the case is offered to first, and what is to be added to the reason."""
-    directory, finish = book.directory, decision.finish_limit
-    if decision.level == "department":
-        lead = directory.unit(decision.lead or "")
-        if lead is not None:
-            first = _leg(
-                "lead", "department", 0, Assignee("unit", lead.code), now, decision.response_limit, finish
-            )
-            others = (
-                _leg("assist", "department", 0, Assignee("unit", u), now, decision.report_in_limit, finish)
-                for u in decision.assistants
-                if directory.unit(u) is not None
-            )
-            return (first, *others), ""
-        note = f"（名录中没有单位{decision.lead}，先交街道分派。）"
-    else:
-        person = book.next_worker(handing.chain(directory, where), parse(now), given)
-        if person is not None:
-            worker = Assignee("person", person)
-            return (_leg("handle", "grid", 0, worker, now, decision.response_limit, finish),), ""
-        unknown = where[0] == directory.county_street
-        note = "（地点不明，先交县级工作台核实。）" if unknown else "（该处暂无网格员在岗，先交街道分派。）"
-    desk, response = directory.desk(where[0]), policy.response("street")
-    return (_leg("handle", "street", cases.DESK_STEP, desk, now, response, finish),), note
-
-
-_leg = cases.new_leg
 
 
 # -- what reporters say ------------------------------------------------------------------------------
@@ -281,6 +191,8 @@ def _words(event: Event) -> dict[str, Any]:
         words |= {"solved": data["solved"], "satisfaction": data.get("satisfaction")}
     if event.name == "report.withdrawn" and data.get("reason"):
         words["reason"] = mask(data["reason"])
+    if event.name == "report.supplemented":
+        words |= correcting.words_of(event)
     return words
 
 
@@ -292,8 +204,12 @@ def about_reports(work: Work, events: Sequence[Event]) -> None:
     late = [e.data["report"] for e in missing if not store.wait_for_report(work, e.data["report"], _words(e))]
     if late:  # opened by another replica in the meantime
         found |= store.cases_of_reports(work, late)
+    corrections = [e for e in events if e.name == "report.supplemented" and correcting.words_of(e)]
+    if corrections:
+        correcting.from_intake(work, corrections, found)
+        events = [e for e in events if e not in corrections]
     book = books.of(work)
-    moving = Moving(work, found.values())
+    moving = Moving(work, sorted({found[e.data["report"]] for e in events if e.data["report"] in found}))
     noted = []
     for event in events:
         case_id = found.get(event.data["report"])
@@ -426,17 +342,19 @@ def report_separated(work: Work, events: Sequence[Event]) -> None:
     # Alone in its case it has one of its own already.
     here = [e for e in here if len(moving.cases[found[e.subject]].reports) > 1]
     given: Counter[str] = Counter()
+    decided: list[dict[str, Any]] = []
     opened, moved = [], {}
     for event, number in zip(here, store.numbers(work, len(here)), strict=True):
         case, data, id_ = moving.cases[found[event.subject]], event.data, new_id()
         out = cases.separate(case, event.subject, data["by"], data["at"], data["reason"])
         if out:
             moving.take(out[-1].case, out, event)
-        moves = _open(work, book, given, data["report"], id_, number)
+        moves = opening.open_case(work, book, given, decided, data["report"], id_, number, deciding.SEPARATED)
         opened.append((moves[-1].case, moves, tell(work, moves, event)))
         moved[event.subject] = id_
     moving.save()
     store.insert_cases(work, opened)
+    store.insert_decisions(work, decided)
     store.move_reports(work, moved)
     book.store_turns(work, given)
 

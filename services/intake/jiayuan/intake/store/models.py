@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row
 
 from jiayuan.chassis import bulk
+from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
@@ -130,6 +132,52 @@ def correct_category(
         "at": iso(work.now),
     }
     work.insert(correction, [row])
+
+
+_HEAR: Final = Prepared(
+    # The report as it is, if it isn't the desk's word already; then the correction, once; then the report, unless a
+    # desk has said something later.
+    "WITH was AS (SELECT id, category, category_method, category_confidence, "
+    "signs::text NOT IN ('[]', 'null') AS danger FROM report "
+    "WHERE id = $1 AND NOT (category = $3 AND category_method = 'desk') FOR UPDATE), "
+    "said AS (INSERT INTO correction "
+    "(id, report, before_code, before_method, before_confidence, code, who, reason, at) "
+    "SELECT $2, id, category, category_method, category_confidence, $3, $8, $9, $10 FROM was "
+    "ON CONFLICT (id) DO NOTHING RETURNING report) "
+    "UPDATE report r SET category = $3, category_name = $4, category_confidence = 1, category_method = 'desk', "
+    "livelihood = $5, importance = CASE WHEN was.danger THEN 3 ELSE $6 END, "
+    "urgency = CASE WHEN was.danger THEN 3 ELSE $7 END FROM was JOIN said ON said.report = was.id "
+    "WHERE r.id = was.id AND NOT EXISTS (SELECT 1 FROM correction c WHERE c.report = r.id AND c.at > $10)",
+    "uuid",
+    "uuid",
+    "text",
+    "text",
+    "boolean",
+    "smallint",
+    "smallint",
+    "text",
+    "text",
+    "timestamptz",
+)
+
+
+def hear_correction(
+    work: Work, report: str, category: Any, *, id_: str, who: str, reason: str, at: datetime
+) -> None:
+    """Keeps what a desk decided elsewhere about a report's category, once a correction's id."""
+    work.later(
+        _HEAR,
+        report,
+        id_,
+        category.code,
+        category.name,
+        category.livelihood,
+        category.importance,
+        category.urgency,
+        who,
+        reason,
+        at,
+    )
 
 
 def corrected_reports(work: Work) -> list[Row[Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from . import approvals, machine, whistle
 from .approvals import ask, decide, overdue
+from .deciding import hand_over, is_taken, put_right
 from .desk import assign
 from .documents import change_document, document, from_document, leg_document
 from .handling import accept, answer, release, resolve, return_
@@ -79,9 +80,11 @@ __all__ = [
     "document",
     "end_supervision",
     "from_document",
+    "hand_over",
     "holds",
     "inspect",
     "is_resolved",
+    "is_taken",
     "keeps",
     "lapse",
     "leg_document",
@@ -94,6 +97,7 @@ __all__ = [
     "overdue",
     "pause",
     "permit",
+    "put_right",
     "put_under_supervision",
     "raise_step",
     "ran_out",

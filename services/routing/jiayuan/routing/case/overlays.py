@@ -1,7 +1,8 @@
-"""What lies over the handling and changes no leg: urging, supervision, colour."""
+"""What lies over the handling and hands no leg on: urging, supervision, colour."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -52,7 +53,18 @@ def end_supervision(case: Case, actor: str, at: datetime, reason: str | None, ev
     return changed(case, "unsupervise", actor, at, reason, supervised=ended)
 
 
-def recolour(case: Case, colour: str, actor: str, at: datetime, reason: str) -> Moves:
-    """A person gives the case another colour, with a reason. Limits stay: they are the policy's."""
+def recolour(
+    case: Case, colour: str, actor: str, at: datetime, reason: str, finish_limit: int | None = None
+) -> Moves:
+    """A person gives the case another colour, with a reason; `finish_limit` (seconds): what the policy then gives to
+    whoever handles it, from the start of their own leg on. None: limits stay."""
     require("recolour", case)
-    return changed(case, "recolour", actor, at, reason, colour=colour) if colour != case.colour else ()
+    if colour == case.colour:
+        return ()
+    legs = tuple(
+        replace(leg, finish_limit=finish_limit)
+        if finish_limit is not None and leg.live and leg.finish_limit is not None and leg.kind != "supervise"
+        else leg
+        for leg in case.legs
+    )
+    return changed(case, "recolour", actor, at, reason, colour=colour, legs=legs)

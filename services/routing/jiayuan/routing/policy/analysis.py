@@ -365,7 +365,8 @@ class _Table:
         default = len(self.rules) - 1
         for rule, mask in zip(self.rules[:default], self.masks[:default], strict=True):
             free.take(rule, mask)
-        whole, part = [], []
+        whole: list[str] = []
+        part: list[str] = []
         for i, (_, members) in enumerate(self.categories):
             left = free.alive >> i * self.width & (1 << self.width) - 1
             if left:

@@ -166,6 +166,18 @@ def save_moves(work: Work, moved: Sequence[tuple[Case, Sequence[Moved]]]) -> Non
     work.insert(case_step, [_step_row(m) for _, moves in moved for m in moves])
 
 
+_RECAST: Final = ("id", "category", "livelihood", "colour", "street", "community", "grid")
+
+
+def recast(work: Work, changed: Sequence[Case]) -> None:
+    """What cases are about, where they are and their colour, which seldom change: the columns beside the document."""
+    rows = [
+        {name: getattr(case, name) for name in _RECAST} | {"category": case.category["code"]}
+        for case in changed
+    ]
+    work.update(case_table, rows)
+
+
 def note_steps(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """Steps that change nothing others must know: a rating that is kept, words added to a report."""
     work.insert(case_step, rows)

@@ -90,3 +90,14 @@ def newer_joins(work: Work, sequences: Mapping[str, int]) -> set[str]:
         returning="t.report_id",
     )
     return {row[0] for row in newer}
+
+
+def newer_corrections(work: Work, aspect: str, sequences: Mapping[str, int]) -> set[str]:
+    """Of reports whose category (or place) was put right by an event of that sequence, those that haven't heard of a
+    newer one."""
+    column = f"{aspect}_sequence"
+    rows = [{"report_id": report, column: n} for report, n in sorted(sequences.items())]
+    newer = work.update(
+        case_report, rows, key=("report_id",), where=f"t.{column} < r.{column}", returning="t.report_id"
+    )
+    return {row[0] for row in newer}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     Column,
@@ -79,6 +80,16 @@ case_report = Table(
         nullable=False,
         server_default=text("0"),
         comment="of the newest report.joined or report.separated: what is older changes nothing",
+    ),
+    *(
+        Column(
+            name,
+            Integer,
+            nullable=False,
+            server_default=text("0"),
+            comment="of the newest correction that intake told of: what is older changes nothing",
+        )
+        for name in ("category_sequence", "place_sequence")
     ),
     comment="Which case a report is in; waiting: what came about a report before the report itself",
 )
@@ -222,6 +233,52 @@ policy_table = Table(
     Column("imported_at", DateTime(timezone=True), nullable=False),
     Column("imported_by", Text, nullable=False),
     comment="Policy tables that were imported; the one that comes with the service holds until there is one",
+    info={"grants": "SELECT, INSERT"},
+)
+
+policy_verdict = Table(
+    "policy_verdict",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("verdict", Text, nullable=False, comment="approved, rejected or withdrawn"),
+    Column("by", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("reason", Text),
+    comment="What a second person said of an imported policy table; the last one counts, none means it waits",
+    info={"grants": "SELECT, INSERT"},
+)
+
+decision_table = Table(
+    "decision",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("sequence", Integer, primary_key=True, comment="of the case, that the decision led to"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("cause", Text, nullable=False, comment="received, separated, corrected, triage, recolour"),
+    Column("by", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("importance", SmallInteger, nullable=False),
+    Column("urgency", SmallInteger, nullable=False),
+    Column("signs", Text, nullable=False, comment="codes, with commas"),
+    Column("street", Text, nullable=False),
+    Column("community", Text),
+    Column("confidence", REAL, comment="of the category; none: nobody guessed"),
+    Column("doubt", Text, comment="why the desk looks first: confidence, conflict, place; or: accepted"),
+    Column("level", Text, nullable=False),
+    Column("lead", Text),
+    Column("assistants", Text, nullable=False, comment="codes, with commas"),
+    Column("colour", Text, nullable=False),
+    Column("response_limit", Integer, nullable=False),
+    Column("finish_limit", Integer, nullable=False),
+    Column("more", JSON, comment="candidates of the category; what it was before; the reason of a person"),
+    Index("decision_at", "at", postgresql_using="brin"),
+    Index("decision_doubt", "street", "at", postgresql_where=text("doubt IS NOT NULL")),
+    comment="Every decision with its inputs: by which rule of which policy, how sure; only ever added to",
+    info={"grants": "SELECT, INSERT"},
 )
 
 directory_version = Table(
