@@ -85,7 +85,7 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
 # Which messages of outside systems a service takes from jiayuan.inbound.
 INBOUND: Final[dict[str, tuple[str, ...]]] = {
     "intake": ("report.submitted",),
-    "routing": ("handling.reported",),
+    "routing": ("handling.reported", "alert.raised"),
 }
 
 

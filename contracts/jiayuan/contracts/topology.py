@@ -34,6 +34,8 @@ PARTNERS: Final = (
     Partner("hotline-12345", ("report.submitted",)),
     Partner("city-management", ("report.submitted", "handling.reported")),
     Partner("department-systems", ("handling.reported",)),
+    Partner("weather-bureau", ("alert.raised",)),
+    Partner("emergency-bureau", ("alert.raised",)),
 )
 
 

@@ -230,8 +230,14 @@ def test_a_rule_takes_the_newest_version_of_its_template() -> None:
     assert Rules({"version": "1", "rules": [GOOD]}, made).all[0].template_version == 2
 
 
-def _pause(start: Any, end: Any = None, by: str = "emergency:e1") -> dict[str, Any]:
-    return {"start": iso(start), "end": iso(end) if end else None, "reason": "台风红色预警", "approver": by}
+def _pause(start: Any, end: Any = None, emergency: str | None = "e1") -> dict[str, Any]:
+    span = {
+        "start": iso(start),
+        "end": iso(end) if end else None,
+        "reason": "台风红色预警",
+        "approver": "county",
+    }
+    return {**span, "emergency": emergency}
 
 
 def test_an_emergencys_pause_and_its_end_are_told_to_each_reporter_once_an_emergency(events: Any) -> None:
@@ -246,7 +252,7 @@ def test_an_emergencys_pause_and_its_end_are_told_to_each_reporter_once_an_emerg
 
 
 def test_a_pause_that_a_person_approved_is_no_emergencys(events: Any) -> None:
-    mine = [_pause(events.at - timedelta(hours=1)), _pause(events.at, by="desk-350921001")]
+    mine = [_pause(events.at - timedelta(hours=1)), _pause(events.at, emergency=None)]
     assert plan(RULES, events.case("case.paused", pauses=mine, action="pause")) == []
 
 

@@ -192,7 +192,7 @@ def shared(databases: Databases) -> Iterator[Routing]:
 
 _EMPTIED = (
     '"case", case_report, leg, case_step, decision, approval, read_log, acting, handling, inbox, outbox, '
-    "dead_letter"
+    "dead_letter, emergency, emergency_case, emergency_call, emergency_sweep, emergency_policy, alert"
 )
 
 

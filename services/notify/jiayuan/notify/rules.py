@@ -31,8 +31,6 @@ CHANNELS: Final = {"sms": "phone", "mini_program": "openid"}
 
 _STEP_LIMIT: Final = 80
 _CASE, _CLOCK, _REPORT, _EMERGENCY = "case", "clock", "report", "emergency"
-# How routing signs a pause that an emergency brought, before the emergency's id.
-_BY_EMERGENCY: Final = "emergency:"
 # What each selector can work on, and which placeholders its notices can fill.
 _SELECTORS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "reporter": {_REPORT: frozenset({"tracking_code", "link", "call"})},
@@ -256,9 +254,8 @@ def _emergency_of(data: Mapping[str, Any]) -> str:
     """The emergency whose pause this change of a case began or ended, or ""."""
     at = data["change"]["at"]
     for pause in data["case"].get("pauses") or ():
-        approver = pause.get("approver") or ""
-        if approver.startswith(_BY_EMERGENCY) and at in (pause["start"], pause.get("end")):
-            return str(approver.removeprefix(_BY_EMERGENCY))
+        if pause.get("emergency") and at in (pause["start"], pause.get("end")):
+            return str(pause["emergency"])
     return ""
 
 

@@ -20,20 +20,29 @@ from jiayuan.chassis.work import Work
 from . import policy as policies
 from . import store
 from .directory import Directory, bundled
+from .emergency import NONE, Emergencies, Emergency, terms_of
 from .policy import Policy
 from .rotation import ANYBODY, Need, Rotation, Staff
+from .store import emergencies as emergency_rows
 
 # What everybody has on the hands is counted this often (seconds of the wall clock).
 REFRESH: Final = 20.0
 
 
 class Book:
-    """Directory, policies and turns as of one version."""
+    """Directory, policies, emergencies and turns as of one version."""
 
-    def __init__(self, directory: Directory, tables: list[Policy], rotation: Rotation) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        tables: list[Policy],
+        rotation: Rotation,
+        emergencies: Emergencies = NONE,
+    ) -> None:
         self.directory = directory
         self.tables = tables
         self.rotation = rotation
+        self.emergencies = emergencies
         self.refresh_at = time.monotonic() + REFRESH
         self.stale = False
 
@@ -95,6 +104,11 @@ def of(work: Work, version: int | None = None) -> Book:
     return book
 
 
+def kept(work: Work) -> Book | None:
+    """The book that this process has of the work's database, without asking whether it is the newest."""
+    return _books.get(work.engine)
+
+
 def forget(work: Work) -> None:
     """Lets the next batch read directory and policies anew: after an import in this very process."""
     if work.engine in _books:
@@ -111,19 +125,54 @@ def _read(work: Work, before: Book | None) -> Book:
     # The imported tables were checked when they came; which units there are may have changed since then, and
     # a unit that is gone sends the case to the street's desk.
     tables = [policies.read(document) for document in store.policies(work)]
+    emergencies = _emergencies(work)
+    staff = staff_of(directory, emergencies)
     if before is not None:
         # The order goes on: it is this process's own, and a directory that changes must not favour anybody.
         rotation = before.rotation
-        rotation.take_directory(staff_of(directory), store.turns(work))
+        rotation.take_directory(staff, store.turns(work))
     else:
-        rotation = Rotation(staff_of(directory), store.turns(work), salt=os.urandom(8).hex())
+        rotation = Rotation(staff, store.turns(work), salt=os.urandom(8).hex())
     rotation.take_loads(store.loads(work))
-    return Book(directory, [*tables, _bundled()], rotation)
+    return Book(directory, [*tables, _bundled()], rotation, emergencies)
 
 
-def staff_of(directory: Directory) -> Staff:
+def _emergencies(work: Work) -> Emergencies:
+    return Emergencies(
+        Emergency(
+            row.id,
+            terms_of(row.terms),
+            tuple(row.area),
+            row.starts_at,
+            row.ends_at,
+            row.declared_by,
+            row.reason,
+        )
+        for row in emergency_rows.emergencies_to_know(work)
+    )
+
+
+class _InEmergency:
+    """The directory as the rotation asks it while there are emergencies: where one holds, its roster does."""
+
+    def __init__(self, directory: Directory, emergencies: Emergencies) -> None:
+        self._directory, self._emergencies = directory, emergencies
+        self.workers = directory.workers
+        self.stand_in = directory.stand_in
+        self.skills = directory.skills
+        self.languages = directory.languages
+
+    def on_duty(self, person_id: str, at: datetime) -> bool:
+        person = self._directory.people.get(person_id)
+        if person is None:
+            return False
+        mode = self._emergencies.roster(person.street, person.community, person.grid, at)
+        return self._directory.on_duty(person_id, at, mode)
+
+
+def staff_of(directory: Directory, emergencies: Emergencies = NONE) -> Staff:
     """What the rotation asks of the directory."""
-    return directory
+    return _InEmergency(directory, emergencies) if emergencies else directory
 
 
 _the_bundled: list[Policy] = []

@@ -19,9 +19,10 @@ from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import correcting, deciding, handing, opening, store
+from . import correcting, deciding, emergencies, handing, modes, opening, store
 from .book import Book
 from .case import Case, Leg, Moves, NotAllowed, Rung
+from .emergency import Kept
 from .moving import Moving, tell
 from .policy import Policy
 
@@ -51,10 +52,13 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
     given: Counter[str] = Counter()
     opened: dict[str, _Opened] = {}
     decided: list[dict[str, Any]] = []
+    limits: dict[str, Kept] = {}
     for report in own:
         number = claimed[report].number
         said = correcting.applied(by_report[report].data["report"], waiting[report])
         moves = opening.open_case(work, book, given, decided, said, ids[report], number)
+        if book.emergencies:
+            moves = modes.opened(work, book, moves, limits)
         opened[ids[report]] = _Opened(moves[-1].case)
         opened[ids[report]].go(work, moves, by_report[report])
     for report in fresh:
@@ -78,6 +82,7 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
             moving.take(case, moves, event)
     store.insert_cases(work, [(o.case, o.moves, o.document) for o in opened.values()])
     store.insert_decisions(work, decided)
+    modes.keep(work, limits)
     moving.save()
     store.move_reports(work, joined)
     for aspect, newest in correcting.sequences(waiting).items():
@@ -343,6 +348,7 @@ def report_separated(work: Work, events: Sequence[Event]) -> None:
     here = [e for e in here if len(moving.cases[found[e.subject]].reports) > 1]
     given: Counter[str] = Counter()
     decided: list[dict[str, Any]] = []
+    limits: dict[str, Kept] = {}
     opened, moved = [], {}
     for event, number in zip(here, store.numbers(work, len(here)), strict=True):
         case, data, id_ = moving.cases[found[event.subject]], event.data, new_id()
@@ -350,11 +356,14 @@ def report_separated(work: Work, events: Sequence[Event]) -> None:
         if out:
             moving.take(out[-1].case, out, event)
         moves = opening.open_case(work, book, given, decided, data["report"], id_, number, deciding.SEPARATED)
+        if book.emergencies:
+            moves = modes.opened(work, book, moves, limits)
         opened.append((moves[-1].case, moves, tell(work, moves, event)))
         moved[event.subject] = id_
     moving.save()
     store.insert_cases(work, opened)
     store.insert_decisions(work, decided)
+    modes.keep(work, limits)
     store.move_reports(work, moved)
     book.store_turns(work, given)
 
@@ -513,4 +522,5 @@ HANDLERS = [
     on("report.separated", report_separated),
     on("clock.breached", clock_breached),
     on("handling.reported", handling_reported),
+    *emergencies.HANDLERS,
 ]

@@ -9,7 +9,7 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.envelope import Event
 
 from . import case as cases
-from . import store
+from . import modes, store
 from .case import Case, Moved, Moves
 
 
@@ -53,6 +53,8 @@ class Moving:
         """Stores all cases that moved and emits their events."""
         if not self._kept:
             return
+        for case, moves in modes.settle(self.work, [self.cases[i] for i in sorted(self._kept)]):
+            self.take(case, moves)
         moved = [(self.cases[i], [m for m, _, _ in self._moves[i]]) for i in sorted(self._kept)]
         store.save_moves(self.work, moved)
         for steps in self._moves.values():

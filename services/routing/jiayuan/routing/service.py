@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from jiayuan.chassis.service import Delivery, Service
+from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, store
+from . import emergencies, handlers, store
 from .api.cases import Cases
 from .api.directory import DirectoryPages
+from .api.emergencies import EmergencyPages
 from .api.moves import Handling
 from .api.reads import Reading
 
 
-class RoutingService(Service, Cases, Handling, DirectoryPages, Reading):
+class RoutingService(Service, Cases, Handling, DirectoryPages, EmergencyPages, Reading):
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""
 
     name = "routing"
     delivery = Delivery(store.metadata, handlers.HANDLERS)
+
+    @every(seconds=0.5, role="relay")
+    def keep_emergencies(self) -> bool:
+        """Begins and ends emergencies whose time has come, brings their cases in line; True while there are more."""
+        return emergencies.turn(self.delivery)

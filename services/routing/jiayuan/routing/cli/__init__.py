@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .directory import directory
+from .emergency import emergency
 from .explain import explain
 from .policy import policy
 from .reads import reads
@@ -16,7 +17,7 @@ def routing() -> None:
     """Who gets which case: directory, policy, reasons."""
 
 
-for _command in (directory, policy, explain, rotation, reads):
+for _command in (directory, policy, explain, rotation, reads, emergency):
     routing.add_command(_command)
 
 COMMANDS: list[click.Command] = [routing]

@@ -89,10 +89,12 @@ def insert_cases(work: Work, opened: Sequence[tuple[Case, Sequence[Moved], Mappi
     work.insert(case_step, [_step_row(m) for _, moves, _ in opened for m in moves])
 
 
-_SELECT: Final = 'SELECT id, sequence, state_doc, reopened, rating FROM "case" WHERE '
+CASE_COLUMNS_READ: Final = "id, sequence, state_doc, reopened, rating"
+_SELECT: Final = f'SELECT {CASE_COLUMNS_READ} FROM "case" WHERE '
 
 
-def _cases(rows: Iterable[Any]) -> dict[str, Case]:
+def cases_of_rows(rows: Iterable[Any]) -> dict[str, Case]:
+    """Cases by id, of rows with CASE_COLUMNS_READ."""
     return {str(r[0]): from_document(r[2], r[1], r[3], r[4]) for r in rows}
 
 
@@ -102,7 +104,7 @@ def lock_cases(work: Work, ids: Iterable[str]) -> dict[str, Case]:
     if not wanted:
         return {}
     sql = _SELECT + "id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
-    return _cases(rows_of(work, sql, ids=wanted))
+    return cases_of_rows(rows_of(work, sql, ids=wanted))
 
 
 def find_ids(work: Work, names: Iterable[str]) -> dict[str, str]:
@@ -127,7 +129,7 @@ def find_ids(work: Work, names: Iterable[str]) -> dict[str, str]:
 def read_case(work: Work, name: str) -> Case | None:
     """A case by id or number, as it is now."""
     sql = _SELECT + ("id = CAST(:name AS uuid)" if is_uuid(name) else "number = :name")
-    return next(iter(_cases(rows_of(work, sql, name=name)).values()), None)
+    return next(iter(cases_of_rows(rows_of(work, sql, name=name)).values()), None)
 
 
 _UPDATED: Final = (

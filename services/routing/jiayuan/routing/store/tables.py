@@ -408,3 +408,89 @@ unit = Table(
     Column("active", Boolean, nullable=False),
     info=_VIEW,
 )
+
+emergency = Table(
+    "emergency",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("sequence", Integer, nullable=False, comment="of the newest emergency.* event of it"),
+    Column("mode", Text, nullable=False),
+    Column("terms", JSON, nullable=False, comment="the mode as it stood in the policy when it was declared"),
+    Column("policy", Text, nullable=False, comment="version of the emergency policy"),
+    Column("area", JSON, nullable=False, comment="codes of a county, streets, communities, grids"),
+    Column("reason", Text, nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False, comment="by itself, or when it was lifted"),
+    Column("declared_at", DateTime(timezone=True), nullable=False),
+    Column("declared_by", Text, nullable=False),
+    Column(
+        "begun_at", DateTime(timezone=True), comment="when the people were called and the cases asked for"
+    ),
+    Column("lifted_at", DateTime(timezone=True)),
+    Column("lifted_by", Text),
+    Column(
+        "history", JSON, nullable=False, comment="every declaration, move of the end and lifting, with whom"
+    ),
+    Index("emergency_not_over", "ends_at", postgresql_where=text("lifted_at IS NULL")),
+    comment="Modes that are, were or will be on for an area and a time",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+emergency_case = Table(
+    "emergency_case",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("legs", JSON, nullable=False, comment="by leg: response and finish limit in peace, in seconds"),
+    comment="What the limits were of the legs whose limits an emergency changed, until it is over",
+)
+
+emergency_call = Table(
+    "emergency_call",
+    metadata,
+    Column("emergency", Uuid, primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("street", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    comment="Who was called in for which emergency: nobody twice",
+    info={"grants": "SELECT, INSERT"},
+)
+
+emergency_sweep = Table(
+    "emergency_sweep",
+    metadata,
+    Column("street", Text, primary_key=True),
+    Column("cursor_at", DateTime(timezone=True), comment="opened_at of the last case that was looked at"),
+    Column("cursor_id", Uuid, comment="and its id"),
+    Column("again", SmallInteger, nullable=False, comment="how many passes are to follow this one"),
+    Column("not_before", DateTime(timezone=True), nullable=False, comment="wall clock"),
+    comment="Streets whose open cases are being brought in line with the emergencies that hold, and how far",
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("root", Text, nullable=False, comment="external id of the warning that was raised first"),
+    Column("event", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("mode", Text, comment="that it turns on; null: none"),
+    Column("emergency", Uuid, comment="that came of it"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("alert_root", "source", "root", "at"),
+    comment="Warnings of the weather and emergency bureaus",
+    info={"grants": "SELECT, INSERT"},
+)
+
+emergency_policy = Table(
+    "emergency_policy",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("effective_from", DateTime(timezone=True), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("imported_at", DateTime(timezone=True), nullable=False),
+    Column("imported_by", Text, nullable=False),
+    comment="Imported tables of emergency modes; the one that comes with the service holds until there is one",
+    info={"grants": "SELECT, INSERT"},
+)
