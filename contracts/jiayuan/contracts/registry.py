@@ -73,6 +73,8 @@ EVENTS: Final[dict[str, EventType]] = {
             clock__warned="A deadline is near.",
             clock__breached="A deadline has passed.",
             clock__met="A deadline was kept.",
+            clock__escalated="A point after the limit has come: a reminder, or a step of the policy's ladder.",
+            clock__corrected="A breach was told that never was: the clock runs on.",
         )
         + _types(
             "ledger",

@@ -43,7 +43,7 @@ class Memory:
     def tick(self, now: datetime) -> None:
         for kept in self.clocks.values():
             while True:
-                due = [s for c in kept.values() if (s := fire(c, now, 80)) is not None]
+                due = [s for c in kept.values() if (s := fire(c, now, policy.current())) is not None]
                 if not due:
                     break
                 self._keep(due)
@@ -345,7 +345,21 @@ def test_late_news_of_a_timely_extension_takes_the_breach_back(life: Any, moment
     memory.take(case.extend(86400, 86400), moment(86500))
     assert set(memory.states().values()) == {"armed"}
     memory.tick(moment(172801))
-    assert memory.names() == [("finish", "clock.breached")] * 2
+    assert memory.names() == [
+        ("finish", "clock.breached"),
+        ("finish", "clock.corrected"),
+        ("finish", "clock.breached"),
+    ]
+    assert (
+        spoken(memory.said[1])["clock"]
+        | {
+            "correction": True,
+            "corrected_policy": "2026.1",
+            "breached_at": case.at(86401),
+            "state": "armed",
+        }
+        == spoken(memory.said[1])["clock"]
+    )
 
 
 def test_more_time_after_the_breach_does_not_undo_it(life: Any, moment: Moment) -> None:
@@ -547,5 +561,6 @@ def test_a_clock_says_each_thing_once_a_version_and_never_warns_past_its_deadlin
 def _taken_back(memory: Memory, id_: str, one: Step, other: Step) -> bool:
     first, second = sorted((one.clock.sequence, other.clock.sequence))
     return any(
-        s.clock.id == id_ and first < s.clock.sequence < second and s.says == "clock.met" for s in memory.said
+        s.clock.id == id_ and first < s.clock.sequence < second and s.says in ("clock.met", "clock.corrected")
+        for s in memory.said
     )

@@ -5,7 +5,31 @@ from __future__ import annotations
 from marshmallow import fields
 
 from .case import Assignee
-from .common import CLOCK_KINDS, CLOCK_STATES, Fact, a_code, a_number, a_text, a_time, a_word, an_id
+from .common import (
+    CLOCK_KINDS,
+    CLOCK_STATES,
+    LADDER_DEEDS,
+    LADDER_ROLES,
+    Fact,
+    a_code,
+    a_number,
+    a_text,
+    a_time,
+    a_word,
+    a_yes_no,
+    an_id,
+    said,
+)
+
+
+class LadderStep(Fact):
+    """A step of the policy's ladder that is due: to whom it rises, and whether he is told or takes over."""
+
+    name = a_text(80)
+    step = a_number(1, 9, required=True)
+    whom = a_word(LADDER_ROLES)
+    do = a_word(LADDER_DEEDS)
+    again = said(a_number(1, 20), "How often it was told before.")
 
 
 class Clock(Fact):
@@ -24,7 +48,17 @@ class Clock(Fact):
     due_at = a_time(required=True)
     percent = a_number(0, 1000, required=True)
     at = a_time(required=True)
-    policy = a_text(40)
+    policy = said(
+        a_text(40), "The version of the policy of clocks that it runs on, or ran on when it was breached."
+    )
+    about = said(an_id(required=False), "approval, claim, notice: the id of what was promised.")
+    calendar = said(a_text(60), "The calendar with its version, where working time counts: county@3.")
+    rule = said(a_text(80), "The rule of the policy that it runs on, if it is one.")
+    point = said(a_text(20), "Which of several points it is that it speaks at: 80%, -2h, +30m.")
+    ladder = fields.Nested(LadderStep, allow_none=True)
+    correction = said(a_yes_no(required=False), "A breach that was told before never was: it is withdrawn.")
+    corrected_policy = said(a_text(40), "The version under which the withdrawn breach was told.")
+    breached_at = said(a_time(), "When the withdrawn breach was told.")
 
 
 class ClockSpoke(Fact):

@@ -42,7 +42,27 @@ LEG_KINDS: Final = ("handle", "lead", "assist", "supervise", "convene")
 ASSIGNEE_TYPES: Final = ("person", "unit", "desk")
 APPROVAL_KINDS: Final = ("return", "extension", "pause", "void", "refusal", "whistle")
 GROUNDS: Final = ("public_matter", "joint_enforcement", "emergency")
-CLOCK_KINDS: Final = ("response", "finish", "citizen", "confirmation", "report_in")
+CLOCK_KINDS: Final = (
+    "response",
+    "finish",
+    "citizen",
+    "confirmation",
+    "report_in",
+    "approval",
+    "callback",
+    "claim",
+    "notice",
+)
+LADDER_ROLES: Final = (
+    "assignee",
+    "grid_leader",
+    "grid_chief",
+    "desk",
+    "unit_clerk",
+    "convener",
+    "county",
+)
+LADDER_DEEDS: Final = ("notify", "reassign")
 CLOCK_STATES: Final = ("armed", "warned", "breached", "met", "cancelled")
 ENTRY_STATES: Final = ("open", "written_off", "reversed", "carried_forward")
 POSTING_KINDS: Final = (

@@ -62,6 +62,10 @@ CLOCKS: Final = {
     "citizen": "群众",
     "confirmation": "确认",
     "report_in": "报到",
+    "approval": "审批",
+    "callback": "回访",
+    "claim": "认领",
+    "notice": "阅知",
 }
 POSTINGS: Final = {
     "opening": "入账",

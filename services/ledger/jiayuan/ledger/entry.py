@@ -99,6 +99,8 @@ _CLOCKS: Final[Mapping[str, str]] = {
     "citizen": "总时限超时",
     "confirmation": "确认期满",
     "report_in": "报到超时",
+    "approval": "审批超时",
+    "callback": "回访超时",
 }
 # A leg in one of these states is no longer with its assignee.
 _GONE: Final = frozenset(("returned", "refused", "reassigned", "released"))

@@ -390,6 +390,8 @@ def clock_breached(work: Work, events: Sequence[Event]) -> None:
 
 def _by_clock(book: Book, policy: Policy, case: Case, clock: dict[str, Any], now: datetime) -> Moves:
     kind, leg = clock["kind"], clock.get("leg")
+    if kind in ("approval", "callback", "claim", "notice"):
+        return ()  # a promise of somebody who doesn't hold the case: nothing of its handling is late
     if kind == "confirmation":
         return cases.lapse(case, clock["started_at"], ACTOR, now)
     if kind == "response" and leg:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from jiayuan.chassis.errors import Problem
 from jiayuan.contracts.check import FieldProblem
-from jiayuan.contracts.times import iso, parse
+from jiayuan.contracts.times import iso
 
-from . import policy, store
-from .clock import Clock
-from .light import Light, light_at, percent
-from .time import Pause, elapsed
+from . import books, store
+from .explain import explained, shown
 
 STAFF = ("grid_worker", "grid_leader", "grid_chief", "desk", "unit_clerk", "county", "operator", "service")
 # They look at every street; everybody else at their own.
@@ -26,10 +22,22 @@ def of_case(delivery: Any, call: Any) -> dict[str, Any]:
     case = _given(call, "case", "the id of a case")
     with delivery.work() as work:
         rows = store.of_case(work, case, _own_street(call))
-        now = work.now
+        now, rules = work.now, books.of(work)
     if not rows:
         raise Problem(404, "No clocks", f"no clock is known of case {case}")
-    return {"case": case, "at": iso(now), "clocks": [shown(row, now) for row in rows]}
+    return {"case": case, "at": iso(now), "clocks": [shown(r.clock, r.pauses, now, rules) for r in rows]}
+
+
+def explanation(delivery: Any, call: Any) -> dict[str, Any]:
+    """`GET /clocks/explained?case=ID`: the same, with why each is due when it is."""
+    case = _given(call, "case", "the id of a case")
+    with delivery.work() as work:
+        rows = store.of_case(work, case, _own_street(call))
+        now, rules = work.now, books.of(work)
+    if not rows:
+        raise Problem(404, "No clocks", f"no clock is known of case {case}")
+    clocks = [explained(r.clock, r.pauses, r.extensions, now, rules) for r in rows]
+    return {"case": case, "at": iso(now), "clocks": clocks}
 
 
 def due(delivery: Any, call: Any) -> dict[str, Any]:
@@ -40,8 +48,9 @@ def due(delivery: Any, call: Any) -> dict[str, Any]:
         raise Problem(403, "Not allowed", "a street's staff see the clocks of their own street")
     with delivery.work() as work:
         rows = store.next_due(work, street, work.now, _most(call))
-        now = work.now
-    return {"street": street, "at": iso(now), "clocks": [shown(row, now) for row in rows]}
+        now, rules = work.now, books.of(work)
+    clocks = [shown(r.clock, r.pauses, now, rules) for r in rows]
+    return {"street": street, "at": iso(now), "clocks": clocks}
 
 
 def _given(call: Any, name: str, what: str, otherwise: str | None = None) -> str:
@@ -65,49 +74,3 @@ def _own_street(call: Any) -> str | None:
     if _WIDE & set(call.who.roles):
         return None
     return call.who.street or None
-
-
-def shown(read: store.Read, now: datetime) -> dict[str, Any]:
-    """A clock as people and machines read it, with its light as of now, or of when it was stopped."""
-    clock = read.clock
-    pauses = _pauses(read.pauses) if clock.kind in policy.current().pausing else []
-    used = elapsed(clock.started_at, clock.stopped_at or now, pauses=pauses)
-    return {
-        "id": clock.id,
-        "kind": clock.kind,
-        "state": clock.state,
-        "light": _light(clock, now, pauses),
-        "percent": percent(used, clock.limit_seconds),
-        "case": clock.case_id,
-        "case_sequence": clock.case_sequence,
-        "leg": clock.leg_id or None,
-        "assignee": (
-            {"type": clock.assignee_type, "id": clock.assignee_id} if clock.assignee_id is not None else None
-        ),
-        "street": clock.street,
-        "limit": clock.limit_seconds,
-        "started_at": iso(clock.started_at),
-        "due_at": iso(clock.due_at),
-        "paused": clock.paused,
-        "warned_at": _text(clock.warned_at),
-        "breached_at": _text(clock.breached_at),
-        "met_at": _text(clock.met_at),
-        "stopped_at": _text(clock.stopped_at),
-        "policy": clock.policy,
-        "sequence": clock.sequence,
-    }
-
-
-def _light(clock: Clock, now: datetime, pauses: Iterable[Pause]) -> Light | None:
-    """None for a clock that was called off: it says nothing about timeliness."""
-    if clock.state == "cancelled":
-        return None
-    return light_at(clock.started_at, clock.limit_seconds, clock.stopped_at or now, pauses)
-
-
-def _pauses(stored: Iterable[dict[str, Any]]) -> list[Pause]:
-    return [(parse(p["start"]), parse(p["end"]) if p.get("end") else None) for p in stored]
-
-
-def _text(at: datetime | None) -> str | None:
-    return iso(at) if at is not None else None

@@ -117,6 +117,8 @@ class Calendar:
     seasons: tuple[Season, ...]
     days: Mapping[date, Day]
     known_until: date | None
+    since: datetime | None = None
+    """When this version came; what was late before that was late by the one before it."""
     _table: Table | None = field(default=None, repr=False)
 
     @property
@@ -409,7 +411,7 @@ _FIELDS: Final = (
 )
 
 
-def read(document: Mapping[str, Any], version: int = 0) -> Calendar:
+def read(document: Mapping[str, Any], version: int = 0, since: datetime | None = None) -> Calendar:
     """A calendar from its document. CalendarError with everything that is wrong."""
     r = _Reader()
     if not isinstance(document, Mapping):
@@ -443,7 +445,7 @@ def read(document: Mapping[str, Any], version: int = 0) -> Calendar:
     )
     if r.problems:
         raise CalendarError(r.problems)
-    return Calendar(str(name), version, zone, week, makeup, seasons, days, known)
+    return Calendar(str(name), version, zone, week, makeup, seasons, days, known, since)
 
 
 def _zone(r: _Reader, value: Any) -> ZoneInfo:

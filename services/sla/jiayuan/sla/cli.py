@@ -13,7 +13,8 @@ from jiayuan.chassis.config import Settings, load
 from jiayuan.chassis.errors import StartError
 from jiayuan.chassis.work import reading
 
-from . import api, policy, store
+from . import books, policy, store
+from .explain import shown
 
 
 @click.group()
@@ -27,7 +28,9 @@ def sla() -> None:
 def clocks(case: str, as_json: bool) -> None:
     """The clocks of a case, in the order in which they started; exit code 1 when there is none."""
     with reading(load(Settings, "sla", {"JIAYUAN_AMQP_URI": "", **os.environ})) as work:
-        found = [api.shown(row, work.now) for row in store.of_case(work, case, None)]
+        rules = books.of(work)
+        rows = store.of_case(work, case, None)
+        found = [shown(r.clock, r.pauses, work.now, rules) for r in rows]
     if not found:
         raise StartError(1, f"no clock is known of case {case}")
     for line in found:

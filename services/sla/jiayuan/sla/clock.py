@@ -3,28 +3,34 @@
 Pure functions over the whole case as an event holds it (times are RFC 3339 text in it), importable without
 a server:
 
-    clocks_of(case, policy) -> list[Wanted]             what the case says, by the times of its own
-    steps(case, sequence, kept, now, policy) -> [Step]  what that means for the clocks that we keep
-    fire(clock, now, warn_percent) -> Step | None       what the passing of time means for one
+    clocks_of(case, rules) -> list[Wanted]                       what the case says, by the times of its own
+    steps(case, sequence, kept, now, rules, changed) -> [Step]   what that means for the clocks that we keep
+    again(kept, history) -> [Step]                               what a newer policy or calendar means for them
+    fire(clock, now, rules) -> Step | None                       what the passing of time means for one
 
 The outcome of a clock depends on the case alone, never on the order or the delay in which news arrived: one
 that was stopped in time is met although the deadline has passed meanwhile, one that was stopped late is
 breached although nobody had noticed yet.
+
+What changes the terms of a clock (the case's limits, its colour, a policy, a calendar) holds from when it was
+done: a deadline that had passed before stays passed, under the terms that it had.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
+from . import points as points_
 from .light import percent
-from .policy import Policy
+from .points import Said
+from .policy import NONE_OF_THEM, Facts, Rules, Terms
 from .time import Extension, Pause, advance, elapsed, extended, merged
 
 State = Literal["armed", "warned", "breached", "met", "cancelled"]
@@ -36,11 +42,16 @@ Key = tuple[str, str, int]
 WARNED = "clock.warned"
 BREACHED = "clock.breached"
 MET = "clock.met"
+CORRECTED = "clock.corrected"
+ESCALATED = "clock.escalated"
 
 # The smallest step of a stored time: one such past the deadline is late, the deadline itself isn't.
 _LATE = timedelta(microseconds=1)
 _ENDED_LEG = frozenset(("returned", "refused", "reassigned", "released"))
 _VOID_CASE = frozenset(("voided", "merged"))
+_RUNNING = frozenset(("armed", "warned"))
+# On these kinds the row's `leg_id` is the id of what was promised, not of a leg.
+ABOUT: Final = frozenset(("approval", "claim", "notice"))
 
 
 class Wanted(NamedTuple):
@@ -48,7 +59,8 @@ class Wanted(NamedTuple):
 
     `round` tells repeated clocks of one kind apart (0 where there is only one). `stopped_at` is when the
     thing was done or its leg ended. `due_at` is the deadline; while `paused`, the one there would be if the
-    pause ended where it began. `warn_at` is None while a pause stands before it.
+    pause ended where it began. `warn_at` is None while a pause stands before it. `given` is the limit as the
+    case says it; `closed` are spans of its own in which it stood still, since what it is on was done then.
     """
 
     kind: str
@@ -64,6 +76,10 @@ class Wanted(NamedTuple):
     paused: bool
     outcome: Outcome
     stopped_at: datetime | None
+    terms: Terms
+    given: int
+    pauses: Sequence[Pause] = ()
+    closed: Sequence[Pause] = ()
 
     @property
     def key(self) -> Key:
@@ -76,7 +92,8 @@ class Clock:
     """A clock as it is kept; the fields are the columns of the table `clock`, in their order.
 
     `sequence` is its own version. `next_at` is when there will be something to say, None when never.
-    `warned_at` and `breached_at` are when that was said and stay, also when it was taken back.
+    `warned_at` and `breached_at` are when that was said and stay, also when it was taken back. The last ones
+    are empty on an ordinary clock: in natural time, by no rule, with one warning and no extension.
     """
 
     id: str
@@ -101,20 +118,39 @@ class Clock:
     met_at: datetime | None
     stopped_at: datetime | None
     policy: str
+    rule: str = ""
+    calendar: str = ""
+    given_seconds: int | None = None
+    points: Said | None = None
+    closed: list[list[str]] | None = None
 
     @property
     def key(self) -> Key:
         """What names the clock within its case."""
         return self.leg_id, self.kind, self.round
 
+    @property
+    def given(self) -> int:
+        """The limit as the case said it."""
+        return self.limit_seconds if self.given_seconds is None else self.given_seconds
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether nothing but the first columns says something."""
+        return not (self.rule or self.calendar or self.given_seconds or self.points or self.closed)
+
 
 class Step(NamedTuple):
-    """A clock's next version, and the event that tells of it: its name or "", its percent, its time."""
+    """A clock's next version, and the event that tells of it: its name or "", its percent, its time.
+
+    `more` are optional fields of the event: the point, the ladder's step, what is corrected.
+    """
 
     clock: Clock
     says: str = ""
     percent: int = 0
     at: datetime | None = None
+    more: Mapping[str, Any] | None = None
 
 
 # -- what the case says ------------------------------------------------------------------------------
@@ -128,13 +164,49 @@ class _Stop(NamedTuple):
     ended_at: datetime | None = None
 
 
-class _History(NamedTuple):
-    """What moves the deadlines of one case."""
+# What a clock is on: the leg's or the promise's id ("" for the case), whose it is (type, id), and a leg's kind and
+# level. A bare tuple: there is one a clock on the main path.
+_On = tuple[str, str | None, str | None, str, str]
+_THE_CASE: Final[_On] = ("", None, None, "", "")
+
+
+@dataclass(slots=True)
+class History:
+    """What moves the deadlines of one case. `pauses` as `merged` gives them; `changed` is when it was last changed."""
 
     street: str
-    pauses: list[Pause]
-    extensions: dict[str, list[Extension]]
-    policy: Policy
+    pauses: Sequence[Pause]
+    extensions: Mapping[str, Sequence[Extension]]
+    rules: Rules
+    facts: Mapping[str, Any] | None = None
+    kept: Mapping[Key, Clock] | None = None
+    now: datetime | None = None
+    changed: datetime | None = None
+
+    def terms(self, kind: str, on: _On, start: datetime, stop: _Stop) -> Terms:
+        """What holds for a clock by the policy, as of when it was stopped, or now."""
+        rules = self.rules
+        stopped = None
+        if stop.done_at is not None or stop.ended:
+            stopped = stop.done_at if stop.done_at is not None else stop.ended_at
+        facts = self.facts_of(on) if rules.ruled else None
+        return rules.terms(kind, facts, start, stopped or self.now or start)
+
+    def facts_of(self, on: _On) -> Facts | None:
+        """What rules look at; None when there is nothing to look at."""
+        case = self.facts
+        if case is None:
+            return None
+        return Facts(
+            case.get("colour") or "",
+            case.get("category") or "",
+            on[4] or case.get("level") or "",
+            case.get("case") or "",
+            self.street,
+            bool(case.get("emergency")),
+            on[3],
+            on[1] or "",
+        )
 
 
 def case_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -145,52 +217,94 @@ def case_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return case
 
 
+def facts_of(case: Mapping[str, Any]) -> dict[str, Any]:
+    """What a policy's rules look at, as it is kept beside the clocks: of the case, and of each leg that is open."""
+    out: dict[str, Any] = {
+        "colour": case["colour"],
+        "category": case["category"]["code"],
+        "level": case["level"],
+        "case": case["kind"],
+    }
+    if case.get("emergency"):
+        out["emergency"] = True
+    legs = {
+        leg["id"]: (leg["kind"], leg["level"])
+        for leg in case["legs"]
+        if not leg.get("ended_at") and leg["state"] not in _ENDED_LEG
+    }
+    if legs:
+        out["legs"] = legs
+    return out
+
+
+def spans(pauses: Iterable[Mapping[str, Any]] | None) -> list[Pause]:
+    """Pauses as an event or a row has them, sorted and without overlap."""
+    if not pauses:
+        return []
+    return merged((parse(s["start"]), parse(s["end"]) if s.get("end") else None) for s in pauses)
+
+
 def pauses_of(case: Mapping[str, Any]) -> list[Pause]:
     """The pauses of a case, sorted and without overlap."""
-    spans = case.get("pauses")
-    if not spans:
-        return []
-    return merged((parse(s["start"]), parse(s["end"]) if s.get("end") else None) for s in spans)
+    return spans(case.get("pauses"))
 
 
-def clocks_of(case: Mapping[str, Any], policy: Policy) -> list[Wanted]:
+def extensions_of(granted: Iterable[Mapping[str, Any]] | None) -> dict[str, list[Extension]]:
+    """Extensions as an event or a row has them, by leg."""
+    out: dict[str, list[Extension]] = {}
+    for e in granted or ():
+        out.setdefault(e["leg"], []).append((parse(e["at"]), e["seconds"]))
+    return out
+
+
+def history_of(
+    case: Mapping[str, Any],
+    rules: Rules,
+    kept: Mapping[Key, Clock] | None = None,
+    now: datetime | None = None,
+    changed: datetime | None = None,
+) -> History:
+    """What moves the deadlines of a case, out of an event."""
+    return History(
+        case["street"],
+        pauses_of(case),
+        extensions_of(case.get("extensions")),
+        rules,
+        facts_of(case) if rules.ruled else None,
+        kept,
+        now,
+        changed,
+    )
+
+
+def clocks_of(case: Mapping[str, Any], rules: Rules, history: History | None = None) -> list[Wanted]:
     """Every clock that the case has or had, with its outcome. A limit of None or 0 means no clock.
 
     A leg owes a response and its finish from when it was offered, a whistled unit's also its report-in (報到);
     the case owes an answer to the citizen from its first receipt; a resolved case waits for the citizen's
-    confirmation. OverflowError for absurd limits.
+    confirmation, and for somebody to call him back; what was asked for waits to be decided. OverflowError for
+    absurd limits.
     """
-    history = _History(case["street"], pauses_of(case), _extensions(case), policy)
-    out: list[Wanted] = []
+    history = history or history_of(case, rules)
+    out: list[Wanted | None] = []
     over = _case_end(case)
     for leg in case["legs"]:
         out.extend(_of_leg(leg, over, history))
     limit = case.get("citizen_limit")
     if limit:
-        out.append(
-            _wanted("citizen", None, 0, parse(case["first_received_at"]), limit, _answer(case), history)
-        )
-    limit = case.get("confirmation_limit")
-    if limit and case["state"] in ("resolved", "closed") and case.get("resolved_at"):
-        start = parse(case["resolved_at"])
-        closed = _Stop(_time(case, "closed_at") if case["state"] == "closed" else None)
-        # Each resolution waits anew; its time is the one thing of it that every later event still knows.
-        out.append(
-            _wanted("confirmation", None, int(start.timestamp() * 1000), start, limit, closed, history)
-        )
-    return out
+        start = parse(case["first_received_at"])
+        out.append(_wanted("citizen", _THE_CASE, 0, start, limit, _answer(case), history))
+    if case["state"] in ("resolved", "closed") and case.get("resolved_at"):
+        out.extend(_of_resolution(case, history))
+    for approval in case.get("approvals") or ():
+        if approval.get("limit"):
+            out.append(_approval(approval, over, history))
+    return [w for w in out if w is not None]
 
 
-def _time(where: Mapping[str, Any], field: str) -> datetime | None:
-    text = where.get(field)
+def _time(where: Mapping[str, Any], name: str) -> datetime | None:
+    text = where.get(name)
     return parse(text) if text else None
-
-
-def _extensions(case: Mapping[str, Any]) -> dict[str, list[Extension]]:
-    out: dict[str, list[Extension]] = {}
-    for e in case.get("extensions") or ():
-        out.setdefault(e["leg"], []).append((parse(e["at"]), e["seconds"]))
-    return out
 
 
 def _case_end(case: Mapping[str, Any]) -> _Stop:
@@ -212,7 +326,7 @@ def _answer(case: Mapping[str, Any]) -> _Stop:
     return _Stop(over.ended_at)
 
 
-def _of_leg(leg: Mapping[str, Any], over: _Stop, history: _History) -> Iterator[Wanted]:
+def _of_leg(leg: Mapping[str, Any], over: _Stop, history: History) -> Iterator[Wanted | None]:
     response, finish, report_in = (
         leg.get("response_limit"),
         leg.get("finish_limit"),
@@ -229,57 +343,159 @@ def _of_leg(leg: Mapping[str, Any], over: _Stop, history: _History) -> Iterator[
         _, ended, ended_at = over
     else:
         ended = True
+    assignee = leg["assignee"]
+    on = (leg["id"], assignee["type"], assignee["id"], leg["kind"], leg["level"])
     if response:
-        yield _wanted("response", leg, 0, start, response, _Stop(answered, ended, ended_at), history)
+        yield _wanted("response", on, 0, start, response, _Stop(answered, ended, ended_at), history)
     if finish:
-        yield _wanted("finish", leg, 0, start, finish, _Stop(done, ended, ended_at), history)
+        yield _wanted("finish", on, 0, start, finish, _Stop(done, ended, ended_at), history)
     if report_in:
         # Whoever has come, answered or finished has reported in, whatever was said first.
         times = (_time(leg, "accepted_at"), _time(leg, "arrived_at"), answered)
         reported = min((t for t in times if t is not None), default=None)
-        yield _wanted("report_in", leg, 0, start, report_in, _Stop(reported, ended, ended_at), history)
+        yield _wanted("report_in", on, 0, start, report_in, _Stop(reported, ended, ended_at), history)
+
+
+def _of_resolution(case: Mapping[str, Any], history: History) -> Iterator[Wanted | None]:
+    start = parse(case["resolved_at"])
+    closed_at = _time(case, "closed_at") if case["state"] == "closed" else None
+    # Each resolution waits anew; its time is the one thing of it that every later event still knows.
+    round_ = int(start.timestamp() * 1000)
+    if case.get("confirmation_limit"):
+        limit = case["confirmation_limit"]
+        yield _wanted("confirmation", _THE_CASE, round_, start, limit, _Stop(closed_at), history)
+    if case.get("callback_limit"):
+        yield _wanted(
+            "callback", _THE_CASE, round_, start, case["callback_limit"], _called(case, start), history
+        )
+
+
+def _called(case: Mapping[str, Any], start: datetime) -> _Stop:
+    """Whoever looks at the result calls; a reporter who has rated it needs no call, one who withdrew neither."""
+    looked = _time(case.get("inspection") or {}, "at")
+    rated = case.get("confirmed") in ("satisfied", "unsatisfied")
+    times = (
+        looked if looked is not None and looked >= start else None,
+        _time(case, "closed_at") if rated else None,
+    )
+    done = min((t for t in times if t is not None), default=None)
+    withdrawn = case.get("confirmed") == "withdrawn"
+    return _Stop(done, withdrawn, _time(case, "closed_at") if withdrawn else None)
+
+
+def _approval(approval: Mapping[str, Any], over: _Stop, history: History) -> Wanted | None:
+    of = approval["of"]
+    on = (approval["id"], "desk" if of.startswith("desk-") else "person", of, "", "")
+    stop = _Stop(_time(approval, "decided_at"), over.ended, over.ended_at)
+    return _wanted("approval", on, 0, parse(approval["asked_at"]), approval["limit"], stop, history)
 
 
 def _wanted(
     kind: str,
-    leg: Mapping[str, Any] | None,
+    on: _On,
     round_: int,
     start: datetime,
-    limit: int,
+    given: int,
     stop: _Stop,
-    history: _History,
-) -> Wanted:
-    policy = history.policy
-    pauses: Sequence[Pause] = history.pauses if kind in policy.pausing else ()
-    leg_id, assignee_type, assignee_id = "", None, None
-    if leg is not None:
-        leg_id, assignee_type, assignee_id = leg["id"], leg["assignee"]["type"], leg["assignee"]["id"]
-        if history.extensions and kind in policy.extending:
-            limit = extended(start, limit, pauses, history.extensions.get(leg_id, ()))
+    history: History,
+) -> Wanted | None:
+    rules, leg_id = history.rules, on[0]
+    same = rules.same_for_all
+    terms = same[kind] if same is not None else history.terms(kind, on, start, stop)
+    own: list[Pause] = []
+    old = history.kept.get((leg_id, kind, round_)) if history.kept else None
+    if old is not None:
+        if not _same_terms(old, terms, given):
+            terms, given = _held(old, terms, given, stop, history)
+        if old.closed or (kind == "finish" and old.stopped_at and stop.done_at is None and not stop.ended):
+            own = _closed(old, stop, history)
+    limit = terms.given(given) if terms.rule else given
+    if not limit:
+        return None
+    calendar = terms.calendar
+    pauses: Sequence[Pause] = history.pauses if terms.pauses else ()
+    if own:
+        pauses = merged([*pauses, *own])
+    if terms.extensions and history.extensions:
+        limit = extended(start, limit, pauses, history.extensions.get(leg_id, ()), calendar)
     run = timedelta(seconds=limit)
-    due = advance(start, run, pauses)
-    warn = advance(start, run * policy.warn_percent / 100, pauses)
+    due: datetime | None
+    warn: datetime | None = None
+    if pauses or calendar is not None:
+        due = advance(start, run, pauses, calendar)
+        if terms.warn_percent:
+            warn = advance(start, run * terms.warn_percent / 100, pauses, calendar)
+    else:  # nearly always, and a call less
+        due = start + run
+        if terms.warn_percent:
+            warn = start + run * terms.warn_percent / 100
     outcome, stopped_at = _outcome(stop, due)
     return Wanted(
         kind,
         leg_id,
         round_,
         history.street,
-        assignee_type,
-        assignee_id,
+        on[1],
+        on[2],
         start,
         limit,
-        due or _projected(start, run, pauses),
+        due or _projected(start, run, pauses, calendar),
         warn,
         due is None,
         outcome,
         stopped_at,
+        terms,
+        given,
+        pauses,
+        own,
     )
 
 
-def _projected(start: datetime, run: timedelta, pauses: Sequence[Pause]) -> datetime:
+def _same_terms(old: Clock, terms: Terms, given: int) -> bool:
+    if old.policy != terms.version:
+        return False
+    if terms.plain and not (old.rule or old.calendar or old.given_seconds):
+        return old.limit_seconds == given
+    return (
+        (old.rule == terms.rule or (old.rule == NONE_OF_THEM and not terms.rule))
+        and old.calendar == terms.mark
+        and old.given == given
+    )
+
+
+def _held(old: Clock, terms: Terms, given: int, stop: _Stop, history: History) -> tuple[Terms, int]:
+    """The terms of a clock whose terms changed: still the old ones when it was over or late before that."""
+    if old.stopped_at is None or not (stop.done_at is not None or stop.ended):
+        times = []
+        if old.policy != terms.version:
+            times.append(terms.since)
+        if old.calendar != terms.mark and terms.calendar is not None:
+            times.append(terms.calendar.since or terms.since)
+        same_version = old.policy == terms.version
+        if history.changed is not None and (old.given != given or (same_version and old.rule != terms.rule)):
+            times.append(history.changed)
+        when = max(times, default=history.now)
+        passed = (old.state == "breached" or not old.paused) and when is not None and old.due_at < when
+        if not passed:
+            return terms, given
+    # What is not known any more can't be asked; then today's terms are the best there is.
+    before = history.rules.stored(old.kind, old.policy, old.rule, old.calendar)
+    return before or terms, old.given if before is not None else given
+
+
+def _closed(old: Clock, stop: _Stop, history: History) -> list[Pause]:
+    """The spans in which what the clock is on was done, before it was opened again."""
+    out: list[Pause] = [(parse(a), parse(b)) for a, b in old.closed or ()]
+    again_at = history.changed or history.now
+    runs = stop.done_at is None and not stop.ended
+    if old.stopped_at is not None and runs and again_at is not None:
+        out.append((old.stopped_at, again_at))
+    return out
+
+
+def _projected(start: datetime, run: timedelta, pauses: Sequence[Pause], calendar: Any) -> datetime:
     """The deadline if the pause that still lasts ended where it began."""
-    at = advance(start, run, [p for p in pauses if p[1] is not None])
+    at = advance(start, run, [p for p in pauses if p[1] is not None], calendar)
     assert at is not None
     return at
 
@@ -311,34 +527,50 @@ _FACTS = attrgetter(
 
 
 def steps(
-    case: Mapping[str, Any], case_sequence: int, kept: Mapping[Key, Clock], now: datetime, policy: Policy
+    case: Mapping[str, Any],
+    case_sequence: int,
+    kept: Mapping[Key, Clock],
+    now: datetime,
+    rules: Rules,
+    changed: datetime | None = None,
 ) -> list[Step]:
-    """What a newer version of a case means for its clocks; `kept` are all that there are of the case."""
-    pauses = pauses_of(case)
+    """What a newer version of a case means for its clocks; `kept` are all that there are of the case.
+
+    `changed` is when the case was changed to this version, by its own time.
+    """
+    history = history_of(case, rules, kept, now, changed)
     out: list[Step] = []
     gone = dict(kept)
-    for wanted in clocks_of(case, policy):
+    for wanted in clocks_of(case, rules, history):
         old = gone.pop(wanted.key, None)
-        counted = pauses if wanted.kind in policy.pausing else ()
         if old is None:
-            out.append(arm(wanted, new_id(), case["id"], case_sequence, now, policy.version, counted))
+            out.append(arm(wanted, new_id(), case["id"], case_sequence, now))
             continue
-        step = follow(old, wanted, case_sequence, now, policy.version, counted)
+        step = follow(old, wanted, case_sequence, now)
         if step is not None:
             out.append(step)
     dropped = (drop(old, case_sequence) for old in gone.values())
     return [*out, *(step for step in dropped if step is not None)]
 
 
-def arm(
-    wanted: Wanted,
-    id_: str,
-    case_id: str,
-    case_sequence: int,
-    now: datetime,
-    policy: str,
-    pauses: Sequence[Pause],
-) -> Step:
+def again(kept: Mapping[Key, Clock], history: History, now: datetime) -> list[Step]:
+    """What a newer policy or calendar means for the clocks of a case that still run; `history` as it is stored."""
+    out: list[Step] = []
+    legs = (history.facts or {}).get("legs") or {}
+    for key, old in kept.items():
+        if old.state not in _RUNNING:
+            continue
+        leg, level = legs.get(old.leg_id, ("", ""))
+        on = (old.leg_id, old.assignee_type, old.assignee_id, leg, level)
+        wanted = _wanted(old.kind, on, key[2], old.started_at, old.given, _Stop(None), history)
+        sequence = old.case_sequence
+        step = drop(old, sequence) if wanted is None else follow(old, wanted, sequence, now)
+        if step is not None:
+            out.append(step)
+    return out
+
+
+def arm(wanted: Wanted, id_: str, case_id: str, case_sequence: int, now: datetime) -> Step:
     """A new clock, which may be over already when the news of it is late."""
     blank = Clock(
         id_,
@@ -362,29 +594,32 @@ def arm(
         None,
         None,
         wanted.stopped_at,
-        policy,
+        wanted.terms.version,
     )
-    return _moved(blank, wanted, _settled(blank, wanted, now), case_sequence, now, policy, pauses)
+    return _moved(blank, wanted, _settled(blank, wanted, now), case_sequence, now)
 
 
-def follow(
-    old: Clock, wanted: Wanted, case_sequence: int, now: datetime, policy: str, pauses: Sequence[Pause] = ()
-) -> Step | None:
+def follow(old: Clock, wanted: Wanted, case_sequence: int, now: datetime) -> Step | None:
     """The next version of a clock of which a newer case says `wanted`; None when nothing changes.
 
     A breach stays, unless the case shows that it was wrong: stopped in time after all (`clock.met`, with a
-    higher sequence, corrects it), or given more time before the deadline.
+    higher sequence, corrects it), or given more time before the deadline (`clock.corrected`).
     """
     state = _settled(old, wanted, now)
-    same = state == old.state and _FACTS(old) == _FACTS(wanted)
-    if same and (wanted.outcome != "running" or old.policy == policy):
+    if not wanted.terms.warn_percent and wanted.outcome == "running":
+        # Its warnings are points, of which `warn_at` is only the next.
+        same = state == old.state and points_.planned(old.points, wanted, state, now) == old.points
+        same = same and _FACTS(old) == _FACTS(wanted._replace(warn_at=old.warn_at))
+    else:
+        same = state == old.state and _FACTS(old) == _FACTS(wanted)
+    if same and (wanted.outcome != "running" or _same_terms(old, wanted.terms, wanted.given)):
         return None
-    return _moved(old, wanted, state, case_sequence, now, policy, pauses)
+    return _moved(old, wanted, state, case_sequence, now)
 
 
 def drop(old: Clock, case_sequence: int) -> Step | None:
     """The next version of a clock of which the case says nothing any more; None when it was over."""
-    if old.state not in ("armed", "warned"):
+    if old.state not in _RUNNING:
         return None
     return Step(
         replace(old, state="cancelled", next_at=None, sequence=old.sequence + 1, case_sequence=case_sequence)
@@ -401,19 +636,13 @@ def _settled(old: Clock, wanted: Wanted, now: datetime) -> State:
         later = wanted.due_at > old.due_at or (wanted.paused and not old.paused)
         if not later or (not wanted.paused and wanted.due_at < now):
             return "breached"
+    if not wanted.terms.warn_percent:
+        return "warned" if points_.warned(old.points, old.warned_at, now, wanted) else "armed"
     said = old.warned_at is not None and wanted.warn_at is not None and wanted.warn_at <= now
     return "warned" if said else "armed"
 
 
-def _moved(
-    old: Clock,
-    wanted: Wanted,
-    state: State,
-    case_sequence: int,
-    now: datetime,
-    policy: str,
-    pauses: Sequence[Pause],
-) -> Step:
+def _moved(old: Clock, wanted: Wanted, state: State, case_sequence: int, now: datetime) -> Step:
     new = Clock(
         old.id,
         old.case_id,
@@ -436,24 +665,55 @@ def _moved(
         old.breached_at,
         old.met_at,
         wanted.stopped_at,
-        policy if wanted.outcome == "running" else old.policy,
+        wanted.terms.version,
     )
+    terms = wanted.terms
+    if not terms.plain or wanted.given != wanted.limit_seconds or wanted.closed or not old.ordinary:
+        _unusual(new, old, wanted, now)
     if state == old.state:
         return Step(new)
     if state == "breached":
         new.breached_at = now
-        return Step(new, BREACHED, 100, now)
+        return Step(new, BREACHED, 100, now, points_.at_limit(terms))
     if state == "met" or (old.state == "breached" and state == "cancelled"):
         # A breach that never was is corrected in the same way, with the state that is right.
         if state == "met":
             new.met_at = wanted.stopped_at
-        return Step(new, MET, _used(wanted, pauses), wanted.stopped_at)
+        corrects = _corrects(old) if old.state == "breached" else None
+        return Step(new, MET, _used(wanted), wanted.stopped_at, corrects)
+    if old.state == "breached":
+        used = percent(elapsed(wanted.started_at, now, terms.calendar, wanted.pauses), wanted.limit_seconds)
+        return Step(new, CORRECTED, used, now, _corrects(old))
     return Step(new)
 
 
-def _used(wanted: Wanted, pauses: Sequence[Pause]) -> int:
+def _unusual(new: Clock, old: Clock, wanted: Wanted, now: datetime) -> None:
+    """Fills what an ordinary clock leaves empty."""
+    terms = wanted.terms
+    new.rule = terms.rule
+    new.calendar = terms.mark
+    new.given_seconds = wanted.given if wanted.given != wanted.limit_seconds else None
+    if wanted.closed:
+        new.closed = [[iso(a), iso(b)] for a, b in wanted.closed if b is not None]
+    if not terms.warn_percent and wanted.outcome == "running":
+        new.points = points_.planned(old.points, wanted, new.state, now)
+        new.next_at = points_.next_at(new)
+        new.warn_at = points_.next_warning(new)
+    if new.ordinary and not old.ordinary:
+        new.rule = NONE_OF_THEM  # so that the columns are written that say nothing any more
+
+
+def _corrects(old: Clock) -> dict[str, Any]:
+    out: dict[str, Any] = {"correction": True, "corrected_policy": old.policy}
+    if old.breached_at is not None:
+        out["breached_at"] = iso(old.breached_at)
+    return out
+
+
+def _used(wanted: Wanted) -> int:
     assert wanted.stopped_at is not None
-    return percent(elapsed(wanted.started_at, wanted.stopped_at, pauses=pauses), wanted.limit_seconds)
+    used = elapsed(wanted.started_at, wanted.stopped_at, wanted.terms.calendar, wanted.pauses)
+    return percent(used, wanted.limit_seconds)
 
 
 def _next(state: State, warn_at: datetime | None, due_at: datetime, paused: bool) -> datetime | None:
@@ -462,12 +722,17 @@ def _next(state: State, warn_at: datetime | None, due_at: datetime, paused: bool
     return due_at + _LATE if state == "warned" and not paused else None
 
 
-def fire(clock: Clock, now: datetime, warn_percent: int) -> Step | None:
+def fire(clock: Clock, now: datetime, rules: Rules) -> Step | None:
     """The next version of a clock whose `next_at` has come; None when there is nothing to say.
 
     A warning that would come after the deadline is dropped: then only the breach is told.
     """
-    if clock.state not in ("armed", "warned") or clock.next_at is None or clock.next_at > now:
+    if clock.next_at is None or clock.next_at > now:
+        return None
+    terms = rules.stored(clock.kind, clock.policy, clock.rule, clock.calendar)
+    if clock.points is not None:
+        return _fire_point(clock, now, terms)
+    if clock.state not in _RUNNING:
         return None
     if not clock.paused and clock.due_at < now:
         late = replace(clock, state="breached", next_at=None, breached_at=now, sequence=clock.sequence + 1)
@@ -476,7 +741,28 @@ def fire(clock: Clock, now: datetime, warn_percent: int) -> Step | None:
         return None
     near = replace(clock, state="warned", warned_at=now, sequence=clock.sequence + 1)
     near.next_at = _next("warned", clock.warn_at, clock.due_at, clock.paused)
-    return Step(near, WARNED, warn_percent, now)
+    return Step(near, WARNED, terms.warn_percent if terms is not None else 80, now)
+
+
+def _fire_point(clock: Clock, now: datetime, terms: Terms | None) -> Step | None:
+    assert clock.points is not None
+    new = replace(clock, sequence=clock.sequence + 1)
+    if clock.state in _RUNNING and not clock.paused and clock.due_at < now:
+        new.state, new.breached_at = "breached", now
+        new.points = points_.past_limit(clock.points, clock.due_at)
+        new.next_at = points_.next_at(new)
+        return Step(new, BREACHED, 100, now, points_.at_limit(terms))
+    found, new.points = points_.take(clock.points, now, terms)
+    if found is None:
+        new.next_at = points_.next_at(new)
+        return Step(new)
+    if clock.state in _RUNNING:
+        new.state, new.warned_at = "warned", now
+    new.next_at = points_.next_at(new)
+    new.warn_at = points_.next_warning(new)
+    used = points_.percent_of(found, clock.limit_seconds)
+    says = WARNED if clock.state in _RUNNING else ESCALATED
+    return Step(new, says, used, now, points_.told(found, terms))
 
 
 def spoken(step: Step) -> dict[str, Any]:
@@ -484,21 +770,29 @@ def spoken(step: Step) -> dict[str, Any]:
     c = step.clock
     assignee = {"type": c.assignee_type, "id": c.assignee_id} if c.assignee_id is not None else None
     assert step.at is not None
-    return {
-        "clock": {
-            "id": c.id,
-            "kind": c.kind,
-            "state": c.state,
-            "case": c.case_id,
-            "case_sequence": c.case_sequence,
-            "leg": c.leg_id or None,
-            "assignee": assignee,
-            "street": c.street,
-            "limit": c.limit_seconds,
-            "started_at": iso(c.started_at),
-            "due_at": iso(c.due_at),
-            "percent": step.percent,
-            "at": iso(step.at),
-            "policy": c.policy,
-        }
+    about = c.kind in ABOUT
+    said = {
+        "id": c.id,
+        "kind": c.kind,
+        "state": c.state,
+        "case": c.case_id,
+        "case_sequence": c.case_sequence,
+        "leg": (c.leg_id or None) if not about else None,
+        "assignee": assignee,
+        "street": c.street,
+        "limit": c.limit_seconds,
+        "started_at": iso(c.started_at),
+        "due_at": iso(c.due_at),
+        "percent": step.percent,
+        "at": iso(step.at),
+        "policy": c.policy,
     }
+    if about:
+        said["about"] = c.leg_id
+    if c.calendar:
+        said["calendar"] = c.calendar
+    if c.rule and c.rule != NONE_OF_THEM:
+        said["rule"] = c.rule
+    if step.more:
+        said.update(step.more)
+    return {"clock": said}

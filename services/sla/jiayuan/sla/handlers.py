@@ -1,16 +1,34 @@
-"""Case events in, clocks kept, clock events out; and the ticker that lets clocks speak."""
+"""Case events in, clocks kept, clock events out; the ticker that lets clocks speak; and computing them again."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.times import parse
 
-from . import policy, store
-from .clock import Clock, Key, Step, case_of, fire, spoken, steps
+from . import books, store
+from .clock import (
+    Clock,
+    History,
+    Key,
+    Step,
+    again,
+    case_of,
+    extensions_of,
+    facts_of,
+    fire,
+    spans,
+    spoken,
+    steps,
+)
+from .policy import Policy
+
+log = logging.getLogger("jiayuan.sla")
 
 CLAIM = 500
 
@@ -39,19 +57,21 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
     # A case that is seen the first time has no clocks yet.
     for clock in store.clocks_of_cases(work, [c for c, first in news.items() if not first]):
         kept.setdefault(clock.case_id, {})[clock.key] = clock
+    rules = books.of(work)
     added: list[Clock] = []
-    changed: list[Clock] = []
+    moved: list[Clock] = []
     for case_id in news:
         event = newest[case_id]
         case, clocks = case_of(event.data), kept.get(case_id, {})
-        for step in steps(case, event.sequence, clocks, work.now, policy.current()):
-            (added if step.clock.sequence == 1 else changed).append(step.clock)
+        changed = parse(event.data["change"]["at"])
+        for step in steps(case, event.sequence, clocks, work.now, rules, changed):
+            (added if step.clock.sequence == 1 else moved).append(step.clock)
             if step.says:
                 _say(work, step, cause=event)
     if added:
         store.add(work, added)
-    if changed:
-        store.change(work, changed)
+    if moved:
+        store.change(work, moved)
 
 
 def _seen(work: Work, event: Event) -> dict[str, Any]:
@@ -67,6 +87,7 @@ def _seen(work: Work, event: Event) -> dict[str, Any]:
         "extensions": [
             {"leg": e["leg"], "seconds": e["seconds"], "at": e["at"]} for e in case.get("extensions") or ()
         ],
+        "facts": facts_of(case),
         "seen_at": work.now,
     }
 
@@ -92,15 +113,18 @@ def speak(work: Work, most: int = CLAIM) -> int:
     """
     found = store.due(work, most)
     changed: list[Clock] = []
-    lane = work.lane
+    lane, rules = work.lane, books.of(work)
+    if any(not _known(rules, due.clock) for due in found) and books.refresh(work):
+        rules = books.of(work)  # another replica has taken up a version that this one hasn't yet
     for due in found:
-        step = fire(due.clock, work.now, policy.current().warn_percent)
+        step = fire(due.clock, work.now, rules)
         if step is None:
             continue
         step.clock.case_sequence = due.case_sequence
         changed.append(step.clock)
         work.lane = due.lane  # an import's deadlines, all long past, must not delay a call for help
-        _say(work, step, traceparent=due.traceparent)
+        if step.says:
+            _say(work, step, traceparent=due.traceparent)
     work.lane = lane
     if changed:
         store.change(work, changed)
@@ -111,6 +135,67 @@ def tick(delivery: Transactions) -> bool:
     """One turn of the ticker; True when there may be more to do at once."""
     with delivery.work() as work:
         return speak(work) >= CLAIM
+
+
+def _known(rules: Any, clock: Clock) -> bool:
+    if isinstance(rules, Policy):
+        return rules.version == clock.policy and not clock.calendar
+    return clock.policy in rules.by_version and (not clock.calendar or clock.calendar in rules.marks)
+
+
+# -- a new policy, a new calendar --------------------------------------------------------------------
+
+RECOMPUTE: Final = 1000
+"""Clocks that are computed again in one transaction: they are locked for as long as that takes, a tenth of a second."""
+SECOND_TURN: Final = 10.0
+"""Wall seconds until the second turn: by then every replica has taken the new version up."""
+
+
+def recompute(work: Work, most: int = RECOMPUTE) -> bool:
+    """Computes the next open clocks again, where a policy or calendar asks for it; True while there are more.
+
+    Any replica may do it; each batch is a transaction of its own, so that what is interrupted goes on where it was.
+    It says nothing: a deadline that is past by now is told by the ticker.
+    """
+    job = store.next_job(work)
+    if job is None:
+        return False
+    books.refresh(work)
+    clocks = store.open_clocks(work, job.cursor, most)
+    if clocks:
+        looked, moved = _again(work, clocks)
+        job = job._replace(cursor=clocks[-1].id, moved=job.moved + moved)
+        if job.turn == 1:
+            job = job._replace(looked_at=job.looked_at + looked)
+    if len(clocks) >= most:
+        store.keep_job(work, job)
+        return True
+    if job.turn == 1:
+        store.keep_job(work, job._replace(turn=2, cursor=None), wait=SECOND_TURN)
+    else:
+        store.keep_job(work, job, done=True)
+        log.info("recomputed", extra={"why": job.why, "looked_at": job.looked_at, "moved": job.moved})
+    return False
+
+
+def _again(work: Work, clocks: Sequence[Clock]) -> tuple[int, int]:
+    rules = books.of(work)
+    by_case: dict[str, dict[Key, Clock]] = {}
+    for clock in clocks:
+        by_case.setdefault(clock.case_id, {})[clock.key] = clock
+    changed: list[Clock] = []
+    moved = 0
+    for case_id, seen in store.seen(work, list(by_case)).items():
+        kept = by_case[case_id]
+        extensions = extensions_of(seen.extensions)
+        history = History(seen.street, spans(seen.pauses), extensions, rules, seen.facts, kept, work.now)
+        for step in again(kept, history, work.now):
+            old = kept[step.clock.key]
+            moved += (step.clock.due_at, step.clock.state) != (old.due_at, old.state)
+            changed.append(step.clock)
+    if changed:
+        store.change(work, changed)
+    return len(clocks), moved
 
 
 HANDLERS: list[Handler] = [on("case.*", case_changed, newest=True)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from jiayuan.chassis.service import Delivery, Service, every, http
 
-from . import api, handlers, store
+from . import api, books, handlers, store
 
 
 class SlaService(Service):
@@ -20,6 +20,11 @@ class SlaService(Service):
         """The clocks of a case."""
         return api.of_case(self.delivery, call)
 
+    @http("GET", "/clocks/explained", roles=api.STAFF)
+    def clocks_explained(self, call: Any) -> Any:
+        """The clocks of a case, with why each is due when it is."""
+        return api.explanation(self.delivery, call)
+
     @http("GET", "/clocks/due", roles=api.STAFF)
     def clocks_due(self, call: Any) -> Any:
         """The clocks of a street that go red next."""
@@ -29,3 +34,15 @@ class SlaService(Service):
     def tick(self) -> bool:
         """Lets the clocks speak that are due."""
         return handlers.tick(self.delivery)
+
+    @every(seconds=2.0, role="any")
+    def renew_policies(self) -> None:
+        """Takes up policies and calendars that were imported, in every process."""
+        with self.delivery.work() as work:
+            books.refresh(work)
+
+    @every(seconds=1.0, role="clock")
+    def recompute(self) -> bool:
+        """Computes open clocks again after a policy or a calendar has changed; True while there are more."""
+        with self.delivery.work() as work:
+            return handlers.recompute(work)

@@ -1,0 +1,61 @@
+"""Tables and all SQL of the sla service, a module a word."""
+
+from .clocks import (
+    Due,
+    Read,
+    add,
+    beyond,
+    change,
+    clocks_of_cases,
+    due,
+    next_due,
+    of_case,
+    see,
+    seen,
+)
+from .policies import (
+    add_calendar,
+    add_policy,
+    ask_recomputation,
+    calendar_document,
+    calendars,
+    policies,
+    policy_document,
+    recomputations,
+    signature,
+)
+from .recomputing import Job, keep_job, next_job, open_clocks
+from .tables import calendar_version, case_seen, clock, metadata, policy_version, recomputation
+
+__all__ = [
+    "Due",
+    "Job",
+    "Read",
+    "add",
+    "add_calendar",
+    "add_policy",
+    "ask_recomputation",
+    "beyond",
+    "calendar_document",
+    "calendar_version",
+    "calendars",
+    "case_seen",
+    "change",
+    "clock",
+    "clocks_of_cases",
+    "due",
+    "keep_job",
+    "metadata",
+    "next_due",
+    "next_job",
+    "of_case",
+    "open_clocks",
+    "policies",
+    "policy_document",
+    "policy_version",
+    "recomputation",
+    "recomputations",
+    "see",
+    "seen",
+    "signature",
+]
