@@ -194,3 +194,20 @@ def test_few_round_trips_a_batch_with_joined_reports(routing: Any) -> None:
             *(received(routing, routing.report(), first["id"] if n % 2 else None) for n in range(100)),
         )
     assert len(asked) <= 6
+
+
+def test_a_merged_case_comes_back_under_its_number_when_the_join_is_undone(routing: Any) -> None:
+    first, second = routing.report(), routing.report(reporter="c2")
+    events = take(routing, received(routing, first), received(routing, second))
+    own = next(e.data["case"] for e in events if e.data["case"]["reports"][0]["id"] == second["id"])
+    kept, gone = join(routing, second["id"], first["id"])
+    assert (gone.subject, gone.data["case"]["merged_into"]) == (own["id"], kept.subject)
+    back, out = sorted(separate(routing, second), key=lambda e: e.name, reverse=True)
+    assert (out.name, back.name, back.subject) == ("case.reopened", "case.separated", kept.subject)
+    case = routing.case(own["id"])
+    assert (case["number"], case["state"], case["opened_at"]) == (own["number"], "assigned", own["opened_at"])
+    assert "merged_into" not in case
+    assert "closed_at" not in case
+    assert [leg["state"] for leg in case["legs"]] == ["released", "offered"]
+    assert homes(routing) == {first["id"]: kept.subject, second["id"]: own["id"]}
+    assert separate(routing, second, sequence=4) == []

@@ -482,7 +482,7 @@ def test_a_resend_is_a_duplicate(routing: Any) -> None:
         ("", "U03", "accept", "data.unit"),  # no leg in this case
         ("", "U49", "accept", "data.unit"),  # acts over HTTP
         ("", "U02", "resolve", "data.action"),
-        ("", "U02", "return", "data.action"),  # without a reason
+        ("", "U02", "return", "data.note"),  # without a reason
     ],
 )
 def test_refused_with_the_reason(routing: Any, case: str, unit: str, action: str, field: str) -> None:

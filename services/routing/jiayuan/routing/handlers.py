@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.chassis import dead_letters
+from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.redact import mask
 from jiayuan.chassis.work import Work, on
 from jiayuan.contracts.check import FieldProblem
@@ -17,11 +18,12 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
+from . import acting, correcting, deciding, emergencies, handing, modes, opening, store
 from . import book as books
 from . import case as cases
-from . import correcting, deciding, emergencies, handing, modes, opening, store
+from .acting import Act
 from .book import Book
-from .case import Case, Leg, Moves, NotAllowed, Rung
+from .case import Case, Moves, NotAllowed, Rung
 from .emergency import Kept
 from .moving import Moving, tell
 from .policy import Policy
@@ -183,8 +185,17 @@ def _said(case: Case, words: dict[str, Any], book: Book) -> tuple[Case, Moves]:
         moves = cases.withdraw(case, words["by"], at, words.get("reason")) if len(case.reports) == 1 else ()
         return (moves[-1].case if moves else case), moves
     if words["about"] == "report.rated":
-        response = book.policy(at).response("street")
-        return cases.rate(case, words["solved"], words.get("satisfaction"), words["by"], at, response)
+        policy = book.policy(at)
+        response = policy.response("street")
+        return cases.rate(
+            case,
+            words["solved"],
+            words.get("satisfaction"),
+            words["by"],
+            at,
+            response,
+            policy.terms.reopen_days,
+        )
     return case, ()
 
 
@@ -314,9 +325,9 @@ def join_cases(work: Work, joins: Sequence[Joining]) -> None:
         moving.take(away[-1].case, away, join.cause)
         moved[gone.id] = keep.id
     moving.save()
-    store.move_reports(
-        work, {r["id"]: _now(gone, moved) for gone in moved for r in moving.cases[gone].reports}
-    )
+    gone_from = {r["id"]: gone for gone in moved for r in moving.cases[gone].reports}
+    store.note_own_cases(work, gone_from)
+    store.move_reports(work, {report: _now(gone, moved) for report, gone in gone_from.items()})
 
 
 def into_one(case: Case, other: Case) -> bool:
@@ -343,7 +354,8 @@ def report_separated(work: Work, events: Sequence[Event]) -> None:
     if not here:
         return
     book = books.of(work)
-    moving = Moving(work, sorted({found[e.subject] for e in here}))
+    own = store.own_cases(work, [e.subject for e in here])
+    moving = Moving(work, sorted({found[e.subject] for e in here} | set(own.values())))
     # Alone in its case it has one of its own already.
     here = [e for e in here if len(moving.cases[found[e.subject]].reports) > 1]
     given: Counter[str] = Counter()
@@ -355,17 +367,35 @@ def report_separated(work: Work, events: Sequence[Event]) -> None:
         out = cases.separate(case, event.subject, data["by"], data["at"], data["reason"])
         if out:
             moving.take(out[-1].case, out, event)
+        before = _revivable(moving, own.get(event.subject), case, event.subject)
+        id_ = before.id if before is not None else id_
         moves = opening.open_case(work, book, given, decided, data["report"], id_, number, deciding.SEPARATED)
+        moved[event.subject] = id_
+        if before is not None:  # what it was before it was merged goes on, with its number and its clocks
+            anew = moves[-1].case
+            before = replace(before, decision=anew.decision)
+            back = cases.unmerge(before, anew.legs, data["by"], data["at"], data["reason"], anew.whistle)
+            moving.take(back[-1].case, back, event)
+            decided[-1]["sequence"] = back[-1].case.sequence
+            continue
         if book.emergencies:
             moves = modes.opened(work, book, moves, limits)
         opened.append((moves[-1].case, moves, tell(work, moves, event)))
-        moved[event.subject] = id_
     moving.save()
     store.insert_cases(work, opened)
     store.insert_decisions(work, decided)
     modes.keep(work, limits)
     store.move_reports(work, moved)
     book.store_turns(work, given)
+
+
+def _revivable(moving: Moving, own: str | None, home: Case, report: str) -> Case | None:
+    """The case that a report had of its own, while it is merged into the one that the report leaves, and was about that
+    report alone."""
+    before = moving.cases.get(own or "")
+    if before is None or before.state != "merged" or before.merged_into != home.id:
+        return None
+    return before if [r["id"] for r in before.reports] == [report] else None
 
 
 # -- clocks ------------------------------------------------------------------------------------------
@@ -450,7 +480,7 @@ def handling_reported(work: Work, events: Sequence[Event]) -> None:
             work.duplicate(event, known[key])
             continue
         case = moving.cases.get(found.get(event.data["case"], ""))
-        problems = _reported(work, book, moving, case, event)
+        problems = _reported(book, moving, case, event)
         if problems:
             work.refuse(event, problems)
             continue
@@ -462,33 +492,31 @@ def handling_reported(work: Work, events: Sequence[Event]) -> None:
     store.remember_handlings(work, taken)
 
 
-def _reported(work: Work, book: Book, moving: Moving, case: Case | None, event: Event) -> list[FieldProblem]:
+def _reported(book: Book, moving: Moving, case: Case | None, event: Event) -> list[FieldProblem]:
     data = event.data
     problems = _rights(book, data["unit"], event.source)
     if problems:
         return problems
     if case is None:
         return [FieldProblem("data.case", f"there is no case {data['case']}", "the id or number of a case")]
-    leg = unit_leg(case, data["unit"])
-    if leg is None:
-        return [FieldProblem("data.unit", f"{data['unit']} has no leg in case {case.number}")]
+    words = {name: data[name] for name in ("note", "evidence") if data.get(name)}
+    what = Act(case.number, data["action"], words=words, at=parse(data["at"]))
     try:
-        moves = move(
-            data["action"],
-            case,
-            leg.id,
-            data["unit"],
-            _when(leg, parse(data["at"]), work.now),
-            data.get("note"),
-            data.get("evidence") or (),
-            book,
-        )
-    except NotAllowed as error:
-        allowed = ", ".join(error.allowed) or f"nothing: the leg is {leg.state}, the case {case.state}"
-        return [FieldProblem("data.action", str(error), allowed)]
-    if moves:
-        moving.take(moves[-1].case, moves, event)
+        acting.take(moving, book, acting.unit_actor(data["unit"]), what, case.id, cause=event)
+    except Problem as problem:
+        return _as_fields(problem, case, data)
     return []
+
+
+def _as_fields(problem: Problem, case: Case, data: dict[str, Any]) -> list[FieldProblem]:
+    """What HTTP answers with a status, as fields of the message."""
+    if problem.problems:
+        return [FieldProblem(f"data.{p.field}", p.problem, p.allowed) for p in problem.problems]
+    if problem.status == 404:
+        return [FieldProblem("data.unit", f"{data['unit']} has no leg in case {case.number}")]
+    extra = problem.extra
+    nothing = f"nothing: the leg is {extra['leg_state']}, the case {extra['state']}"
+    return [FieldProblem("data.action", problem.detail, ", ".join(extra["allowed"]) or nothing)]
 
 
 def _rights(book: Book, code: str, source: str) -> list[FieldProblem]:
@@ -500,18 +528,6 @@ def _rights(book: Book, code: str, source: str) -> list[FieldProblem]:
     if unit.partner and source != f"/partners/{unit.partner}":
         return [FieldProblem("source", f"{source} may not act for {code}", f"/partners/{unit.partner}")]
     return []
-
-
-def unit_leg(case: Case, unit: str) -> Leg | None:
-    """The leg of a unit: the one it still owes something on, else its latest."""
-    legs = [leg for leg in case.legs if leg.assignee.type == "unit" and leg.assignee.id == unit]
-    return next((leg for leg in reversed(legs) if leg.live), legs[-1] if legs else None)
-
-
-def _when(leg: Leg, said: datetime, now: datetime) -> datetime:
-    """When it was done, as the unit's system says: not before the leg's last step, and not in the future."""
-    last = leg.answered_at or leg.accepted_at or leg.offered_at
-    return min(max(said, parse(last)), now)
 
 
 HANDLERS = [

@@ -10,9 +10,10 @@ from .api.directory import DirectoryPages
 from .api.emergencies import EmergencyPages
 from .api.moves import Handling
 from .api.reads import Reading
+from .timers import Timers
 
 
-class RoutingService(Service, Cases, Handling, DirectoryPages, EmergencyPages, Reading):
+class RoutingService(Service, Cases, Handling, DirectoryPages, EmergencyPages, Reading, Timers):
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""
 
     name = "routing"

@@ -17,7 +17,7 @@ from jiayuan.contracts.times import iso, parse
 from . import pausing
 from .handling import return_
 from .machine import ROUTING, require
-from .model import Case, Change, Moves, NotAllowed
+from .model import OVER, Case, Change, Moves, NotAllowed
 from .steps import desk_of, next_step, owned, release_all
 from .terms import SILENCE_GRANTS
 
@@ -187,6 +187,19 @@ _GRANTED: Final[Mapping[str, Callable[..., Moves]]] = {
 }
 
 
+def next_due(case: Case, at: datetime) -> datetime | None:
+    """When somebody has to look at the case again: an approval's time is up, or a dated pause is over."""
+    if case.state in OVER:
+        return None
+    times = [
+        parse(a["asked_at"]) + timedelta(seconds=a["limit"])
+        for a in case.approvals
+        if not a.get("decided_at") and a.get("limit") and a["kind"] not in OWN_WAYS
+    ]
+    ends = (parse(span["end"]) for span in case.pauses if span.get("end"))
+    return min((*times, *(end for end in ends if end > at)), default=None)
+
+
 def overdue(case: Case, at: datetime, response_limit: int | None = None) -> Moves:
     """Approvals that nobody decided in time: a return is granted, everything else is not."""
     out: Moves = ()
@@ -198,7 +211,11 @@ def overdue(case: Case, at: datetime, response_limit: int | None = None) -> Move
             continue
         granted = now["kind"] in SILENCE_GRANTS
         note = "逾期未批，视为同意" if granted else "逾期未批，视为不同意"
-        steps = decide(case, now["id"], granted, ROUTING.subject, at, note, response_limit=response_limit)
+        id_, by = now["id"], ROUTING.subject
+        try:
+            steps = decide(case, id_, granted, by, at, note, response_limit=response_limit)
+        except NotAllowed:  # what was asked for can't be done any more
+            steps = decide(case, id_, False, by, at, "逾期未批，且已不能办理")
         out += steps
         case = out[-1].case
     return out

@@ -36,10 +36,12 @@ def assign(
     *,
     leg_id: str | None = None,
     ground: str | None = None,
+    misdirected: bool | None = None,
 ) -> Moves:
     """The desk gives the case to a person, or whistles a unit and its assistants.
 
     It takes the place of the leg named, or of the desk's own, or of the only one that handles the case.
+    `misdirected`: whether the leg that was returned last had been sent to the wrong place, as the desk sees it.
     """
     require("assign", case)
     old = _replaceable(case, leg_id)
@@ -50,6 +52,8 @@ def assign(
         replace(leg, state="reassigned", ended_at=when, reason=reason) if old and leg.id == old.id else leg
         for leg in case.legs
     )
+    if misdirected is not None:
+        ended = _marked(ended, misdirected)
     finish = old.finish_limit if old is not None else None
     if to.assignee.type != "unit":
         kind = "handle"
@@ -81,6 +85,13 @@ def assign(
 def _offered(kind: str, to: Offer, when: str, finish: int | None, reason: str) -> Leg:
     leg = new_leg(kind, to.level, to.step, to.assignee, when, to.response_limit, finish, reason)
     return replace(leg, report_in_limit=to.report_in) if to.report_in is not None else leg
+
+
+def _marked(legs: tuple[Leg, ...], misdirected: bool) -> tuple[Leg, ...]:
+    last = next((leg for leg in reversed(legs) if leg.state == "returned"), None)
+    if last is None or last.misdirected == misdirected:
+        return legs
+    return tuple(replace(leg, misdirected=misdirected) if leg is last else leg for leg in legs)
 
 
 def _replaceable(case: Case, leg_id: str | None) -> Leg | None:

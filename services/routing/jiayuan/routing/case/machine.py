@@ -70,7 +70,9 @@ def reporter(subject: str) -> Actor:
 
 def sits(actor: Actor, assignee: str) -> bool:
     """Whether the actor sits at a desk (`desk-<street>`; the county's is that of the street 000) or is the convener
-    of a street's joint committee (`convener-<street>`)."""
+    of a street's joint committee (`convener-<street>`, or by his own id)."""
+    if actor.subject == assignee and "convener" in actor.roles:
+        return True
     kind, _, street = assignee.partition("-")
     if kind == "desk":
         if "county" in actor.roles and street.endswith("000"):
@@ -298,6 +300,11 @@ _UNDECIDED: Final = Need(
     "there is no such approval, or it is decided",
     "待批",
 )
+_BY_DECISION: Final = Need(
+    lambda s: s.approval is None or s.approval["kind"] not in ("refusal", "whistle"),
+    "a refusal is decided on the convener's leg, a wish to whistle by blowing it",
+    "不是拒绝吹哨（convene）或请哨（whistle）",
+)
 _ASKED_BY_OTHERS: Final = Need(
     lambda s: s.approval is None or s.approval["asked_by"] != s.actor.subject,
     "you asked for it: somebody else has to decide",
@@ -431,7 +438,17 @@ TABLE: Final[Mapping[str, Rule]] = {
         ),
         _rule("reopen", "重新办理", "case", ("resolved", "closed"), _DESKS, "assigned，交工作台", _IN_TIME),
         _rule("void", "作废", "case", NOT_OVER, _DESKS, "待县级批，准则 voided", _not_pending("void", False)),
-        _rule("decide", "审批", "case", NOT_OVER, ("approver",), "准或不准", _UNDECIDED, _ASKED_BY_OTHERS),
+        _rule(
+            "decide",
+            "审批",
+            "case",
+            NOT_OVER,
+            ("approver",),
+            "准或不准",
+            _UNDECIDED,
+            _BY_DECISION,
+            _ASKED_BY_OTHERS,
+        ),
         # -- what comes by itself
         _rule("rate", "评价", "case", NOT_OVER | {"closed"}, ("reporter",), "closed，或一次重办"),
         _rule("withdraw", "撤回", "case", NOT_OVER, ("reporter",), "closed"),

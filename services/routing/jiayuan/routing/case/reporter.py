@@ -89,11 +89,20 @@ def withdraw(case: Case, reporter: str, at: datetime, reason: str | None = None)
     return (close_now(case, "withdraw", "withdrawn", reporter, iso(at), reason),)
 
 
-def close(case: Case, confirmed: str, actor: str, at: datetime, reason: str | None = None) -> Moves:
-    """A resolved case is closed with the word given."""
+def close(
+    case: Case,
+    confirmed: str,
+    actor: str,
+    at: datetime,
+    reason: str | None = None,
+    satisfaction: int | None = None,
+) -> Moves:
+    """A resolved case is closed with the word given, and what the reporter said of it when called back."""
     if case.state == "closed":
         return ()
     require("close", case)
+    if satisfaction is not None:
+        case = replace(case, satisfaction=satisfaction)
     return (close_now(case, "close", confirmed, actor, iso(at), reason),)
 
 

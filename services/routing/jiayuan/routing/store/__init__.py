@@ -30,6 +30,8 @@ from .directory import (
     next_directory_version,
     read_directory,
 )
+from .dues import due_cases, keep_due, still_due
+from .marks import wrong_dispatches
 from .policies import add_policy, policies
 from .reads import contact_rows, log_read, reads
 from .reports import (
@@ -39,18 +41,22 @@ from .reports import (
     move_reports,
     newer_corrections,
     newer_joins,
+    note_own_cases,
     numbers,
+    own_cases,
     wait_for_report,
 )
 from .rows import is_uuid
 from .tables import (
     acting,
     approval,
+    case_due,
     case_report,
     case_step,
     case_table,
     decision_table,
     directory_table,
+    dispatch_mark,
     grid,
     handling,
     leg_table,
@@ -74,6 +80,7 @@ __all__ = [
     "add_turns",
     "approval",
     "approvals_page",
+    "case_due",
     "case_report",
     "case_step",
     "case_table",
@@ -86,6 +93,8 @@ __all__ = [
     "decisions_of",
     "directory_table",
     "directory_version",
+    "dispatch_mark",
+    "due_cases",
     "find_ids",
     "give_turns",
     "grid",
@@ -94,6 +103,7 @@ __all__ = [
     "insert_cases",
     "insert_decisions",
     "is_uuid",
+    "keep_due",
     "known_handlings",
     "last_decisions",
     "leg_table",
@@ -106,9 +116,11 @@ __all__ = [
     "newer_corrections",
     "newer_joins",
     "next_directory_version",
+    "note_own_cases",
     "note_steps",
     "numbers",
     "open_legs",
+    "own_cases",
     "person",
     "place",
     "policies",
@@ -124,10 +136,12 @@ __all__ = [
     "save_approvals",
     "save_moves",
     "steps",
+    "still_due",
     "stream_decisions",
     "turn",
     "turn_counts",
     "turns",
     "unit",
     "wait_for_report",
+    "wrong_dispatches",
 ]

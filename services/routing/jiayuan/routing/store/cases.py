@@ -10,6 +10,8 @@ from jiayuan.chassis.work import Work
 
 from ..case import Case, Moved, Rating, document, from_document
 from .approvals import save_approvals
+from .dues import keep_due
+from .marks import keep_marks
 from .rows import is_uuid, rows_of
 from .tables import (
     case_step,
@@ -166,6 +168,18 @@ def save_moves(work: Work, moved: Sequence[tuple[Case, Sequence[Moved]]]) -> Non
         "WHERE leg.state <> excluded.state",
     )
     work.insert(case_step, [_step_row(m) for _, moves in moved for m in moves])
+    # Few cases are ever paused, wait for an approval, or come back: the others cost no statement.
+    watched = [case for case, _ in moved if case.approvals or case.pauses]
+    if watched:
+        keep_due(work, watched)
+    keep_marks(work, moved)
+    coloured = [
+        {"id": case.id, "colour": case.colour}
+        for case, moves in moved
+        if any(m.change.action == "recolour" for m in moves)
+    ]
+    if coloured:
+        work.update(case_table, coloured)
 
 
 _RECAST: Final = ("id", "category", "livelihood", "colour", "street", "community", "grid")

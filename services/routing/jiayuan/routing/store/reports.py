@@ -70,6 +70,22 @@ def cases_of_reports(work: Work, reports: Sequence[str]) -> dict[str, str]:
     return {row[0]: str(row[1]) for row in rows}
 
 
+def own_cases(work: Work, reports: Sequence[str]) -> dict[str, str]:
+    """The case that a report had before it was merged into another one, for those that had one."""
+    rows = rows_of(
+        work,
+        "SELECT report_id, own_case FROM case_report WHERE report_id = ANY(:ids) AND own_case IS NOT NULL",
+        ids=list(reports),
+    )
+    return {row[0]: str(row[1]) for row in rows}
+
+
+def note_own_cases(work: Work, cases: Mapping[str, str]) -> None:
+    """Keeps which case a report had before its case was merged into another one; report id → case id."""
+    rows = [{"report_id": report, "own_case": case} for report, case in sorted(cases.items())]
+    work.update(case_report, rows, key=("report_id",), where="t.own_case IS NULL")
+
+
 def move_reports(work: Work, cases: Mapping[str, str]) -> None:
     """Ties reports to other cases; report id → case id."""
     work.update(

@@ -91,6 +91,7 @@ case_report = Table(
         )
         for name in ("category_sequence", "place_sequence")
     ),
+    Column("own_case", Uuid, comment="the case that it had before that was merged into another one"),
     comment="Which case a report is in; waiting: what came about a report before the report itself",
 )
 
@@ -192,6 +193,33 @@ acting = Table(
     Index("acting_case", "case_id", "id"),
     Index("acting_who", "who", "id"),
     comment="What operators did for others at the command line, also what was refused: only ever added to",
+    info={"grants": "SELECT, INSERT"},
+)
+
+case_due = Table(
+    "case_due",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("due_at", DateTime(timezone=True)),
+    Index("case_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    comment="When a case has to be looked at again: an approval's time is up, or a dated pause is over",
+)
+
+dispatch_mark = Table(
+    "dispatch_mark",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("policy", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("case_id", Uuid, nullable=False),
+    Column("leg", Uuid, nullable=False),
+    Column("assignee", Text, nullable=False),
+    Column("wrong", Boolean, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text),
+    Index("dispatch_mark_of_rule", "policy", "rule"),
+    comment="Where a rule had sent a case to the wrong place, as desk or unit say; the newest of a leg holds",
     info={"grants": "SELECT, INSERT"},
 )
 
