@@ -126,7 +126,7 @@ class Routing:
         with self.work(at) as work:
             moving = handlers.Moving(work, [case])
             now, note = work.now, "不归我管" if action == "return" else None
-            moves = handlers.move(action, moving.cases[case], leg, "me", now, note, (), book.of(work))
+            moves = handlers.move(action, moving.cases[case], leg, "me", now, note, (), book.of(work), work)
             if moves:
                 moving.take(moves[-1].case, moves)
             moving.save()
@@ -191,6 +191,7 @@ def shared(databases: Databases) -> Iterator[Routing]:
 
 
 _EMPTIED = (
+    "mediation, mediation_session, wish, offer, visit, "
     '"case", case_report, leg, case_step, decision, approval, read_log, acting, handling, inbox, outbox, '
     "dead_letter, emergency, emergency_case, emergency_call, emergency_sweep, emergency_policy, alert"
 )
@@ -199,6 +200,10 @@ _EMPTIED = (
 @pytest.fixture
 def routing(shared: Routing, databases: Databases) -> Routing:
     """Routing with the small directory and nothing else."""
+    return _emptied(shared, databases)
+
+
+def _emptied(shared: Routing, databases: Databases) -> Routing:
     admin = create_engine(driver_url(databases.admin(shared.url)), poolclass=NullPool)
     with admin.begin() as conn:
         conn.execute(text(f"TRUNCATE {_EMPTIED}"))
@@ -262,3 +267,71 @@ class Client:
 def client(routing: Routing) -> Client:
     """The service's routes."""
     return Client(routing.opened)
+
+
+def _helper(id_: str, grid: str, **fields: Any) -> dict[str, Any]:
+    return {"id": id_, "name": f"例{id_}", "grid": grid, **fields}
+
+
+def helped_directory() -> dict[str, Any]:
+    """The small directory with helpers in COMMUNITY (v1 to v5 and c1 cut hair, only v1 speaks 闽东话), mediators (m1,
+    m2 in COMMUNITY, m3 of the street knows families), a team of the street, and service points."""
+    hair = [_helper(f"v{n}", COMMUNITY, skills=["理发"], phone=f"0009000000{n}") for n in range(1, 6)]
+    hair[0]["languages"] = ["闽东话"]
+    mornings = {"services": ["老年助餐", "便民服务"], "hours": "每天 08:00-12:00", "capacity": 1}
+    return {
+        **small_directory(),
+        "volunteers": hair,
+        "cadres": [_helper("c1", COMMUNITY, skills=["理发"], unit="U18")],
+        "mediators": [
+            _helper("m1", COMMUNITY),
+            _helper("m2", COMMUNITY),
+            _helper("m3", STREET, skills=["婚姻家庭"]),
+        ],
+        "teams": [
+            {"code": "T1", "name": "街道评理团", "place": STREET, "lead": "m3", "members": ["m3", "m1"]},
+        ],
+        "points": [
+            {
+                "code": f"SP{n}",
+                "name": f"例近邻中心{n}",
+                "kind": "neighbour_centre",
+                "lat": 26.88,
+                "long": 120.0 + n / 100,
+                "street": STREET,
+                "community": f"35092100100{n}",
+                **mornings,
+            }
+            for n in (1, 2)
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
+def shared_helped(databases: Databases) -> Iterator[Routing]:
+    """Routing with helpers, mediators and service points, on a database that tests share."""
+    opened = Opened("routing", databases.fresh("routing"))
+    with opened() as work:
+        import_directory(work, opened.runtime.sealer, helped_directory(), "test")
+    yield Routing(opened)
+    opened.close()
+
+
+@pytest.fixture
+def helped(shared_helped: Routing, databases: Databases) -> Routing:
+    """Routing with helpers, mediators and service points, and nothing else."""
+    return _emptied(shared_helped, databases)
+
+
+@pytest.fixture
+def helped_client(helped: Routing) -> Client:
+    """The service's routes, with helpers."""
+    return Client(helped.opened)
+
+
+@pytest.fixture
+def helped_replica(helped: Routing) -> Iterator[Routing]:
+    """A second process on the database of `helped`."""
+    opened = Opened("routing", helped.url)
+    yield Routing(opened)
+    opened.close()

@@ -93,7 +93,7 @@ def test_rungs_who_are_away_or_said_no(known: directory.Directory) -> None:
 def roster(routing: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Roster]:
     made: list[Roster] = []
 
-    def staff_of(known: Any) -> Roster:
+    def staff_of(known: Any, _emergencies: Any = None) -> Roster:
         if not made:
             made.append(Roster(known))
         return made[0]

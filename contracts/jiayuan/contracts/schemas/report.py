@@ -40,6 +40,14 @@ class Candidate(Fact):
     why = a_list(a_text(40, required=True), 10)
 
 
+class Appointment(Fact):
+    """A seat that was booked at a service point."""
+
+    point = said(an_id(), "The code of the service point.")
+    service = a_text(100, required=True)
+    starts_at = a_time(required=True)
+
+
 class Report(Fact):
     """A report; `reporter` is a pseudonym, `contact` is sealed (chassis.seal) and means nothing without a key."""
 
@@ -65,6 +73,9 @@ class Report(Fact):
     contact = a_text(2000)
     occurred_at = a_time()
     received_at = a_time(required=True)
+    appointment = said(
+        fields.Nested(Appointment, allow_none=True), "kind appointment: absent where no seat was booked."
+    )
 
 
 class Join(Fact):

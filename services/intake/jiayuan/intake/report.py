@@ -266,7 +266,7 @@ def from_document(
 
 def document(row: Mapping[str, Any]) -> dict[str, Any]:
     """A stored report as its events tell it, without a contact; times are RFC 3339 text or datetimes."""
-    return {
+    told = {
         "id": str(row["id"]),
         "tracking_code": row["tracking_code"],
         "kind": row["kind"],
@@ -296,6 +296,16 @@ def document(row: Mapping[str, Any]) -> dict[str, Any]:
         "occurred_at": _time(row["occurred_at"]),
         "received_at": _time(row["received_at"]),
     }
+    if row["kind"] == "appointment" and (booked := _booked(row.get("facts"))) is not None:
+        told["appointment"] = booked
+    return told
+
+
+def _booked(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The seat at a service point that the report is the booking of."""
+    if not facts or not facts.get("service_point"):
+        return None
+    return {"point": facts["service_point"], "service": facts["service"], "starts_at": facts["starts_at"]}
 
 
 def _time(value: str | datetime | None) -> str | None:

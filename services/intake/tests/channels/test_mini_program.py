@@ -306,7 +306,13 @@ def test_a_booking_is_a_report_and_takes_a_seat(app: App, intake: Opened) -> Non
     assert "139001390" not in everything(intake)
     with intake.engine.connect() as conn:
         facts = conn.execute(sql("SELECT facts FROM report")).scalar_one()
+        [told] = conn.execute(sql("SELECT body FROM outbox WHERE routing_key = 'report.received'")).scalars()
     assert facts["service_point"] == "sp1"
+    assert told["data"]["report"]["appointment"] == {
+        "point": "sp1",
+        "service": facts["service"],
+        "starts_at": "2026-03-02T01:00:00.000000Z",
+    }
 
 
 def test_a_full_slot_is_refused_and_free_ones_are_named(app: App, intake: Opened) -> None:

@@ -43,9 +43,9 @@ from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import store
+from . import helping, store
 from .book import Book
-from .case import Actor, Assignee, Case, Leg, Moves, NotAllowed, Offer, Situation, Terms
+from .case import Actor, Assignee, Case, Leg, Moves, NotAllowed, Offer, Situation, Terms, offering
 from .case.machine import TABLE, has_right, permit
 from .moving import Moving
 from .policy import GROUNDS
@@ -234,6 +234,7 @@ class _Doing:
     words: Mapping[str, Any]
     book: Book
     terms: Terms
+    work: Work
     approval: str | None = None
 
     @property
@@ -326,7 +327,7 @@ def take(
         moves = _repeated(what.move, situation, what.words)
         if moves is None:
             permit(what.move, situation)
-            doing = _Doing(case, leg, actor, at, what.words, book, terms, what.approval)
+            doing = _Doing(case, leg, actor, at, what.words, book, terms, moving.work, what.approval)
             moves = _MOVES[what.move](doing)
     except NotAllowed as error:
         raise problem_of(error, case, leg) from None
@@ -376,7 +377,7 @@ _DONE_BEFORE: Final[Mapping[str, frozenset[str]]] = {
     "accept": frozenset(("accepted", "answered", "done")),
     "answer": frozenset(("answered", "done")),
     "resolve": frozenset(("done",)),
-    "return": frozenset(("returned",)),
+    "return": frozenset(("returned", "refused")),
     "refuse": frozenset(("refused",)),
     "release": frozenset(("released",)),
 }
@@ -472,6 +473,8 @@ def _arrive(d: _Doing) -> Moves:
 
 def _return(d: _Doing) -> Moves:
     assert d.leg is not None
+    if offering.is_offer(d.case, d.leg):
+        return helping.given_up(d.work, d.book, d.case, d.leg_id, d.by, d.text("note") or "")
     wrong = d.words.get("misdirected")
     if d.leg.state in d.terms.approve_returns:
         return _ask(d, "return", d.text("note") or "", misdirected=wrong)

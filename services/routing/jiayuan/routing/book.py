@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -152,17 +152,36 @@ def _emergencies(work: Work) -> Emergencies:
     )
 
 
-class _InEmergency:
-    """The directory as the rotation asks it while there are emergencies: where one holds, its roster does."""
+class _Roles:
+    """The directory as the rotation asks it: a place means its workers, `mediator|<place>` the mediators in and under
+    it, `mediator|=<place>` those of exactly that place."""
 
-    def __init__(self, directory: Directory, emergencies: Emergencies) -> None:
-        self._directory, self._emergencies = directory, emergencies
-        self.workers = directory.workers
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self.on_duty: Callable[[str, datetime], bool] = directory.on_duty
         self.stand_in = directory.stand_in
         self.skills = directory.skills
         self.languages = directory.languages
 
-    def on_duty(self, person_id: str, at: datetime) -> bool:
+    def workers(self, place: str) -> Sequence[str]:
+        role, bar, code = place.partition("|")
+        known = self._directory
+        if not bar:
+            return known.workers(place)
+        if not code.startswith("="):
+            return known.members(code, role)
+        return [p for p in known.of_place(code[1:]) if known.people[p].role == role]
+
+
+class _InEmergency(_Roles):
+    """The same while there are emergencies: where one holds, its roster does."""
+
+    def __init__(self, directory: Directory, emergencies: Emergencies) -> None:
+        super().__init__(directory)
+        self._emergencies = emergencies
+        self.on_duty = self._on_duty
+
+    def _on_duty(self, person_id: str, at: datetime) -> bool:
         person = self._directory.people.get(person_id)
         if person is None:
             return False
@@ -172,7 +191,7 @@ class _InEmergency:
 
 def staff_of(directory: Directory, emergencies: Emergencies = NONE) -> Staff:
     """What the rotation asks of the directory."""
-    return _InEmergency(directory, emergencies) if emergencies else directory
+    return _InEmergency(directory, emergencies) if emergencies else _Roles(directory)
 
 
 _the_bundled: list[Policy] = []

@@ -25,6 +25,8 @@ from .directory.duty import ZONE
 from .directory.entries import Entry, Key, flatten, recipient, sealed_for, unflatten
 from .store import directory as rows
 
+# Who has turns: workers among cases, mediators among disputes.
+ROTATED: Final = ("worker", "mediator")
 ITEMS_AN_EVENT: Final = 100
 # More than this share of a kind, and of the number, ending at once is more often a wrong file than a decision.
 MOST_ENDING: Final = 0.2
@@ -357,9 +359,7 @@ def carry_out(
             "told_at": None if pending else iso(work.now),
         },
     )
-    workers = [
-        d.new.key for d in found.differences if d.new is not None and d.new.doc.get("role") == "worker"
-    ]
+    workers = [d.new.key for d in found.differences if d.new is not None and d.new.doc.get("role") in ROTATED]
     store.add_turns(work, workers)
     street = found.directory.county_street
     items = _items([d.old for d in found.differences], [d.new for d in found.differences], street)

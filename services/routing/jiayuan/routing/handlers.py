@@ -18,12 +18,12 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
-from . import acting, correcting, deciding, emergencies, handing, modes, opening, store
+from . import acting, correcting, deciding, emergencies, handing, helping, modes, opening, store
 from . import book as books
 from . import case as cases
 from .acting import Act
 from .book import Book
-from .case import Case, Moves, NotAllowed, Rung
+from .case import Case, Moves, NotAllowed, Rung, offering
 from .emergency import Kept
 from .moving import Moving, tell
 from .policy import Policy
@@ -412,20 +412,22 @@ def clock_breached(work: Work, events: Sequence[Event]) -> None:
         if case is None:
             log.warning("a clock of an unknown case", extra={"case": clock["case"], "clock": clock["id"]})
             continue
-        moves = _by_clock(book, policy, case, clock, work.now)
+        moves = _by_clock(work, book, policy, case, clock)
         if moves:
             moving.take(moves[-1].case, moves, event)
     moving.save()
 
 
-def _by_clock(book: Book, policy: Policy, case: Case, clock: dict[str, Any], now: datetime) -> Moves:
-    kind, leg = clock["kind"], clock.get("leg")
+def _by_clock(work: Work, book: Book, policy: Policy, case: Case, clock: dict[str, Any]) -> Moves:
+    kind, leg, now = clock["kind"], clock.get("leg"), work.now
     if kind in ("approval", "callback", "claim", "notice"):
         return ()  # a promise of somebody who doesn't hold the case: nothing of its handling is late
     if kind == "confirmation":
         return cases.lapse(case, clock["started_at"], ACTOR, now)
     if kind == "response" and leg:
         held = case.leg(leg)
+        if held is not None and held.state == "offered" and offering.is_offer(case, held):
+            return helping.given_up(work, book, case, leg, ACTOR, offering.LAPSED, lapsed=True)
         ladder: Sequence[Rung] = ()
         if held is not None and held.assignee.type == "person":
             above = handing.ladder(book.directory, case, held.assignee.id)
@@ -453,12 +455,16 @@ def move(
     note: str | None,
     evidence: Sequence[str],
     book: Book,
+    work: Work,
 ) -> Moves:
     """One of an assignee's four moves. NotAllowed when the state forbids it. Numbers in the note are masked."""
     note = mask(note)[:500] if note else None
     if action == "return":
         if not note:
             raise NotAllowed("return", "a reason is needed: say in the note why it is returned", ("return",))
+        held = case.leg(leg)
+        if held is not None and offering.is_offer(case, held):
+            return cases.with_evidence(helping.given_up(work, book, case, leg, actor, note), evidence)
         response = book.policy(at).response("street")
         return cases.with_evidence(cases.return_(case, leg, actor, at, note, response), evidence)
     if action == "resolve":

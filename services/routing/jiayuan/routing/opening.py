@@ -11,7 +11,7 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.times import iso, parse
 
 from . import case as cases
-from . import deciding, handing
+from . import deciding, handing, helping
 from .book import Book
 from .case import Assignee, Case, Leg, Moves
 from .policy import Decision, Policy, case_day
@@ -43,7 +43,14 @@ def open_case(
     matter = deciding.matter_of(report, street, community)
     decision, confidence = policy.decide(matter), report["category"].get("confidence")
     doubt = decision.doubt(confidence, street != directory.county_street)
-    legs, note = first_legs(book, policy, decision, (street, community, grid), now, given, doubt)
+    where, helped = (street, community, grid), None
+    if report["kind"] in helping.KINDS and not doubt:
+        helped = helping.first(work, book, report, decision, where, case_id, given)
+    if helped is not None:
+        legs, note, fields = helped.legs, helped.note, helped.fields
+    else:
+        legs, note = first_legs(book, policy, decision, where, now, given, doubt)
+        fields = {}
     said = {"policy": decision.policy, "rule": decision.rule, "reason": f"{decision.reason}{note}"[:500]}
     if doubt:
         said["confidence"] = confidence
@@ -67,6 +74,7 @@ def open_case(
         opened_at=now,
         citizen_limit=decision.citizen_limit,
         confirmation_limit=decision.confirmation_limit,
+        **fields,
     )
     more = {"candidates": deciding.candidates_of(report)} if doubt else None
     decided.append(deciding.row_of(case_id, 2, now, cause, ACTOR, matter, decision, confidence, doubt, more))

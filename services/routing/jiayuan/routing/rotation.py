@@ -222,6 +222,12 @@ class Rotation:
             and (not languages or languages <= set(staff.languages(p)))
         ]
 
+    def had(self, person: str, at: datetime) -> None:
+        """Somebody was given something otherwise, and so has had a turn."""
+        self._latest = turn = max(int(at.timestamp() * 1_000_000), self._latest + 1)
+        self._last[person] = turn
+        self._load[person] = self._load.get(person, 0) + 1
+
     # -- what is known -----------------------------------------------------------------------------
 
     def last_given(self, person: str) -> int:

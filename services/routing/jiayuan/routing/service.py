@@ -8,12 +8,13 @@ from . import emergencies, handlers, store
 from .api.cases import Cases
 from .api.directory import DirectoryPages
 from .api.emergencies import EmergencyPages
+from .api.helping import Helping
 from .api.moves import Handling
 from .api.reads import Reading
 from .timers import Timers
 
 
-class RoutingService(Service, Cases, Handling, DirectoryPages, EmergencyPages, Reading, Timers):
+class RoutingService(Service, Cases, Handling, DirectoryPages, EmergencyPages, Reading, Helping, Timers):
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""
 
     name = "routing"

@@ -23,7 +23,17 @@ from ..moving import Moving
 from ..policy import GROUNDS
 from .common import caller, conflict, holds, is_desk, view
 
-ASSIGNEES: Final = ("grid_worker", "grid_leader", "grid_chief", "desk", "unit_clerk", "county")
+ASSIGNEES: Final = (
+    "grid_worker",
+    "grid_leader",
+    "grid_chief",
+    "desk",
+    "unit_clerk",
+    "county",
+    "mediator",
+    "volunteer",
+    "cadre",
+)
 DESKS: Final = ("desk", "county")
 
 
@@ -136,6 +146,7 @@ def move(delivery: Runtime, call: Call, name: str, leg_id: str, action: str) -> 
                 body.get("note"),
                 body.get("evidence") or (),
                 book,
+                work,
             )
         except NotAllowed as error:
             raise conflict(case, leg, str(error), error.allowed) from None

@@ -15,6 +15,7 @@ from .model import (
     Moves,
     NotAllowed,
 )
+from .offering import is_offer, open_offers, taken
 from .reporter import count_rating
 from .steps import (
     by_hand,
@@ -29,16 +30,15 @@ from .steps import (
 
 
 def accept(case: Case, leg_id: str, actor: str, at: datetime, note: str | None = None) -> Moves:
-    """offered → accepted (簽收, for a unit 報到)."""
+    """offered → accepted (簽收, for a unit 報到). Of those a wish was offered to, the first to accept has it."""
     leg = owned(case, leg_id, "accept")
     if leg.accepted_at is not None and leg.state in ("accepted", "answered", "done"):
         return ()
     require("accept", case, leg)
     when = iso(at)
     moved = replace(leg, state="accepted", accepted_at=when, hands=by_hand(leg, actor))
-    return (
-        next_step(case, Change("case.accepted", "accept", actor, when, leg.id, note), with_leg(case, moved)),
-    )
+    legs, more = taken(case, leg, with_leg(case, moved), when)
+    return (next_step(case, Change("case.accepted", "accept", actor, when, leg.id, note), legs, **more),)
 
 
 def answer(case: Case, leg_id: str, actor: str, at: datetime, note: str | None = None) -> Moves:
@@ -129,6 +129,9 @@ def return_(
     require("return", case, leg)
     when = iso(at)
     returned = replace(leg, state="returned", ended_at=when, reason=reason, misdirected=misdirected)
+    if is_offer(case, leg) and any(o.id != leg.id for o in open_offers(case)):
+        change = Change("case.returned", "return", actor, when, leg.id, reason)
+        return (next_step(case, change, with_leg(case, replace(returned, state="refused"))),)
     added = () if desk_handles(case) else (for_desk(case, when, response_limit, leg.finish_limit, reason),)
     change = Change("case.returned", "return", actor, when, leg.id, reason)
     return (next_step(case, change, with_leg(case, returned, *added)),)

@@ -7,6 +7,7 @@ import click
 from .directory import directory
 from .emergency import emergency
 from .explain import explain
+from .helping import GROUPS
 from .policy import policy
 from .reads import reads
 from .rotation import rotation
@@ -17,7 +18,7 @@ def routing() -> None:
     """Who gets which case: directory, policy, reasons."""
 
 
-for _command in (directory, policy, explain, rotation, reads, emergency):
+for _command in (directory, policy, explain, rotation, reads, emergency, *GROUPS):
     routing.add_command(_command)
 
 COMMANDS: list[click.Command] = [routing]

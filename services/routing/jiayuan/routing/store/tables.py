@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Identity,
     Index,
@@ -521,4 +522,90 @@ emergency_policy = Table(
     Column("imported_by", Text, nullable=False),
     comment="Imported tables of emergency modes; the one that comes with the service holds until there is one",
     info={"grants": "SELECT, INSERT"},
+)
+
+mediation = Table(
+    "mediation",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("team", Text),
+    Column("mediator", Text),
+    Column("outcome", Text),
+    Column("concluded_at", DateTime(timezone=True)),
+    Column(
+        "next_step",
+        Text,
+        comment="of a dispute that was not settled: where the parties were sent or advised to go",
+    ),
+    Column("next_unit", Text),
+    Column("agreement", Text, comment="SHA-256 of the file, which stays where it was signed"),
+    Column("perform_by", Date),
+    Column("check_on", Date),
+    Column("performed", Text),
+    Column("checked_at", DateTime(timezone=True)),
+    Column("checked_by", Text),
+    Column("note", Text),
+    Index(
+        "mediation_to_check",
+        "check_on",
+        postgresql_where=text("check_on IS NOT NULL AND checked_at IS NULL"),
+    ),
+    comment="A dispute before a mediator or a team, what came of it, and whether what was agreed was done",
+)
+
+mediation_session = Table(
+    "mediation_session",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("number", SmallInteger, primary_key=True),
+    Column("state", Text, nullable=False, comment="fixed, held"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("place", Text),
+    Column("point", Text),
+    Column("parties", SmallInteger, comment="how many came"),
+    Column("present", JSON, comment="pseudonyms of those who came, no names"),
+    Column("minutes", Text, comment="SHA-256 of the minutes"),
+    Column("outcome", Text),
+    Column("note", Text),
+    Column("recorded_by", Text, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    comment="Sittings about a dispute",
+)
+
+wish = Table(
+    "wish",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("wanted", JSON, nullable=False),
+    comment="What a wish asks for: skills, languages, times; not its words",
+)
+
+offer = Table(
+    "offer",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("leg", Uuid, primary_key=True),
+    Column("round", SmallInteger, nullable=False),
+    Column("helper", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("score", SmallInteger, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("offered_at", DateTime(timezone=True), nullable=False),
+    Column("lapses", Integer, nullable=False, comment="seconds"),
+    comment="Whom a wish was offered to and why; what came of it is the leg's state",
+    info={"grants": "SELECT, INSERT"},
+)
+
+visit = Table(
+    "visit",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("point", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("number", Integer, comment="of those whom routing sent there; none where a seat was booked"),
+    Column("starts_at", DateTime(timezone=True)),
+    Index("visit_by_day", "day", "point"),
+    Index("visit_number", "point", "day", "number", unique=True, postgresql_where=text("number IS NOT NULL")),
+    comment="Appointments by service point and day",
 )
