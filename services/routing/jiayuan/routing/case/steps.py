@@ -58,14 +58,31 @@ def desk_of(street: str) -> Assignee:
 
 
 def standing(legs: Sequence[Leg]) -> str:
-    """The state that the legs give an unresolved case: as far as the furthest of those who handle it."""
+    """The state that the legs give an unresolved case: as far as the furthest of those who handle it. What was done
+    before it was opened again counts no more."""
     furthest = max(
-        (_ADVANCE[leg.state] for leg in legs if leg.kind in MAIN and leg.state in _ADVANCE), default=-1
+        (
+            _ADVANCE[leg.state]
+            for i, leg in enumerate(legs)
+            if leg.kind in MAIN and leg.state in _ADVANCE and (leg.state != "done" or not _anew(legs, i))
+        ),
+        default=-1,
     )
     if furthest < 0:
         # With the convener it is, while nobody else has it.
         return "assigned" if any(leg.kind == "convene" and leg.live for leg in legs) else "open"
     return _STATES[furthest]
+
+
+def _anew(legs: Sequence[Leg], i: int) -> bool:
+    """Whether the case was handed out anew after a leg was done. What the desk got because somebody returned their
+    part is no new beginning."""
+    done = legs[i].done_at or ""
+    returned = {leg.ended_at for leg in legs if leg.state == "returned"}
+    return any(
+        leg.kind in MAIN and leg.offered_at >= done and leg.offered_at not in returned
+        for leg in legs[i + 1 :]
+    )
 
 
 def is_resolved(legs: Sequence[Leg]) -> bool:
