@@ -149,13 +149,18 @@ class Routing:
             return list(work.execute(sql, **parameters))
 
 
-def small_directory() -> dict[str, Any]:
-    """Three communities of the first street and one of the second, 12 grids, 60 people, all units."""
+def small_places() -> dict[str, Any]:
+    """Three communities of the first street and one of the second."""
     places = directory.bundled("places")
     places["streets"] = [
         {**s, "communities": s["communities"][:n]} for s, n in zip(places["streets"], (3, 1), strict=False)
     ]
-    return seed(places, directory.bundled("units")["units"], 12, 60)
+    return places
+
+
+def small_directory() -> dict[str, Any]:
+    """Four communities, 12 grids, 60 people, all units."""
+    return seed(small_places(), directory.bundled("units")["units"], 12, 60)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ refused now.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +20,7 @@ from jiayuan.contracts.times import iso
 
 from . import book, store
 from .directory import Directory, DirectoryError, read
-from .directory.documents import BASIC, LISTS, OPTIONAL
+from .directory.documents import BASIC, HELPERS, LISTS, OPTIONAL
 from .directory.duty import ZONE
 from .directory.entries import Entry, Key, flatten, recipient, sealed_for, unflatten
 from .store import directory as rows
@@ -28,6 +28,7 @@ from .store import directory as rows
 # Who has turns: workers among cases, mediators among disputes.
 ROTATED: Final = ("worker", "mediator")
 ITEMS_AN_EVENT: Final = 100
+PEOPLE: Final = ("people", *HELPERS)
 # More than this share of a kind, and of the number, ending at once is more often a wrong file than a decision.
 MOST_ENDING: Final = 0.2
 FEW_ENDING: Final = 20
@@ -139,8 +140,7 @@ def _full(document: Mapping[str, Any], known: Mapping[Key, Entry]) -> dict[str, 
     """The document with the lists that it leaves out, as they are now."""
     out = dict(document)
     missing = [key for key in OPTIONAL if out.get(key) is None]
-    if out.get("partial"):
-        del out["partial"]
+    if out.pop("partial", False):
         missing += [key for key in ("county", *BASIC) if key not in out]
         if "streets" not in missing and any("communities" not in s for s in out["streets"]):
             missing.append("communities")
@@ -152,7 +152,28 @@ def _full(document: Mapping[str, Any], known: Mapping[Key, Entry]) -> dict[str, 
                 out["streets"] = [{"communities": below.get(s["code"], []), **s} for s in out["streets"]]
             else:
                 out[key] = now[key]
+        _let_go(out, missing)
     return out
+
+
+def _let_go(document: dict[str, Any], kept: Sequence[str]) -> None:
+    """Rosters and leave that the document doesn't speak of end with those whom it leaves out."""
+    people = document.get("people")
+    known = {e.get("id") for key in PEOPLE for e in document.get(key) or () if isinstance(e, dict)}
+    if not isinstance(people, list):
+        return
+    places = {document.get("county", {}).get("code")} if isinstance(document.get("county"), dict) else set()
+    for key in ("grids", "streets"):
+        for row in document.get(key) or ():
+            if isinstance(row, dict):
+                places |= {row.get("code"), *(c.get("code") for c in row.get("communities") or ())}
+    if "roster" in kept:
+        document["roster"] = [r for r in document["roster"] if r["who"] in known or r["who"] in places]
+    if "leave" in kept:
+        left = [r for r in document["leave"] if r["person"] in known]
+        document["leave"] = [
+            r if r.get("stand_in") in known else {k: v for k, v in r.items() if k != "stand_in"} for r in left
+        ]
 
 
 def document_of(entries: Iterable[Entry]) -> dict[str, Any]:
@@ -166,11 +187,24 @@ def document_of(entries: Iterable[Entry]) -> dict[str, Any]:
 
 # A phone that is known, and stays as it is.
 KEPT: Final = "00000-00000"
+UNKNOWN: Final = "*****"
 
 
 def masked(phone: str) -> str:
     """A phone as it is shown: its first three and last two digits."""
     return f"{phone[:3]}{'*' * max(3, len(phone) - 5)}{phone[-2:]}" if len(phone) > 6 else "*" * len(phone)
+
+
+def unmasked(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with masked numbers taken for known ones: to look at a file without a database."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            known = {k: plain(v) for k, v in value.items()}
+            return known | ({"phone": KEPT} if "*" in str(known.get("phone")) else {})
+        return [plain(v) for v in value] if isinstance(value, list) else value
+
+    return {k: plain(v) for k, v in document.items()}
 
 
 def _phones_known(full: dict[str, Any], known: Mapping[Key, Entry], sealer: Sealer) -> None:
@@ -185,7 +219,7 @@ def _phones_known(full: dict[str, Any], known: Mapping[Key, Entry], sealer: Seal
             return row
         entry = opened.get(id_)
         phone = _open(sealer, entry.contact or "", id_) if entry else None
-        if entry is not None and said == KEPT:
+        if entry is not None and (said == KEPT or (phone is None and said == UNKNOWN)):
             return {**row, "phone": phone or KEPT}
         if phone is None or masked(phone) != said:
             allowed = "the whole number, the masked one as it was exported, or nothing"
@@ -325,6 +359,19 @@ def _refuse_later_faults(
             ) from None
 
 
+def plan_operation(
+    work: Work, sealer: Sealer, operation: Operation, effective: datetime | None = None
+) -> Plan:
+    """What an operation on the directory as of that time changes. DirectoryError."""
+    at = _time(work, effective)
+    known = rows.entries(work, at)
+    return plan(work, sealer, operation(document_of(known.values())), effective)
+
+
+# A document to the document after it, as in `directory.operations`.
+Operation = Callable[[dict[str, Any]], Mapping[str, Any]]
+
+
 # -- writing -----------------------------------------------------------------------------------------
 
 
@@ -385,6 +432,36 @@ def change(
     version = store.next_directory_version(work, by)
     found = plan(work, sealer, document, effective, removals=removals)
     return carry_out(work, version, found, by, action=action, source=source, reason=reason)
+
+
+def operate(
+    work: Work,
+    sealer: Sealer,
+    operation: Operation,
+    by: str,
+    effective: datetime | None = None,
+    *,
+    action: str,
+    reason: str | None = None,
+) -> Imported:
+    """Carries out an operation on the directory as of that time. DirectoryError; nothing has changed then."""
+    version = store.next_directory_version(work, by)
+    found = plan_operation(work, sealer, operation, effective)
+    return carry_out(work, version, found, by, action=action, reason=reason)
+
+
+def export(work: Work, sealer: Sealer, at: datetime, by: str, reason: str | None = None) -> dict[str, Any]:
+    """The directory of a time as a document; phones masked, or in clear with a `reason`, which is kept."""
+    found = list(rows.entries(work, at).values())
+    street = _county_street(found)
+    for entry in found:
+        if entry.contact:
+            phone = _open(sealer, entry.contact, sealed_for(entry, street))
+            # One that no key opens any more is masked whole, and stays as it is when it comes back so.
+            entry.phone = (phone if reason else masked(phone)) if phone else UNKNOWN
+    if reason:
+        rows.log_export(work, by, reason, at, sum(e.phone is not None for e in found))
+    return unflatten(found)
 
 
 def _items(

@@ -360,7 +360,9 @@ class _Reader:
         problem = boundary_problem(value)
         if problem:
             self.wrong(
-                where, problem, "a GeoJSON Polygon or MultiPolygon in WGS-84 degrees, [longitude, latitude]"
+                where,
+                problem,
+                "a GeoJSON (Multi)Polygon in WGS-84 degrees, [longitude, latitude], at most 32,000 characters",
             )
 
     def _street(self, places: dict[str, Place], where: str, row: Mapping[str, Any], county: Place) -> None:
@@ -696,7 +698,6 @@ def boundary_problem(value: Any) -> str:
     shapes = [shapes] if value["type"] == "Polygon" else shapes
     if not isinstance(shapes, list) or not shapes:
         return "has no coordinates"
-    points = 0
     for shape in shapes:
         if not isinstance(shape, list) or not shape:
             return "has a polygon without rings"
@@ -711,5 +712,5 @@ def boundary_problem(value: Any) -> str:
                     or not (-180 <= at[0] <= 180 and -90 <= at[1] <= 90)
                 ):
                     return f"has a point that is none: {at!r:.40}"
-            points += len(ring)
-    return "has more than 5,000 points" if points > 5000 else ""
+    # It has to fit into a cell of a spreadsheet.
+    return "is too detailed" if len(orjson.dumps(value)) > 32_000 else ""

@@ -43,13 +43,14 @@ def hours_of(written: str | Mapping[str, Any], *, overnight: bool = False) -> di
                 raise ValueError(f"has no list of spans for {day}")
             out[day] = sorted({span_of(item, overnight=overnight) for item in given})
     else:
-        out = _written(written, overnight)
+        out = {day: list(spans) for day, spans in _written(written, overnight)}
     if not any(out.values()):
         raise ValueError("names no hours at all")
     return out
 
 
-def _written(written: str, overnight: bool) -> dict[str, list[str]]:
+@lru_cache(maxsize=4096)  # thousands of people have the same few hours
+def _written(written: str, overnight: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
     out: dict[str, list[str]] = {day: [] for day in DAYS}
     for part in re.split(r"[；;\n]", written):
         if not part.strip():
@@ -60,7 +61,7 @@ def _written(written: str, overnight: bool) -> dict[str, list[str]]:
             raise ValueError(f"names no time in {part.strip()[:40]!r}")
         for day in days_of(part):
             out[DAYS[day]] = [] if closed else sorted({*out[DAYS[day]], *spans})
-    return out
+    return tuple((day, tuple(spans)) for day, spans in out.items())
 
 
 def days_of(part: str) -> list[int]:
@@ -88,9 +89,14 @@ def spans_of(part: str, *, overnight: bool = False) -> list[str]:
 
 def span_of(written: Any, *, overnight: bool = False) -> str:
     """One span, 08:00-12:00. ValueError."""
-    found = _SPAN.fullmatch(str(written).strip())
+    return _span_of(str(written), overnight)
+
+
+@lru_cache(maxsize=4096)
+def _span_of(written: str, overnight: bool) -> str:
+    found = _SPAN.fullmatch(written.strip())
     if found is None:
-        raise ValueError(f"has {str(written)[:40]!r}, which is no span of time")
+        raise ValueError(f"has {written[:40]!r}, which is no span of time")
     h1, m1, h2, m2 = (int(found[i]) for i in (1, 2, 4, 5))
     begin, end = h1 * 60 + m1, h2 * 60 + m2
     if m1 > 59 or m2 > 59 or begin >= 24 * 60 or end > 24 * 60 or begin == end:

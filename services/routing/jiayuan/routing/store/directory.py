@@ -170,13 +170,13 @@ def end_entries(work: Work, version: int, at: datetime, old: Sequence[Entry], *,
     work.update(tables.directory_entry, rows, key=("kind", "key", "version"))
 
 
-def contacts(work: Work) -> dict[str, str]:
-    """Sealed contacts of what holds now, by the id that notices go to."""
+def contacts(work: Work, at: datetime | None = None) -> dict[str, str]:
+    """Sealed contacts of what holds now, or at another time, by the id that notices go to."""
     rows = rows_of(
         work,
         f"SELECT {tables.directory_entry.info['sealed']['contact']} AS id, contact FROM directory_entry "
-        "WHERE contact IS NOT NULL AND valid_from <= :now AND (valid_to IS NULL OR valid_to > :now)",
-        now=work.now,
+        "WHERE contact IS NOT NULL AND valid_from <= :at AND (valid_to IS NULL OR valid_to > :at)",
+        at=at or work.now,
     )
     return {row[0]: row[1] for row in rows}
 
