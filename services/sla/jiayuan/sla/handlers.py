@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
@@ -26,7 +27,7 @@ from .clock import (
     spoken,
     steps,
 )
-from .policy import Policy
+from .policy import Book, Policy, Rules
 
 log = logging.getLogger("jiayuan.sla")
 
@@ -179,23 +180,55 @@ def recompute(work: Work, most: int = RECOMPUTE) -> bool:
 
 
 def _again(work: Work, clocks: Sequence[Clock]) -> tuple[int, int]:
-    rules = books.of(work)
+    moved, changed = 0, []
+    for old, new in _steps_again(work, clocks, books.of(work)):
+        moved += (new.due_at, new.state) != (old.due_at, old.state)
+        changed.append(new)
+    if changed:
+        store.change(work, changed)
+    return len(clocks), moved
+
+
+def _steps_again(work: Work, clocks: Sequence[Clock], rules: Rules) -> Iterator[tuple[Clock, Clock]]:
+    """Clocks that a version changes, each with what it becomes."""
     by_case: dict[str, dict[Key, Clock]] = {}
     for clock in clocks:
         by_case.setdefault(clock.case_id, {})[clock.key] = clock
-    changed: list[Clock] = []
-    moved = 0
     for case_id, seen in store.seen(work, list(by_case)).items():
         kept = by_case[case_id]
         extensions = extensions_of(seen.extensions)
         history = History(seen.street, spans(seen.pauses), extensions, rules, seen.facts, kept, work.now)
         for step in again(kept, history, work.now):
-            old = kept[step.clock.key]
-            moved += (step.clock.due_at, step.clock.state) != (old.due_at, old.state)
-            changed.append(step.clock)
-    if changed:
-        store.change(work, changed)
-    return len(clocks), moved
+            yield kept[step.clock.key], step.clock
+
+
+class Tried(NamedTuple):
+    """What a policy would do to the open clocks."""
+
+    looked_at: int
+    later: int
+    earlier: int
+    dropped: int
+    late: int
+
+
+def tried(work: Work, candidate: Policy) -> Tried:
+    """What a policy would do to the open clocks if it held from now on; nothing is stored."""
+    rules = books.of(work)
+    held = [rules] if isinstance(rules, Policy) else rules.policies
+    marks = {} if isinstance(rules, Policy) else rules.marks
+    book = Book([*held, dataclasses.replace(candidate, since=work.now)], marks)
+    counts = [0, 0, 0, 0, 0]
+    cursor: str | None = None
+    while clocks := store.open_clocks(work, cursor, RECOMPUTE, lock=False):
+        cursor = clocks[-1].id
+        counts[0] += len(clocks)
+        for old, new in _steps_again(work, clocks, book):
+            counts[1] += new.due_at > old.due_at
+            counts[2] += new.due_at < old.due_at
+            counts[3] += new.state == "cancelled"
+            counts[4] += old.due_at >= work.now > new.due_at and not new.paused
+    return Tried(*counts)
 
 
 HANDLERS: list[Handler] = [on("case.*", case_changed, newest=True)]

@@ -233,6 +233,28 @@ class Policy:
             yield from rule.terms.items()
 
 
+def covered(policy: Policy) -> list[tuple[str, str]]:
+    """Rules that never matter, each after the rule that takes whatever it would."""
+    out = []
+    for i, rule in enumerate(policy.rules):
+        first = next((before for before in policy.rules[:i] if _covers(before, rule)), None)
+        if first is not None:
+            out.append((first.id, rule.id))
+    return out
+
+
+def _covers(outer: Rule, inner: Rule) -> bool:
+    words = ("colour", "level", "case", "leg", "assignee")
+    sets = ((getattr(outer, w), getattr(inner, w)) for w in words)
+    codes = ((outer.category, inner.category), (outer.street, inner.street))
+    return (
+        inner.clock <= outer.clock
+        and all(a is None or (b is not None and b <= a) for a, b in sets)
+        and all(a is None or (b is not None and all(c.startswith(a) for c in b)) for a, b in codes)
+        and (outer.emergency is None or outer.emergency == inner.emergency)
+    )
+
+
 class Book:
     """All versions that were ever in force, and the calendars, each in every version.
 
@@ -417,6 +439,8 @@ def read(
         r.wrong("applies_to", applies, "open (every open clock) or new (clocks that begin from its day on)")
     ladders = _ladders(r, data.get("ladders") or {})
     warn_field = "warn_percent" if "warn_percent" in data else "warn"
+    if {"warn", "warn_percent"} <= data.keys():
+        r.wrong("warn_percent", data["warn_percent"], "one of warn and warn_percent, its older form,")
     warn = r.warn(warn_field, data.get(warn_field))
     if warn_field == "warn_percent" and not (
         warn and all(type(v) is int and v < 100 for v in data[warn_field])

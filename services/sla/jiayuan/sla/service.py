@@ -6,7 +6,7 @@ from typing import Any
 
 from jiayuan.chassis.service import Delivery, Service, every, http
 
-from . import api, books, handlers, store
+from . import api, books, handlers, store, watching
 
 
 class SlaService(Service):
@@ -46,3 +46,9 @@ class SlaService(Service):
         """Computes open clocks again after a policy or a calendar has changed; True while there are more."""
         with self.delivery.work() as work:
             return handlers.recompute(work)
+
+    @every(seconds=60.0, role="clock")
+    def measure_calendars(self) -> None:
+        """Says it when the holidays of a calendar in use are not known far enough."""
+        with self.delivery.work() as work:
+            watching.measure(work)

@@ -171,3 +171,13 @@ def beyond(work: Work, name: str, after: datetime, most: int) -> tuple[int, list
         most=most,
     )
     return int(count or 0), [_clock(row) for row in rows]
+
+
+def longest(work: Work) -> dict[str, int]:
+    """Of each calendar by its name, the longest limit in seconds among the running clocks."""
+    rows = _rows(
+        work,
+        "SELECT split_part(calendar, '@', 1), max(limit_seconds) FROM clock "
+        "WHERE calendar <> '' AND state IN ('armed', 'warned') GROUP BY 1",
+    )
+    return {row[0]: int(row[1]) for row in rows}

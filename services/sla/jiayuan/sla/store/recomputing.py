@@ -33,11 +33,11 @@ def next_job(work: Work) -> Job | None:
     return Job(*row) if row is not None else None
 
 
-def open_clocks(work: Work, after: str | None, most: int) -> Sequence[Clock]:
+def open_clocks(work: Work, after: str | None, most: int, *, lock: bool = True) -> Sequence[Clock]:
     """The running clocks that follow a clock, by their ids, locked. Those that began meanwhile come last."""
     rows: Sequence[Any] = work.execute(
         f"SELECT {_COLUMNS} FROM clock c WHERE (CAST(:after AS uuid) IS NULL OR c.id > CAST(:after AS uuid)) "
-        "AND c.state IN ('armed', 'warned') ORDER BY c.id LIMIT :most FOR UPDATE",
+        "AND c.state IN ('armed', 'warned') ORDER BY c.id LIMIT :most" + (" FOR UPDATE" if lock else ""),
         after=after,
         most=most,
     )
