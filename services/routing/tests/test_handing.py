@@ -9,9 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
+from jiayuan.chassis.errors import Problem
+from jiayuan.routing import acting, directory, handing, handlers, store
 from jiayuan.routing import book as books
 from jiayuan.routing import case as cases
-from jiayuan.routing import directory, handing, handlers, store
+from jiayuan.routing import policy as policies
+from jiayuan.routing.imports import import_directory, import_policy
 from jiayuan.routing.moving import Moving
 
 T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -251,3 +254,96 @@ def test_the_command_line_shows_the_order_and_tries_the_promise(
     assert (said.exit_code, "保证不超过3" in said.output) == (0, True), said.output
     assert run("350999").exit_code == 1
     assert run(COMMUNITY, "--simulate", "10", "--hours", "soon").exit_code == 2
+
+
+# -- skill and language ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def skilled(own: Any, document: dict[str, Any]) -> Any:
+    """Routing whose policy asks for a skill, and whose first worker of COMMUNITY has it; the second speaks 畲语."""
+    workers = [p for p in document["people"] if p["role"] == "worker" and p["grid"].startswith(COMMUNITY)]
+    workers[0]["skills"], workers[1]["languages"] = ["用电安全"], ["普通话", "畲语"]
+    table = policies.bundled_document()
+    table = {**table, "version": "skills", "effective_from": "2026-01-02T00:00:00+08:00"}
+    rule = {
+        "id": "electric",
+        "priority": 9000,
+        "when": {"category": ["1502"]},
+        "then": {"level": "grid", "skill": ["用电安全"]},
+        "reason": "需要懂用电的网格员。",
+    }
+    table["rules"] = [rule, *table["rules"]]
+    with own.work() as work:
+        import_directory(work, own.opened.runtime.sealer, document, "me")
+        import_policy(work, table, "me")
+    own.able, own.speaks = workers[0]["id"], workers[1]["id"]
+    return own
+
+
+@pytest.mark.store
+def test_a_rule_asks_for_a_skill(skilled: Any) -> None:
+    assert {holder(skilled.open(at=n)) for n in range(4)} == {skilled.able}
+    elsewhere = skilled.open(at=9, place={"street": "350921001", "community": "350921001002"})
+    assert holder(elsewhere) == "desk-350921001"
+    assert "无所需技能" in elsewhere["decision"]["reason"]
+
+
+@pytest.mark.store
+def test_who_speaks_the_language_is_asked_and_where_nobody_does_somebody_else(skilled: Any) -> None:
+    barking = {"category": {"code": "1505", "name": "其他"}, "text": "她只会讲畲语，请上门看看"}
+    with skilled.work() as work:
+        assert books.of(work).policy(work.now).version == "skills"
+    assert {holder(skilled.open(at=n, **barking)) for n in range(3)} == {skilled.speaks}
+    elsewhere = skilled.open(at=9, place={"street": "350921001", "community": "350921001002"}, **barking)
+    assert elsewhere["legs"][0]["assignee"]["id"].startswith("p")
+
+
+@pytest.mark.unit
+def test_a_skill_is_asked_of_grid_workers_only() -> None:
+    table = policies.bundled_document()
+    wrong = {"level": "department", "lead": "U03", "skill": ["x"]}
+    table["rules"] = [
+        {"id": "r", "priority": 9000, "when": {"category": ["1502"]}, "then": wrong, "reason": "x"},
+        *table["rules"],
+    ]
+    with pytest.raises(policies.PolicyError) as refused:
+        policies.read(table)
+    assert "asked of grid workers" in str(refused.value)
+
+
+# -- the directory's own rosters ---------------------------------------------------------------------
+
+
+@pytest.mark.store
+def test_leave_in_the_directory_keeps_cases_away_and_a_stand_in_gets_them(
+    own: Any, document: dict[str, Any]
+) -> None:
+    known = people(own)
+    mine = sorted(known.workers(f"{COMMUNITY}-G01-B01"))
+    other = next(w for w in known.workers("350921001002"))
+    leave = [
+        {"person": w, "from": "2026-03-02", "to": "2026-03-02", "kind": "leave", "stand_in": other}
+        for w in mine
+    ]
+    with own.work() as work:
+        import_directory(work, own.opened.runtime.sealer, {**document, "leave": leave}, "me")
+    where = {"street": "350921001", "community": COMMUNITY, "grid": f"{COMMUNITY}-G01-B01"}
+    assert {holder(own.open(place=where, at=n)) for n in range(3)} == {other}
+    assert holder(own.open(place=where, at=24 * 60)) in mine
+
+
+@pytest.mark.store
+def test_the_desk_can_t_hand_a_case_to_somebody_off_duty(routing: Any, roster: Roster) -> None:
+    case = routing.open()
+    first, second, third = people(routing).workers(COMMUNITY)[:3]
+    roster.away |= {first, second}
+    roster.stand_ins[second] = third
+    desk = cases.Actor("d1", ("desk",), "", "350921001")
+    for who, allowed in ((first, "somebody who is on duty"), (second, f"{third}, who stands in")):
+        words = {"assignee": {"type": "person", "id": who}, "reason": "请办理"}
+        with routing.work(5) as work, pytest.raises(Problem) as refused:
+            acting.act(work, books.of(work), desk, acting.Act(case["id"], "assign", words=words))
+        [error] = refused.value.problems
+        assert (error.field, error.problem, error.allowed) == ("assignee.id", f"{who} is off duty", allowed)
+    assert routing.case(case["id"]) == case

@@ -43,7 +43,7 @@ from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import helping, store
+from . import handing, helping, store
 from .book import Book
 from .case import Actor, Assignee, Case, Leg, Moves, NotAllowed, Offer, Situation, Terms, offering
 from .case.machine import TABLE, has_right, permit
@@ -563,6 +563,11 @@ def offer(
     person = book.directory.person(id_)
     if person is None:
         problems.append(FieldProblem(field_, f"there is no person {id_}", "the id of a person of a grid"))
+        return None
+    if not book.staff.on_duty(id_, at):
+        other = handing.somebody(book.staff, id_, at)
+        who = f"{other}, who stands in" if other else "somebody who is on duty"
+        problems.append(FieldProblem(field_, f"{id_} is off duty", who))
         return None
     step = {"leader": 1, "chief": 2}.get(person.role, 0)
     level = "community" if person.role == "chief" else "grid"

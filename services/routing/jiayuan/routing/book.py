@@ -73,12 +73,15 @@ class Book:
         without: Collection[str] = (),
     ) -> str | None:
         """Whose turn it is in the first of these places (`chain`) where somebody is on duty, and has what is needed;
-        it is counted in `given`, which `store_turns` takes."""
+        it is counted in `given`, which `store_turns` takes. Where nobody speaks the language, somebody else has to."""
         for place in places:
             person = self.rotation.next(place, at, need, without)
             if person is not None:
                 given[person] += 1
                 return person
+        if need.languages:
+            less = Need(need.skills) if need.skills else ANYBODY
+            return self.next_worker(places, at, given, less, without)
         return None
 
     def store_turns(self, work: Work, given: Counter[str]) -> None:

@@ -18,7 +18,7 @@ from jiayuan.contracts.times import iso
 
 from . import book as books
 from . import case as cases
-from . import deciding, opening, store
+from . import deciding, handing, opening, store
 from .book import Book
 from .case import Case, Moves
 from .directory import Directory
@@ -230,7 +230,10 @@ class Again:
         colour: str,
     ) -> Moves:
         now = iso(self.work.now)
-        legs, _ = opening.first_legs(self.book, policy, decision, where, now, self._given, doubt)
+        turned_down = handing.turned_down(case)
+        legs, _ = opening.first_legs(
+            self.book, policy, decision, where, now, self._given, doubt, without=turned_down
+        )
         if colour != decision.colour:
             finish = policy.recoloured(decision.rule, colour, decision.importance, decision.urgency)
             legs = tuple(opening.with_finish(leg, finish) for leg in legs)

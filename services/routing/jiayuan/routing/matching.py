@@ -160,9 +160,15 @@ def wanted(title: str, text: str) -> Wanted:
     said, known = f"{title}\n{text}", rules()
     return Wanted(
         tuple(n.words for n in known.needs if _says(said, n.any)),
-        tuple(language for language, words in known.languages if _says(said, words)),
+        tuple(sorted(languages(title, text))),
         tuple(time for words, time in known.times if _says(said, words)),
     )
+
+
+def languages(title: str, text: str) -> frozenset[str]:
+    """The languages that whoever comes should speak, as far as the words say."""
+    said = f"{title}\n{text}"
+    return frozenset(language for language, words in rules().languages if _says(said, words))
 
 
 def dispute_skills(category: str, title: str, text: str) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.times import iso, parse
 
 from . import case as cases
-from . import deciding, handing, helping
+from . import deciding, handing, helping, matching
 from .book import Book
 from .case import Assignee, Case, Leg, Moves
 from .policy import Decision, Policy, case_day
+from .rotation import Need
 
 ACTOR: Final = "routing"
 
@@ -24,6 +25,7 @@ _DOUBTS: Final = {
     "place": "（地点不明，先交县级工作台核实。）",
 }
 _leg = cases.new_leg
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def open_case(
@@ -49,7 +51,8 @@ def open_case(
     if helped is not None:
         legs, note, fields = helped.legs, helped.note, helped.fields
     else:
-        legs, note = first_legs(book, policy, decision, where, now, given, doubt)
+        spoken = matching.languages(report["title"], report["text"]) if decision.level == "grid" else _NONE
+        legs, note = first_legs(book, policy, decision, where, now, given, doubt, spoken=spoken)
         fields = {}
     said = {"policy": decision.policy, "rule": decision.rule, "reason": f"{decision.reason}{note}"[:500]}
     if doubt:
@@ -100,8 +103,14 @@ def first_legs(
     now: str,
     given: Counter[str],
     doubt: str | None = None,
+    *,
+    spoken: frozenset[str] = frozenset(),
+    without: frozenset[str] = frozenset(),
 ) -> tuple[tuple[Leg, ...], str]:
-    """Whom the case is offered to, and what is to be added to the reason. `doubt`: the desk looks first."""
+    """Whom the case is offered to, and what is to be added to the reason. `doubt`: the desk looks first.
+
+    `spoken`: the languages that the reporter needs; `without`: who has turned the case down.
+    """
     directory, finish, response = book.directory, decision.finish_limit, decision.response_limit
     if doubt is not None:
         note = _DOUBTS[doubt]
@@ -123,11 +132,15 @@ def first_legs(
         at = parse(now)
         if decision.level == "community":
             chief = directory.chief(where[1]) if where[1] else None
-            person = handing.somebody(book.staff, chief, at) if chief else None
+            person = handing.somebody(book.staff, chief, at, without) if chief else None
             level, step, missing = "community", 2, "该社区暂无总网格长在岗"
         else:
-            person = book.next_worker(handing.chain(directory, where), at, given)
-            level, step, missing = "grid", 0, "该处暂无网格员在岗"
+            need = decision.need
+            if spoken:
+                need = Need(need.skills, need.languages | spoken)
+            person = book.next_worker(handing.chain(directory, where), at, given, need, without)
+            level, step = "grid", 0
+            missing = "该处在岗网格员无所需技能" if need.skills else "该处暂无网格员在岗"
         if person is not None:
             return (_leg("handle", level, step, Assignee("person", person), now, response, finish),), ""
         unknown = where[0] == directory.county_street

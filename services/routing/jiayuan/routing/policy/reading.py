@@ -38,6 +38,8 @@ _THEN: Final = (
     "report_in",
     "finish",
     "citizen",
+    "skill",
+    "language",
 )
 _LIMITS: Final = ("grid_response", "department_response", "report_in", "citizen", "confirmation")
 _OPTIONAL_LIMITS: Final = ("community_response", "street_response")
@@ -198,6 +200,12 @@ class _Reader:
             name: self.seconds(f"{where}.then.{name}", then[name]) if name in then else None
             for name in ("response", "finish", "report_in", "citizen")
         }
+        skills = self.codes(f"{where}.then.skill", then.get("skill")) or ()
+        languages = self.codes(f"{where}.then.language", then.get("language")) or ()
+        if level != "grid" and (skills or languages):
+            self.wrong(
+                f"{where}.then", f"the {level} handles it: skill and language are asked of grid workers"
+            )
         return Rule(
             document["id"],
             self.codes(f"{where}.when.category", when.get("category")),
@@ -216,6 +224,8 @@ class _Reader:
             self.priority(where, document.get("priority", 0)),
             limits["report_in"],
             limits["citizen"],
+            skills,
+            languages,
         )
 
     def rules(self, documents: Any) -> tuple[Rule, ...]:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from ..case.terms import DEFAULT as TERMS
 from ..case.terms import Terms
 from ..gaming import Thresholds
+from ..rotation import ANYBODY, Need
 from .whistle import DEFAULT, WhistleTerms
 
 LEVELS: Final = ("grid", "community", "street", "department")
@@ -45,7 +46,7 @@ class Decision:
 
     `threshold`: who is less sure of the category than this lets the desk look first; 0 where the category makes no
     difference. `conflict`: a rule that matches as well and says something else. `placed`: it can't be handed out
-    without a known place.
+    without a known place. `need`: what is asked of a grid worker who gets it.
     """
 
     policy: str
@@ -66,6 +67,7 @@ class Decision:
     threshold: float = 0.0
     conflict: str | None = None
     placed: bool = False
+    need: Need = ANYBODY
 
     def doubt(self, confidence: float | None, placed: bool) -> str | None:
         """Why the desk is to look first (LOW, CONFLICT, NOWHERE), or None. `confidence` None: nobody guessed."""
@@ -97,6 +99,8 @@ class Rule:
     priority: int = 0
     report_in: int | None = None
     citizen: int | None = None
+    skills: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
     def matches(self, matter: Matter) -> bool:
         """Whether every condition holds."""
@@ -126,6 +130,8 @@ class Rule:
             self.finish,
             self.report_in,
             self.citizen,
+            self.skills,
+            self.languages,
         )
 
     @property
@@ -214,6 +220,9 @@ class Policy:
             0.0 if danger or self._whatever_category(matter) else self.desk.threshold(matter.category),
             self._conflict(rule, matter) if self.overlaps == "desk" and not danger else None,
             not danger and (rule.level != "department" or matter.category.startswith(self.desk.placed)),
+            Need(frozenset(rule.skills), frozenset(rule.languages))
+            if rule.skills or rule.languages
+            else ANYBODY,
         )
         if len(self._known) >= _CACHE_MOST:
             self._known.clear()
