@@ -1,0 +1,472 @@
+"""Proofs of the ledger, checked by anybody: Merkle trees, signed checkpoints, canonical JSON. One file, no server.
+
+It needs Python and `cryptography`, nothing else of Jiayuan, so that it can be copied and read. What is here decides
+whether a proof holds; how trees are kept and proofs are made is the business of other modules.
+
+- `canonical(value) -> bytes`: RFC 8785 (JSON Canonicalization Scheme).
+- `leaf_hash(data, hash_id)`, `node_hash(left, right, hash_id)`, `empty_root(hash_id)`, `root_of(leaf_hashes, hash_id)`:
+  the tree of RFC 9162, 2.1.1.
+- `root_from_inclusion(leaf, index, size, proof, hash_id) -> bytes` and `check_inclusion(leaf, index, size, proof, root,
+  hash_id)`: RFC 9162, 2.1.3.2.
+- `check_consistency(old_size, old_root, new_size, new_root, proof, hash_id)`: RFC 9162, 2.1.4.2.
+- `Key.parse(text)`, `Note.parse(text)`, `check_note(text, keys) -> Note`: C2SP signed-note with Ed25519.
+- `Checkpoint.parse(text)`, `check_checkpoint(note_text, keys, origin=None) -> Checkpoint`: C2SP tlog-checkpoint.
+
+Hashes are bytes. `hash_id` is "sha256" or "sm3" (GB/T 32905-2016); a checkpoint of the latter says so in its first
+extension line, `hash sm3`. What doesn't hold is `Invalid`, with words; nothing returns False that could be overlooked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+HASHES: Final = ("sha256", "sm3")
+DIGEST_BYTES: Final = 32
+MOST_TREE: Final = 2**63 - 1
+
+
+class Invalid(ValueError):
+    """Something doesn't hold: what, in words."""
+
+
+# -- canonical JSON (RFC 8785) -------------------------------------------------------------------------
+
+_ESCAPES: Final = {
+    **{c: f"\\u{c:04x}" for c in range(0x20)},
+    0x08: "\\b",
+    0x09: "\\t",
+    0x0A: "\\n",
+    0x0C: "\\f",
+    0x0D: "\\r",
+    0x22: '\\"',
+    0x5C: "\\\\",
+}
+_MOST_INTEGER: Final = 2**53 - 1
+
+
+def canonical(value: Any) -> bytes:
+    """The one way to write a JSON value: UTF-8, no space, members by the UTF-16 code units of their names, numbers as
+    ECMAScript writes them. Invalid for what JSON or I-JSON doesn't hold: NaN, lone surrogates, integers
+    past 2^53 that no double is."""
+    parts: list[str] = []
+    _write(value, parts)
+    try:
+        return "".join(parts).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Invalid("a text holds half of a surrogate pair: it has no UTF-8") from None
+
+
+def _write(value: Any, parts: list[str]) -> None:
+    if value is None:
+        parts.append("null")
+    elif isinstance(value, bool):
+        parts.append("true" if value else "false")
+    elif isinstance(value, str):
+        parts.append(_string(value))
+    elif isinstance(value, int):
+        parts.append(str(value) if abs(value) <= _MOST_INTEGER else _number(_as_float(value)))
+    elif isinstance(value, float):
+        parts.append(_number(value))
+    elif isinstance(value, list | tuple):
+        _write_array(value, parts)
+    elif isinstance(value, dict):
+        _write_object(value, parts)
+    else:
+        raise Invalid(f"{type(value).__name__} is no JSON")
+
+
+def _as_float(value: int) -> float:
+    """JSON's numbers are doubles (RFC 7493): an integer that none of them is would be read as another one."""
+    try:
+        as_float = float(value)
+    except OverflowError:
+        as_float = math.inf
+    if as_float != value and (math.isinf(as_float) or _number(as_float) != str(value)):
+        raise Invalid(f"{value} is past 2^53, where not every integer has a number: write it as a text")
+    return as_float
+
+
+def _write_array(value: Sequence[Any], parts: list[str]) -> None:
+    parts.append("[")
+    for n, item in enumerate(value):
+        if n:
+            parts.append(",")
+        _write(item, parts)
+    parts.append("]")
+
+
+def _write_object(value: dict[Any, Any], parts: list[str]) -> None:
+    if not all(isinstance(k, str) for k in value):
+        raise Invalid("the names of members are texts")
+    parts.append("{")
+    for n, name in enumerate(sorted(value, key=_code_units)):
+        if n:
+            parts.append(",")
+        parts.append(_string(name))
+        parts.append(":")
+        _write(value[name], parts)
+    parts.append("}")
+
+
+def _code_units(name: str) -> bytes:
+    return name.encode("utf-16-be", "surrogatepass")
+
+
+def _string(value: str) -> str:
+    return '"' + value.translate(_ESCAPES) + '"'
+
+
+def _number(value: float) -> str:
+    """As ECMAScript's Number::toString: the shortest digits that read back as the same number."""
+    if not math.isfinite(value):
+        raise Invalid(f"{value} is no JSON number")
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    fraction = "" if fraction == "0" else fraction
+    digits = (whole + fraction).lstrip("0")
+    # value = 0.digits × 10^point
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len((whole + fraction).lstrip("0")))
+    digits = digits.rstrip("0") or "0"
+    count = len(digits)
+    if count <= point <= 21:
+        return sign + digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return sign + digits[:point] + "." + digits[point:]
+    if -6 < point <= 0:
+        return sign + "0." + "0" * -point + digits
+    power = point - 1
+    tail = ("." + digits[1:]) if count > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{'+' if power > 0 else '-'}{abs(power)}"
+
+
+# -- hashes and trees (RFC 9162, 2.1) ------------------------------------------------------------------
+
+
+def digest(data: bytes, hash_id: str = "sha256") -> bytes:
+    """The hash of bytes; Invalid for an algorithm that isn't one of HASHES."""
+    if hash_id == "sha256":
+        return hashlib.sha256(data).digest()
+    if hash_id == "sm3":
+        state = hashes.Hash(hashes.SM3())
+        state.update(data)
+        return state.finalize()
+    raise Invalid(f"hash {hash_id!r} is unknown: {' or '.join(HASHES)}")
+
+
+def leaf_hash(data: bytes, hash_id: str = "sha256") -> bytes:
+    """The hash of a leaf's bytes."""
+    return digest(b"\x00" + data, hash_id)
+
+
+def node_hash(left: bytes, right: bytes, hash_id: str = "sha256") -> bytes:
+    """The hash of an inner node."""
+    return digest(b"\x01" + left + right, hash_id)
+
+
+def empty_root(hash_id: str = "sha256") -> bytes:
+    """The root of a tree without leaves."""
+    return digest(b"", hash_id)
+
+
+def root_of(leaf_hashes: Iterable[bytes], hash_id: str = "sha256") -> bytes:
+    """The root over leaves' hashes, in one pass and logarithmic memory."""
+    peaks: list[bytes] = []
+    for count, leaf in enumerate(leaf_hashes, 1):
+        node, n = leaf, count
+        while n % 2 == 0:
+            node = node_hash(peaks.pop(), node, hash_id)
+            n //= 2
+        peaks.append(node)
+    if not peaks:
+        return empty_root(hash_id)
+    root = peaks.pop()
+    while peaks:
+        root = node_hash(peaks.pop(), root, hash_id)
+    return root
+
+
+def root_from_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], hash_id: str = "sha256"
+) -> bytes:
+    """The root that an inclusion proof leads to, from a leaf's hash; Invalid when the proof can't be one."""
+    _size(size)
+    if type(index) is not int or not 0 <= index < size:
+        raise Invalid(f"leaf {index!r} is not in a tree of {size}")
+    _hashes([leaf, *proof])
+    fn, sn, root = index, size - 1, leaf
+    for node in proof:
+        if sn == 0:
+            raise Invalid("the proof is too long")
+        if fn % 2 == 1 or fn == sn:
+            root = node_hash(node, root, hash_id)
+            while fn % 2 == 0 and fn != 0:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            root = node_hash(root, node, hash_id)
+        fn, sn = fn >> 1, sn >> 1
+    if sn != 0:
+        raise Invalid("the proof is too short")
+    return root
+
+
+def check_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes, hash_id: str = "sha256"
+) -> None:
+    """Invalid unless the leaf of that hash stands at `index` in the tree of `size` leaves with that root."""
+    _hashes([root])
+    if root_from_inclusion(leaf, index, size, proof, hash_id) != root:
+        raise Invalid(f"leaf {index} is not what the tree of {size} holds there")
+
+
+def check_consistency(
+    old_size: int,
+    old_root: bytes,
+    new_size: int,
+    new_root: bytes,
+    proof: Sequence[bytes],
+    hash_id: str = "sha256",
+) -> None:
+    """Invalid unless the tree of `new_size` begins with all of the tree of `old_size`.
+
+    Two roots of one size must be equal; a tree of none is the beginning of every tree, and has its own known root.
+    """
+    _size(old_size)
+    _size(new_size)
+    _hashes([old_root, new_root, *proof])
+    if old_size > new_size:
+        raise Invalid(f"the tree has shrunk from {old_size} to {new_size}")
+    for size, root in ((old_size, old_root), (new_size, new_root)):
+        if size == 0 and root != empty_root(hash_id):
+            raise Invalid("the root of a tree without leaves is not that of no leaves")
+    if old_size in (0, new_size):
+        if proof:
+            raise Invalid("the proof is too long: none is needed")
+        if old_size == new_size and old_root != new_root:
+            raise Invalid(f"two roots for one size, {old_size}")
+        return
+    path = list(proof)
+    if old_size & (old_size - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        raise Invalid("the proof is too short")
+    fn, sn = old_size - 1, new_size - 1
+    while fn % 2 == 1:
+        fn, sn = fn >> 1, sn >> 1
+    old = new = path[0]
+    for node in path[1:]:
+        if sn == 0:
+            raise Invalid("the proof is too long")
+        if fn % 2 == 1 or fn == sn:
+            old, new = node_hash(node, old, hash_id), node_hash(node, new, hash_id)
+            while fn % 2 == 0 and fn != 0:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            new = node_hash(new, node, hash_id)
+        fn, sn = fn >> 1, sn >> 1
+    if sn != 0:
+        raise Invalid("the proof is too short")
+    if old != old_root:
+        raise Invalid(f"the old root is not that of the first {old_size} leaves")
+    if new != new_root:
+        raise Invalid(f"the new root is not that of the {new_size} leaves that the proof is about")
+
+
+def _size(size: int) -> None:
+    if type(size) is not int or not 0 <= size <= MOST_TREE:
+        raise Invalid(f"{size!r} is no size of a tree")
+
+
+def _hashes(values: Iterable[bytes]) -> None:
+    for value in values:
+        if not isinstance(value, bytes) or len(value) != DIGEST_BYTES:
+            raise Invalid(f"a hash has {DIGEST_BYTES} bytes")
+
+
+# -- signed notes (C2SP signed-note) -------------------------------------------------------------------
+
+ED25519: Final = 1
+_SIGNATURE: Final = re.compile("\u2014 ([^ \n]+) ([A-Za-z0-9+/]+={0,2})\n")
+_NAME: Final = re.compile(r"[^\s+]{1,200}")
+MOST_NOTE_BYTES: Final = 1_000_000
+MOST_SIGNATURES: Final = 100
+
+
+def key_hash(name: str, kind: int, public: bytes) -> bytes:
+    """The four bytes by which a signature names its key."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes((kind,)) + public).digest()[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Who may sign: a name and an Ed25519 public key (32 bytes)."""
+
+    name: str
+    public: bytes
+
+    @property
+    def hash(self) -> bytes:
+        """The four bytes by which signatures name it."""
+        return key_hash(self.name, ED25519, self.public)
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """A verifier key `name+hash+base64`; Invalid when it isn't one, or its hash is another's."""
+        parts = text.strip().split("+", 2)
+        if (
+            len(parts) != 3
+            or _NAME.fullmatch(parts[0]) is None
+            or re.fullmatch("[0-9a-f]{8}", parts[1]) is None
+        ):
+            raise Invalid("a key is name+hash+base64, as in jiayuan.example/ledger+0a1b2c3d+AW…")
+        raw = _base64(parts[2], "the key")
+        if len(raw) != 33 or raw[0] != ED25519:
+            raise Invalid("the key is not Ed25519 (33 bytes that begin with 1)")
+        key = cls(parts[0], raw[1:])
+        if key.hash.hex() != parts[1]:
+            raise Invalid(f"the key's hash is {key.hash.hex()}, not {parts[1]}")
+        return key
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return f"{self.name}+{self.hash.hex()}+{base64.b64encode(bytes((ED25519,)) + self.public).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A line of signature: whose, of which key, and its bytes."""
+
+    name: str
+    key_hash: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A signed text; `text` ends with a newline, which is signed too."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Note:
+        """The parts of a note, nothing checked but its form."""
+        if len(text.encode("utf-8", "surrogatepass")) > MOST_NOTE_BYTES:
+            raise Invalid("the note is too long")
+        if any(ord(c) < 0x20 and c != "\n" for c in text) or any(0xD800 <= ord(c) <= 0xDFFF for c in text):
+            raise Invalid("a note holds no control characters")
+        head, gap, tail = text.rpartition("\n\n")
+        if not gap or not tail:
+            raise Invalid("a note is a text, an empty line, and signatures")
+        found, at = [], 0
+        while at < len(tail):
+            match = _SIGNATURE.match(tail, at)
+            if match is None:
+                raise Invalid("a line of signature is: — name base64")
+            if _NAME.fullmatch(match[1]) is None:
+                raise Invalid("the name of a key holds no space and no +")
+            raw = _base64(match[2], "a signature")
+            if len(raw) < 5:
+                raise Invalid("a signature is too short")
+            found.append(Signature(match[1], raw[:4], raw[4:]))
+            at = match.end()
+        if len(found) > MOST_SIGNATURES:
+            raise Invalid("the note has too many signatures")
+        return cls(head + "\n", tuple(found))
+
+
+def check_note(text: str, keys: Iterable[Key]) -> Note:
+    """The note, with the signatures of the keys given and no others; Invalid unless one of them has signed it.
+
+    Signatures of unknown keys mean nothing; a wrong one of a known key makes the whole note wrong.
+    """
+    note = Note.parse(text)
+    known = {(k.name, k.hash): k for k in keys}
+    good: dict[tuple[str, bytes], Signature] = {}
+    for signature in note.signatures:
+        key = known.get((signature.name, signature.key_hash))
+        if key is None or (key.name, key.hash) in good:
+            continue
+        try:
+            Ed25519PublicKey.from_public_bytes(key.public).verify(signature.signature, note.text.encode())
+        except (InvalidSignature, ValueError):
+            raise Invalid(f"the signature of {key.name} is wrong") from None
+        good[key.name, key.hash] = signature
+    if not good:
+        raise Invalid("none of the keys given has signed it")
+    return Note(note.text, tuple(good.values()))
+
+
+def _base64(text: str, what: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid(f"{what} is no base64") from None
+    if base64.b64encode(raw).decode() != text:
+        raise Invalid(f"{what} is base64 in an unusual form")
+    return raw
+
+
+# -- checkpoints (C2SP tlog-checkpoint) ----------------------------------------------------------------
+
+_HASH_LINE: Final = re.compile("hash (sha256|sm3)")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A tree's size and root as its log signs them; `extensions` are the lines after them."""
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: tuple[str, ...] = ()
+
+    @property
+    def hash_id(self) -> str:
+        """The algorithm of the tree: sha256 unless an extension line `hash …` says otherwise."""
+        found = [m[1] for line in self.extensions if (m := _HASH_LINE.fullmatch(line))]
+        return found[0] if found else "sha256"
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        """A checkpoint out of a note's text; Invalid when it isn't one."""
+        if not text.endswith("\n"):
+            raise Invalid("a checkpoint ends with a newline")
+        lines = text[:-1].split("\n")
+        if len(lines) < 3 or not all(lines):
+            raise Invalid("a checkpoint has an origin, a size and a root, each on a line of its own")
+        origin, size, root, *extensions = lines
+        if re.fullmatch("0|[1-9][0-9]{0,18}", size, re.ASCII) is None or int(size) > MOST_TREE:
+            raise Invalid(f"{size[:40]!r} is no size of a tree")
+        raw = _base64(root, "the root")
+        _hashes([raw])
+        known = [line for line in extensions if line.startswith("hash ")]
+        if len(known) > 1 or (known and _HASH_LINE.fullmatch(known[0]) is None):
+            raise Invalid(f"the checkpoint names its hash as {known}: hash sha256 or hash sm3, once")
+        return cls(origin, int(size), raw, tuple(extensions))
+
+    def text(self) -> str:
+        """As it is signed."""
+        root = base64.b64encode(self.root).decode()
+        return "".join(f"{line}\n" for line in (self.origin, str(self.size), root, *self.extensions))
+
+
+def check_checkpoint(note_text: str, keys: Iterable[Key], origin: str | None = None) -> Checkpoint:
+    """The checkpoint in a note that one of the keys has signed, of the origin given; Invalid otherwise."""
+    checkpoint = Checkpoint.parse(check_note(note_text, keys).text)
+    if origin is not None and checkpoint.origin != origin:
+        raise Invalid(f"the checkpoint is of {checkpoint.origin!r}, not of {origin!r}")
+    return checkpoint
