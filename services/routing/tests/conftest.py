@@ -197,7 +197,7 @@ def shared(databases: Databases) -> Iterator[Routing]:
 
 _EMPTIED = (
     "mediation, mediation_session, wish, offer, visit, "
-    '"case", case_report, leg, case_step, decision, approval, read_log, acting, handling, inbox, outbox, '
+    '"case", case_report, leg, case_step, decision, approval, read_log, acting, gaming_look, handling, inbox, outbox, '
     "dead_letter, emergency, emergency_case, emergency_call, emergency_sweep, emergency_policy, alert"
 )
 

@@ -51,6 +51,18 @@ class Thresholds:
     reopened_repeats: int
     reasons: Mapping[str, str]
 
+    def document(self) -> dict[str, dict[str, Any]]:
+        """By name, such as `mass_closing.least`: value (durations in seconds) and reason."""
+        out = {}
+        for section, form in _FORM.items():
+            for name, (target, type_, _, _) in form.items():
+                value = getattr(self, target)
+                out[f"{section}.{name}"] = {
+                    "value": int(value.total_seconds()) if type_ is timedelta else value,
+                    "reason": self.reasons[f"{section}.{name}"],
+                }
+        return out
+
 
 # Section, name: the field that it fills, its type, its least and its most.
 _FORM: Final[dict[str, dict[str, tuple[str, type, float, float]]]] = {

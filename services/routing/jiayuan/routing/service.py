@@ -8,13 +8,16 @@ from . import emergencies, handlers, store
 from .api.cases import Cases
 from .api.directory import DirectoryPages
 from .api.emergencies import EmergencyPages
+from .api.gaming import GamingPages
 from .api.helping import Helping
 from .api.moves import Handling
 from .api.reads import Reading
 from .timers import Timers
 
 
-class RoutingService(Service, Cases, Handling, DirectoryPages, EmergencyPages, Reading, Helping, Timers):
+class RoutingService(
+    Service, Cases, Handling, DirectoryPages, EmergencyPages, Reading, GamingPages, Helping, Timers
+):
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""
 
     name = "routing"

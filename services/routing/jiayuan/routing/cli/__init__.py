@@ -7,6 +7,7 @@ import click
 from .directory import directory
 from .emergency import emergency
 from .explain import explain
+from .gaming import gaming
 from .helping import GROUPS
 from .policy import policy
 from .reads import reads
@@ -18,7 +19,7 @@ def routing() -> None:
     """Who gets which case: directory, policy, reasons."""
 
 
-for _command in (directory, policy, explain, rotation, reads, emergency, *GROUPS):
+for _command in (directory, policy, explain, rotation, reads, gaming, emergency, *GROUPS):
     routing.add_command(_command)
 
 COMMANDS: list[click.Command] = [routing]

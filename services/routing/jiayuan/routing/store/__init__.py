@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import gaming
 from .approvals import save_approvals
 from .cases import (
     find_ids,
@@ -74,6 +75,7 @@ from .tables import (
     decision_table,
     directory_table,
     dispatch_mark,
+    gaming_look,
     grid,
     handling,
     leg_table,
@@ -114,6 +116,8 @@ __all__ = [
     "drop_visit",
     "due_cases",
     "find_ids",
+    "gaming",
+    "gaming_look",
     "give_turns",
     "grid",
     "handling",

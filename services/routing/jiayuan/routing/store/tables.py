@@ -131,7 +131,30 @@ case_step = Table(
     Column("leg", Uuid),
     Column("reason", Text),
     Column("evidence", JSON),
+    # Steps lie in the order of their times: where a span is, is all that has to be known, and costs nearly nothing.
+    Index(
+        "case_step_at",
+        "at",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    ),
     comment="Every step of every case: only ever added to",
+    info={"grants": "SELECT, INSERT"},
+)
+
+gaming_look = Table(
+    "gaming_look",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("finding", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("street", Text, comment="whose view of it; null: the county's"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("document", JSON, nullable=False, comment="the finding as it was looked at"),
+    Index("gaming_look_finding", "finding", "id"),
+    comment="Who looked at what seemed to be gaming, and what they say of it: only ever added to",
     info={"grants": "SELECT, INSERT"},
 )
 
