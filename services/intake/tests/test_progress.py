@@ -405,3 +405,70 @@ def test_every_state_of_a_case_has_words() -> None:
 
     assert set(progress.WORDS) == set(progress.PUBLIC_WORDS) == {*CASE_STATES, "received", "withdrawn"}
     assert set(progress.LEVELS) == set(LEVELS)
+
+
+def _paused(end: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {
+        "start": AT.format(2),
+        "end": end,
+        "reason": "应急期间暂缓办理。",
+        "approver": "officer",
+        **fields,
+    }
+
+
+def test_a_reporter_reads_that_an_emergency_puts_his_matter_off_and_since_when(
+    intake: Opened, reported: handlers.Receipt
+) -> None:
+    case = _case([reported.report], state="assigned", emergency="e1", pauses=[_paused(emergency="e1")])
+    _take(intake, [_event("case.paused", 3, case, AT.format(2), "pause")])
+    with intake() as work:
+        (row,) = store.progress_of(work, [reported.report]).values()
+    said = progress.document("received", row)
+    assert said["words"] == "应急期间暂缓办理。"
+    assert said["expected_at"] is None  # nobody knows yet
+    assert [(h["step"], h.get("note")) for h in said["history"]][-1] == ("paused", "应急期间暂缓办理。")
+    over = _case([reported.report], state="assigned", pauses=[_paused(AT.format(5), emergency="e1")])
+    _take(intake, [_event("case.resumed", 4, over, AT.format(5), "resume")])
+    with intake() as work:
+        (row,) = store.progress_of(work, [reported.report]).values()
+    said = progress.document("received", row)
+    assert said["words"] == progress.WORDS["assigned"]
+    assert parse(said["expected_at"]) == parse(AT.format(1)) + timedelta(days=1, hours=3)
+
+
+def test_what_staff_write_about_a_pause_is_not_the_reporters_to_read(
+    intake: Opened, reported: handlers.Receipt
+) -> None:
+    case = _case([reported.report], state="assigned", pauses=[_paused()])
+    _take(intake, [_event("case.paused", 3, case, AT.format(2), "pause")])
+    with intake() as work:
+        (row,) = store.progress_of(work, [reported.report]).values()
+    said = progress.document("received", row)
+    assert said["words"] == "暂缓办理"
+    assert "note" not in said["history"][-1]
+
+
+@pytest.mark.parametrize(
+    ("pauses", "hours"),
+    [
+        ([], 0),
+        ([(2, 4)], 2),
+        ([(2, 4), (3, 5)], 3),
+        ([(2, 5), (3, 4)], 3),
+        ([(2, 2)], 0),
+        ([(2, 3), (2, None)], None),
+        ([(40, 50)], 0),
+    ],
+)
+def test_the_promise_moves_by_as_long_as_it_stood_still(
+    pauses: list[tuple[int, int | None]], hours: int | None
+) -> None:
+    start = parse(AT.format(1))
+
+    def at(hour: int) -> str:
+        return iso(start + timedelta(hours=hour))
+
+    spans = [{"start": at(a), "end": at(b) if b is not None else None} for a, b in pauses]
+    found = progress._expected(_case([], pauses=spans))
+    assert found == (start + timedelta(days=1, hours=hours) if hours is not None else None)

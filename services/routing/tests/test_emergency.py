@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from jiayuan.contracts.times import iso, parse
 from jiayuan.routing import case as cases
 from jiayuan.routing import emergency as modes
+from jiayuan.routing.book import staff_of
 from jiayuan.routing.case import Assignee, Case, Moves
+from jiayuan.routing.directory import Directory, Person, Place
+from jiayuan.routing.directory.duty import Shift
 from jiayuan.routing.emergency import Emergencies, Emergency, EmergencyPolicyError, Kept, follow, to_call
 
 pytestmark = pytest.mark.unit
@@ -468,3 +471,25 @@ def test_a_mode_that_calls_nobody_calls_nobody() -> None:
 def test_kept_limits_are_plain_data() -> None:
     kept: Kept = follow(case("red", offered=0), emergency(), {}, at(0))[2]
     assert all(isinstance(v, list) and len(v) == 2 for v in kept.values())
+
+
+# -- rosters -----------------------------------------------------------------------------------------
+
+
+def test_where_an_emergency_holds_its_roster_says_who_is_on_duty() -> None:
+    day = T0.date()
+    always = tuple(range(7))
+    shifts = (
+        Shift("w1", day, day, always, ((0, 60),)),  # in peace: the first hour of the day
+        Shift("w1", day, day, always, ((0, 1440),), mode="emergency"),
+    )
+    people = {w: Person(w, w, "worker", GRID, COMMUNITY, STREET) for w in ("w1", "w2")}
+    places = {STREET: Place(STREET, "街道", "street", "350921")}
+    directory = Directory(1, Place("350921", "县", "county", ""), places, {}, people, {}, shifts=shifts)
+    peace, storm = staff_of(directory), staff_of(directory, Emergencies([emergency(starts=0, ends=2)]))
+    assert not peace.on_duty("w1", at(1))
+    assert storm.on_duty("w1", at(1))
+    assert not storm.on_duty("w1", at(3))  # it is over
+    assert not storm.on_duty("nobody", at(1))
+    elsewhere = staff_of(directory, Emergencies([emergency(area=("350921002",))]))
+    assert not elsewhere.on_duty("w1", at(1))

@@ -44,6 +44,7 @@ class Books:
     progress: list[Row] = field(default_factory=list)
     entries: list[Row] = field(default_factory=list)
     postings: list[Row] = field(default_factory=list)
+    calls: list[Row] = field(default_factory=list)
     notices: list[Row] = field(default_factory=list)
     messages: list[Row] = field(default_factory=list)
     dead: dict[str, int] = field(default_factory=dict)
@@ -71,6 +72,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
         "routing",
         "SELECT case_id::text AS case, sequence, action, at, leg::text FROM case_step ORDER BY case_id, id",
     ),
+    "calls": ("routing", "SELECT emergency::text, person FROM emergency_call"),
     "clocks": (
         "sla",
         "SELECT id::text, case_id AS case, leg_id AS leg, kind, round, state, street, assignee_type, assignee_id, "
@@ -136,8 +138,13 @@ _EVENTS: Final = {
     "withdraw": "case.closed",
     "merge": "case.merged",
     "separate": "case.separated",
+    "pause": "case.paused",
+    "resume": "case.resumed",
+    "limits": "case.changed",
 }
 _AFTER_RESOLUTION: Final = ("reopen", "confirm", "lapse", "close")
+# An emergency and its end come to cases whatever they are at: nothing follows from them for the step before.
+_ANYWHERE: Final = ("limits", "pause", "resume")
 # Noted beside the steps: nothing that others must know, and no version of the case.
 NOTED: Final = ("rated", "supplemented", "withdrawn")
 
@@ -150,7 +157,7 @@ def events_of(steps: Sequence[Row], state: str) -> list[tuple[str, Row]]:
     for i, step in enumerate(taken):
         action = step["action"]
         if action in ("resolve", "release"):
-            after = taken[i + 1]["action"] if i + 1 < len(taken) else None
+            after = next((s["action"] for s in taken[i + 1 :] if s["action"] not in _ANYWHERE), None)
             resolved = after in _AFTER_RESOLUTION or (after is None and state == "resolved")
             other = "case.answered" if action == "resolve" else "case.assigned"
             out.append(("case.resolved" if resolved else other, step))
@@ -172,6 +179,7 @@ def expected_notices(books: Books) -> set[NoticeKey]:
     for case in books.cases:
         out |= set(_of_case(case, events_of(by_case.get(case["id"], []), case["state"])))
     out |= {key for clock in books.clocks for key in _of_clock(clock)}
+    out |= {("person", c["person"], c["emergency"], "called") for c in books.calls}
     return out
 
 
@@ -190,12 +198,26 @@ def _of_case(case: Row, events: Iterable[tuple[str, Row]]) -> Iterator[NoticeKey
         elif event in words:
             for reporter in reporters:
                 yield "citizen", reporter, id_, words[event].format(step["sequence"])
+        elif event in ("case.paused", "case.resumed"):
+            # Of an emergency's pause each reporter hears once an emergency, whatever number of matters he has.
+            emergency = _paused_by(doc, step["at"])
+            for reporter in reporters if emergency else ():
+                yield "citizen", reporter, emergency, event.removeprefix("case.")
         elif event in ("case.returned", "case.reopened"):
             yield "desk", f"desk-{doc['street']}", id_, f"{event}:{step['sequence']}"
         elif event in ("case.assigned", "case.whistled"):
             for leg in doc["legs"]:
                 if parse(leg["offered_at"]) == step["at"]:
                     yield leg["assignee"]["type"], leg["assignee"]["id"], id_, f"offered:{leg['id']}"
+
+
+def _paused_by(doc: Row, at: Any) -> str:
+    """The emergency whose pause of a case began or ended at a time, or ""."""
+    for pause in doc.get("pauses") or ():
+        moments = [parse(pause[end]) for end in ("start", "end") if pause.get(end)]
+        if pause.get("emergency") and at in moments:
+            return str(pause["emergency"])
+    return ""
 
 
 def _of_clock(clock: Row) -> Iterator[NoticeKey]:

@@ -75,6 +75,7 @@ _LEG_TIMES: Final = (
 )
 _TOLD: Final = ("case.answered", "case.resolved")
 _MAX_NOTE: Final = 500
+_HANDLED: Final = ("open", "assigned", "accepted", "answered")
 _ENDS: Final = {"closed": "closed", "voided": "voided", "merged": "merged"}
 
 
@@ -110,8 +111,7 @@ def _note(event: Event) -> dict[str, Any] | None:
 
 def _row(event: Event, notes: dict[str, Any]) -> dict[str, Any]:
     case = event.data["case"]
-    limit = case.get("citizen_limit")
-    expected = parse(case["first_received_at"]) + timedelta(seconds=limit) if limit else None
+    expected = _expected(case)
     return {
         "id": case["id"],
         "number": case["number"],
@@ -122,7 +122,7 @@ def _row(event: Event, notes: dict[str, Any]) -> dict[str, Any]:
         "ended": case["state"] in ("closed", "voided"),
         "reports": [r["id"] for r in case["reports"]],
         "legs": [_leg(leg) for leg in case["legs"]],
-        "pauses": [{"start": p["start"], "end": p.get("end")} for p in case.get("pauses") or ()],
+        "pauses": [_pause(p) for p in case.get("pauses") or ()],
         "extensions": [{"at": e["at"], "seconds": e["seconds"]} for e in case.get("extensions") or ()],
         "notes": notes,
         "expected_at": iso(expected) if expected else None,
@@ -131,6 +131,37 @@ def _row(event: Event, notes: dict[str, Any]) -> dict[str, Any]:
         "closed_at": case.get("closed_at"),
         "updated_at": event.data["change"]["at"],
     }
+
+
+def _pause(pause: Mapping[str, Any]) -> dict[str, Any]:
+    """A pause with its reason where that is a word to the people: an emergency's is, what staff write is not."""
+    out = {"start": pause["start"], "end": pause.get("end")}
+    if pause.get("emergency") and pause.get("reason"):
+        out["reason"] = pause["reason"]
+    return out
+
+
+def _expected(case: Mapping[str, Any]) -> datetime | None:
+    """When the reporter can expect an answer: the promise, and as long as it stood still; None while it stands."""
+    if not case.get("citizen_limit"):
+        return None
+    at = parse(case["first_received_at"]) + timedelta(seconds=case["citizen_limit"])
+    pauses = [
+        (parse(p["start"]), parse(p["end"]) if p.get("end") else None) for p in case.get("pauses") or ()
+    ]
+    spans = sorted(pauses, key=lambda p: (p[0], p[1] is None, p[1]))
+    seen = None
+    for start, end in spans:
+        if seen is not None:
+            start = max(start, seen)
+        if start > at:
+            break
+        if end is None:
+            return None
+        if end > start:
+            at += end - start
+            seen = end
+    return at
 
 
 def _leg(leg: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,6 +202,8 @@ def document(report_state: str, row: Any | None) -> dict[str, Any]:
     }
     if row is None:
         return out
+    if status in _HANDLED and (standing := _standing(row)) is not None:
+        out["words"] = standing.get("reason") or STEPS["paused"]
     if status == "closed":
         out["words"] = _CONFIRMED.get(row.confirmed or "", out["words"])
     return out | {
@@ -180,6 +213,12 @@ def document(report_state: str, row: Any | None) -> dict[str, Any]:
         "updated_at": iso(row.updated_at),
         "history": history(row),
     }
+
+
+def _standing(row: Any) -> Mapping[str, Any] | None:
+    """The pause that lasts, of several one with a word to the people."""
+    last = [p for p in row.pauses if not p["end"]]
+    return max(last, key=lambda p: "reason" in p) if last else None
 
 
 def _handlers(row: Any) -> dict[str, Any]:
@@ -216,12 +255,15 @@ def history(row: Any) -> list[dict[str, Any]]:
         steps.append((iso(row.closed_at), _ENDS.get(row.state, "closed"), ""))
     order = {step: n for n, step in enumerate(STEPS)}
     steps.sort(key=lambda s: (s[0], order[s[1]]))
+    why = {p["start"]: p["reason"] for p in row.pauses if "reason" in p}
     told = {n["at"]: n["text"] for _, n in sorted(row.notes.items(), key=lambda i: int(i[0]))}
     out: list[dict[str, Any]] = []
     for at, step, who in steps:
         entry = {"at": at, "step": step, "words": STEPS[step].format(who=who)}
         if step in ("answered", "done") and at in told and not any(e.get("note") == told[at] for e in out):
             entry["note"] = told[at]
+        if step == "paused" and at in why:
+            entry["note"] = why[at]
         out.append(entry)
     shown = {e["note"] for e in out if "note" in e}
     out += [
