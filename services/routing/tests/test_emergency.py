@@ -40,7 +40,7 @@ DOCUMENT: dict[str, Any] = {
             "who": ["county"],
             "word": "应急期间暂缓办理。",
             "pause": [
-                {"colour": ["green", "blue"]},
+                {"colour": ["green", "blue"], "not_category": ["0107"]},
                 {"kind": ["praise"], "colour": ["yellow"]},
                 {"category": ["15"], "colour": ["yellow"]},
             ],
@@ -127,6 +127,7 @@ def test_the_bundled_table_is_good_and_no_mode_slows_down_what_is_urgent() -> No
             assert terms.limit("finish", colour, HOUR) <= HOUR
     assert table.mode_of("台风", "red") == "storm-1"
     assert table.mode_of("台风蓝色", "blue") is None
+    assert not table.modes["storm-1"].pauses("green", "problem", "0107")  # a tree across the road
 
 
 @pytest.mark.parametrize(
@@ -244,6 +245,7 @@ def test_a_minor_matter_stands_still_and_goes_on_with_the_limits_that_it_had() -
     [
         ("green", "problem", "0102", True),
         ("blue", "dispute", "0102", True),
+        ("green", "problem", "0107", False),
         ("yellow", "problem", "0102", False),
         ("yellow", "praise", "0102", True),
         ("yellow", "problem", "1503", True),

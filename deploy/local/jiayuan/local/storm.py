@@ -140,7 +140,7 @@ def messages(options: Options, directory: Mapping[str, Any], seconds: float) -> 
         kind = ""
         if sort == "seen":
             code, text = dice.choices(seen, weights)[0]
-            text = dice.choice(BEFORE) + text + dice.choice(AFTER)
+            text = dice.choice(BEFORE) + _in_other_words(text, dice) + dice.choice(AFTER)
         else:
             code, name = dice.choice(places)
             kind, form = ("", dice.choice(OWN)) if sort == "own" else dice.choice(MINOR)
@@ -155,6 +155,16 @@ def messages(options: Options, directory: Mapping[str, Any], seconds: float) -> 
         at = (number + dice.random()) / options.reports * seconds
         out.append(Message(f"storm-{number}", "bus" if bus else "http", document, at, dice.random() < 0.05))
     return sorted(out, key=lambda m: m.at)
+
+
+def _in_other_words(text: str, dice: random.Random) -> str:
+    """The same thing as somebody else says it: a part left out, or in another order."""
+    first, *rest = text.rstrip("。！").split("，")
+    if len(rest) > 2 and dice.random() < 0.5:
+        rest.pop(dice.randrange(len(rest)))
+    if dice.random() < 0.3:
+        dice.shuffle(rest)
+    return "，".join([first, *rest]) + "。"
 
 
 # -- people at work ----------------------------------------------------------------------------------
@@ -199,7 +209,7 @@ class Crew:
         """Some of what waited is done now."""
         self.calm.set()
         for row in self._later[:: max(1, len(self._later) // max(1, most))]:
-            self._plan(row, random.Random(row["leg"]["id"]).uniform(0.5, 2.0))
+            self._plan(row, random.Random(row["leg"]["id"]).uniform(0.1, 0.8))
 
     def _look(self) -> None:
         after = leg = ""
@@ -460,8 +470,12 @@ def _answer(bureau: Publisher, warning: dict[str, Any]) -> str:
 
 def _watch(cluster: Cluster, seen: _Seen, going_on: Callable[[], bool]) -> None:
     while going_on():
-        for queue, depth in depths(cluster).items():
-            seen.highest[queue] = max(seen.highest[queue], depth)
+        for service in cluster.services:
+            waiting = _count(cluster, service, "outbox")
+            waiting += sum(
+                n for queue, n in depths(cluster).items() if queue.startswith(f"jiayuan.{service}.")
+            )
+            seen.highest[service] = max(seen.highest[service], waiting)
         time.sleep(1.0)
 
 
@@ -573,6 +587,7 @@ def _result(
         ),
         ("cases", f"{len(books.cases)}, of them opened in the emergency {len(during)}"),
         ("reports joined to an earlier one", f"{joined} ({joined / max(1, len(books.reports)):.0%})"),
+        ("of them by the emergency's threshold", str(_joined_by_it(cluster))),
         (
             "colours",
             ", ".join(f"{k} {n}" for k, n in Counter(c["colour"] for c in books.cases).most_common()),
@@ -582,16 +597,18 @@ def _result(
         ("moves by people", ", ".join(f"{k} {n}" for k, n in crew.done.most_common())),
         ("urgent: offered → answered", _spread(answered)),
         ("urgent: received → offered", _spread(_offered(books, emergency))),
-        (
-            "deepest queues",
-            ", ".join(f"{q.removeprefix('jiayuan.')} {n}" for q, n in seen.highest.most_common(4)),
-        ),
+        ("most waiting at once", ", ".join(f"{s} {n}" for s, n in seen.highest.most_common())),
         ("backlog gone after the last report", f"{seen.gone_after or -1:.1f} s on the wall"),
         ("all cases back after the lifting", f"{seen.lifted_within or -1:.1f} s on the wall"),
         ("notices", f"{len(books.notices)}"),
         ("clocks", f"{len(books.clocks)}, each counted again"),
     ]
     return result
+
+
+def _joined_by_it(cluster: Cluster) -> int:
+    """Joins that peace would have left to the desk."""
+    return _count(cluster, "intake", "report_join WHERE state = 'joined' AND score < 0.75")
 
 
 def _spread(seconds: Sequence[float]) -> str:
@@ -672,6 +689,7 @@ def emergency_checks(books: Books, emergency: Row, left: int) -> list[Check]:
             doc["colour"] in line["colour"]
             and (not line.get("kind") or doc["kind"] in line["kind"])
             and (not line.get("category") or doc["category"]["code"].startswith(tuple(line["category"])))
+            and not doc["category"]["code"].startswith(tuple(line.get("not_category") or ("none",)))
             for line in lines
         )
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from jiayuan.chassis.work import Work, on
+from jiayuan.chassis import work as units
+from jiayuan.chassis.work import Work
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import parse
 
@@ -45,22 +46,31 @@ class Emergency:
 _known: tuple[Emergency, ...] = ()
 
 
-def thresholds(street: str, community: str, grid: str, at: datetime) -> tuple[float, float]:
-    """From which likeness on a report of that place and time is joined, and from which the desk is asked.
+def holding(street: str, community: str, grid: str, at: datetime) -> Emergency | None:
+    """The emergency that holds at a place and a time.
 
-    Where several emergencies are on, the highest rank holds, of equals the one that began first: as in routing.
+    Of several the highest rank, of equals the one that began first: as in routing.
     """
     if not _known:
-        return _ALWAYS
+        return None
     here = [
         e
         for e in _known
         if e.starts_at <= at and (e.ends_at is None or at < e.ends_at) and e.covers(street, community, grid)
     ]
-    if not here:
-        return _ALWAYS
-    first = min(here, key=lambda e: (-e.rank, e.starts_at))
-    return first.joined, first.asked
+    return min(here, key=lambda e: (-e.rank, e.starts_at), default=None)
+
+
+def on(street: str, community: str, grid: str, at: datetime) -> bool:
+    """Whether reports of a place and a time are joined harder than in peace."""
+    found = holding(street, community, grid, at)
+    return found is not None and found.joined < matters.JOINED
+
+
+def thresholds(street: str, community: str, grid: str, at: datetime) -> tuple[float, float]:
+    """From which likeness on a report of that place and time is joined, and from which the desk is asked."""
+    found = holding(street, community, grid, at)
+    return (found.joined, found.asked) if found is not None else _ALWAYS
 
 
 def refresh(work: Work) -> None:
@@ -116,4 +126,4 @@ def _row(event: Event) -> dict[str, Any]:
     }
 
 
-HANDLERS: Final = [on("emergency.declared", heard), on("emergency.lifted", heard)]
+HANDLERS: Final = [units.on("emergency.declared", heard), units.on("emergency.lifted", heard)]

@@ -24,6 +24,7 @@ WEIGHTS: Final = {"band": 3, "name": 2, "reporter": 2, "place": 1}
 MOST_REPORTS: Final = 200
 _DECIDED: Final = ("resolved", "closed", "voided")
 _BATCH_BUCKET: Final = 8
+_HARD_BATCH_BUCKET: Final = 30
 _CHINA: Final = timezone(timedelta(hours=8))
 
 
@@ -50,7 +51,8 @@ def on_receipt(work: Work, rows: Sequence[Mapping[str, Any]]) -> dict[str, Found
     `rows` as they were stored. One statement for the batch; two more where something is likely enough.
     """
     new = [matters.read(_matter(row)) for row in rows if row["kind"] in matters.KINDS]
-    pairs = _pairs(work, new, keep=True)
+    hard = any(emergencies.on(p.matter.street, p.matter.community, p.matter.grid, p.matter.at) for p in new)
+    pairs = _pairs(work, new, keep=True, hard=hard)
     named = _named()
     decided: list[tuple[Print, Candidate, Likeness]] = []
     firsts: dict[str, str] = {}  # of reports of this batch that were joined: the first of their matter
@@ -85,8 +87,9 @@ class Candidate:
     first: str
 
 
-def _pairs(work: Work, new: Sequence[Print], *, keep: bool) -> dict[str, list[Candidate]]:
-    """By new report its candidates: earlier ones, and those that stand before it in the batch."""
+def _pairs(work: Work, new: Sequence[Print], *, keep: bool, hard: bool = False) -> dict[str, list[Candidate]]:
+    """By new report its candidates: earlier ones, and those that stand before it in the batch; `hard`: more of them."""
+    bucket = _HARD_BATCH_BUCKET if hard else _BATCH_BUCKET
     since = first_id(matters.WINDOW)
     rows: list[dict[str, Any]] = []
     batch: dict[int, list[Print]] = defaultdict(list)
@@ -104,13 +107,13 @@ def _pairs(work: Work, new: Sequence[Print], *, keep: bool) -> dict[str, list[Ca
         )
         if len(new) > 1:
             for _, key in keys:
-                for other in batch[key][-_BATCH_BUCKET:]:
+                for other in batch[key][-bucket:]:
                     mine[other.matter.id] = other
                 batch[key].append(print_)
-        out[print_.matter.id] = [Candidate(p, p.matter.id) for p in list(mine.values())[-_BATCH_BUCKET:]]
+        out[print_.matter.id] = [Candidate(p, p.matter.id) for p in list(mine.values())[-bucket:]]
         if keep:
             _remember(print_)
-    for row in store.candidates(work, rows, keep=keep):
+    for row in store.candidates(work, rows, keep=keep, hard=hard):
         out[row.new].append(Candidate(_read(row), row.matter or row.id))
     return out
 

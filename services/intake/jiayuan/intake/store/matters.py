@@ -24,35 +24,51 @@ SEPARATED: Final = "separated"
 # one costs as many index look-ups as it has keys, and a bucket that everybody falls into costs no more than another.
 _BUCKET: Final = 6
 _CANDIDATES: Final = 4
+# While an emergency is on: when everybody reports the same at once, the one report about this very corner is not among
+# the newest few of any key.
+_HARD_BUCKET: Final = 30
+_HARD_CANDIDATES: Final = 16
 
 _ROWS: Final = (
     "r AS MATERIALIZED (SELECT r.id, r.since, k.key, k.weight FROM json_to_recordset(CAST($1 AS json)) "
     "AS r(id uuid, since uuid, keys bigint[], weights int[]), unnest(r.keys, r.weights) AS k(key, weight))"
 )
+
+
 # Each LATERAL with its LIMIT is a loop of index look-ups whatever the planner believes of the tables: a process that
 # starts with an empty database keeps its plan, and a scan that was right then would read a million rows later. For the
 # same reason migration 0014 says that a key has many reports, so that they are read newest first and never sorted.
-_NEAR: Final = (
-    "near AS (SELECT r.id, k.report, sum(r.weight) AS weight FROM r CROSS JOIN LATERAL ("
-    "SELECT m.report FROM matter_key m WHERE m.key = r.key AND m.report >= r.since "
-    f"ORDER BY m.report DESC LIMIT {_BUCKET}) k GROUP BY r.id, k.report), "
-    "best AS (SELECT id, report, row_number() OVER (PARTITION BY id ORDER BY weight DESC, report DESC) AS n "
-    "FROM near) "
-    "SELECT b.id::text AS new, t.* FROM best b CROSS JOIN LATERAL (SELECT t.id::text AS id, t.kind, t.title, "
-    "left(t.text, 800) AS text, t.category, t.street, t.community, t.grid, t.reporter, t.received_at, "
-    "t.signs <> '[]' AS danger, (SELECT j.matter::text FROM report_join j WHERE j.report = t.id "
-    "AND j.state = 'joined') AS matter FROM report t WHERE t.id = b.report AND t.state = 'received' LIMIT 1) t "
-    f"WHERE b.n <= {_CANDIDATES}"
-)
-_KEEP: Final = Prepared(
-    f"WITH {_ROWS}, kept AS (INSERT INTO matter_key (key, report) SELECT key, id FROM r ORDER BY key, id), {_NEAR}",
-    "text",
-)
-LOOK: Final = Prepared(f"WITH {_ROWS}, {_NEAR}", "text")
+def _near(bucket: int, candidates: int) -> str:
+    return (
+        "near AS (SELECT r.id, k.report, sum(r.weight) AS weight FROM r CROSS JOIN LATERAL ("
+        "SELECT m.report FROM matter_key m WHERE m.key = r.key AND m.report >= r.since "
+        f"ORDER BY m.report DESC LIMIT {bucket}) k GROUP BY r.id, k.report), "
+        "best AS (SELECT id, report, row_number() OVER (PARTITION BY id ORDER BY weight DESC, report DESC) AS n "
+        "FROM near) "
+        "SELECT b.id::text AS new, t.* FROM best b CROSS JOIN LATERAL (SELECT t.id::text AS id, t.kind, t.title, "
+        "left(t.text, 800) AS text, t.category, t.street, t.community, t.grid, t.reporter, t.received_at, "
+        "t.signs <> '[]' AS danger, (SELECT j.matter::text FROM report_join j WHERE j.report = t.id "
+        "AND j.state = 'joined') AS matter FROM report t WHERE t.id = b.report AND t.state = 'received' LIMIT 1) t "
+        f"WHERE b.n <= {candidates}"
+    )
 
 
-def candidates(work: Work, rows: Sequence[Mapping[str, Any]], *, keep: bool) -> list[Row[Any]]:
+def _keep(near: str) -> Prepared:
+    kept = "kept AS (INSERT INTO matter_key (key, report) SELECT key, id FROM r ORDER BY key, id)"
+    return Prepared(f"WITH {_ROWS}, {kept}, {near}", "text")
+
+
+_KEEP: Final = _keep(_near(_BUCKET, _CANDIDATES))
+_KEEP_HARD: Final = _keep(_near(_HARD_BUCKET, _HARD_CANDIDATES))
+LOOK: Final = Prepared(f"WITH {_ROWS}, {_near(_BUCKET, _CANDIDATES)}", "text")
+
+
+def candidates(
+    work: Work, rows: Sequence[Mapping[str, Any]], *, keep: bool, hard: bool = False
+) -> list[Row[Any]]:
     """Earlier reports that have keys in common with new ones, in one statement; `keep` stores the new ones' keys.
+
+    `hard`: of more of them, while an emergency is on; only together with `keep`.
 
     `rows`: id, since (a UUIDv7 before which nothing is looked for), keys, weights. Of each candidate: new (the id that
     it is one for), id, kind, title, text, category, street, community, grid, reporter, received_at, danger, and matter
@@ -60,7 +76,8 @@ def candidates(work: Work, rows: Sequence[Mapping[str, Any]], *, keep: bool) -> 
     """
     # `since` stands in the rows and is no parameter of its own: PostgreSQL would plan the statement anew each time, to
     # find out how many rows are younger, and planning costs more than looking.
-    return work.run(_KEEP if keep else LOOK, bulk.dumps(rows)) if rows else []
+    statement = (_KEEP_HARD if hard else _KEEP) if keep else LOOK
+    return work.run(statement, bulk.dumps(rows)) if rows else []
 
 
 def forget_matter_keys(work: Work, before: str, most: int = 20000) -> int:

@@ -40,11 +40,15 @@ class EmergencyPolicyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Pausing:
-    """Matters that stand still. A condition that is empty always holds; `colours` never holds red or orange."""
+    """Matters that stand still. A condition that is empty always holds; `colours` never holds red or orange.
+
+    `excepted`: categories that go on all the same: in a typhoon a fallen tree is no matter of gardening.
+    """
 
     colours: frozenset[str]
     kinds: frozenset[str] = frozenset()
     categories: tuple[str, ...] = ()
+    excepted: tuple[str, ...] = ()
 
     def matches(self, colour: str, kind: str, category: str) -> bool:
         """Whether every condition holds."""
@@ -52,6 +56,7 @@ class Pausing:
             colour in self.colours
             and (not self.kinds or kind in self.kinds)
             and (not self.categories or category.startswith(self.categories))
+            and not (self.excepted and category.startswith(self.excepted))
         )
 
 
@@ -223,12 +228,12 @@ class _Reader:
         if lines is None:
             return ()
         if not isinstance(lines, list):
-            self.wrong(where, "is no list", "a list of {colour, kind, category}")
+            self.wrong(where, "is no list", "a list of {colour, kind, category, not_category}")
             return ()
         out = []
         for i, line in enumerate(lines):
             at = f"{where}[{i}]"
-            line = self.mapping(at, line, ("colour", "kind", "category"))
+            line = self.mapping(at, line, ("colour", "kind", "category", "not_category"))
             colours = self.words(f"{at}.colour", line.get("colour"), COLOURS)
             if not colours:
                 # Without it a line would stop a fire because of its kind.
@@ -241,6 +246,7 @@ class _Reader:
                     frozenset(colours),
                     frozenset(self.words(f"{at}.kind", line.get("kind"), KINDS)),
                     self.words(f"{at}.category", line.get("category")),
+                    self.words(f"{at}.not_category", line.get("not_category")),
                 )
             )
         return tuple(out)
