@@ -180,7 +180,10 @@ class Town:
         for process in started:
             process.wait_ready()
         self.directory: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        everybody = len(self.directory["people"]) + len(self.directory["units"])
+        everybody = sum(
+            len(self.directory.get(k) or ())
+            for k in ("people", "units", "cadres", "volunteers", "mediators", "committee")
+        )
         known = "SELECT count(*) AS n FROM recipient WHERE type IN ('person', 'unit')"
         until(lambda: self.rows("notify", known)[0]["n"] >= everybody, "notify knows the directory")
         return self

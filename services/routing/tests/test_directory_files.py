@@ -422,3 +422,77 @@ def test_a_workbook_is_the_document_again(exported: Path) -> None:
     assert {e.kind for e in again.values()} == {
         "place", "grid", "person", "unit", "superior", "seat", "team", "point", "shift", "leave"
     }  # fmt: skip
+
+
+# -- grids that change -------------------------------------------------------------------------------
+
+G1, NEW = "350921001001-G01", "350921001001-G09"
+
+
+def test_a_split_to_come_can_be_seen_asked_and_taken_back(run: Run, full: dict[str, Any], own: Any) -> None:
+    workers = [p["id"] for p in full["people"] if p["grid"] == G1 and p["role"] == "worker"]
+    words = [
+        "split",
+        G1,
+        "--into",
+        f"{G1}=甲网格",
+        "--into",
+        f"{NEW}=乙网格",
+        "--person",
+        f"{workers[0]}={NEW}",
+    ]
+    dry = run(*words, "--effective", "2099-01-01", "--dry-run").output
+    assert f"+ grid {NEW} 乙网格" in dry
+    assert f"    grid: {G1} → {NEW}" in dry
+    assert "none" in run("versions", "--pending").output
+    done = run(*words, "--effective", "2099-01-01", "--who", "民政", "--reason", "人口增加").output
+    assert "holds from 2099-01-01 00:00 on" in done
+    number = done.split()[2].rstrip(":")
+    assert "民政" in run("versions", "--pending").output
+    assert workers[0] in run("who", G1).output
+    assert workers[0] not in run("who", G1, "--on", "2099-01-01").output
+    assert workers[0] in run("who", NEW, "--on", "2099-01-02").output
+    assert f"there is no {NEW}" in run("who", NEW, code=1).output
+    said = run("history", NEW).output
+    assert f"from {G1}" in said
+    assert workers[0] in said
+    # What is to come isn't changed in passing.
+    run("export", "now.json")
+    name = next(p["name"] for p in full["people"] if p["id"] == workers[0])
+    text = Path("now.json").read_text(encoding="utf-8").replace(f'"name": "{name}"', f'"name": "{name}改"')
+    Path("now.json").write_text(text, encoding="utf-8")
+    assert "still to come" in run("import", "now.json", code=1).output
+    run("cancel", number, "--reason", "不拆了", "--who", "民政")
+    assert "none" in run("versions", "--pending").output
+    assert "cancelled" in run("versions").output
+    assert f"there is no {NEW}" in run("who", NEW, "--on", "2099-01-02", code=1).output
+    assert own.rows(
+        "SELECT cancelled_by, cancelled_reason FROM directory_version WHERE version = :v", v=number
+    ) == [("民政", "不拆了")]
+
+
+def test_merged_and_handed_over(run: Run, full: dict[str, Any]) -> None:
+    codes = [g["code"] for g in full["grids"] if g["kind"] == "building"]
+    one = next(c for c in codes if sum(x.startswith(c[:-3]) for x in codes) > 1)
+    other = next(c for c in codes if c != one and c[:-3] == one[:-3])
+    run("merge", one, other, "--into", f"{one}=合并楼", "--reason", "合楼")
+    gone = run("who", other, code=1).output
+    assert "is no more since" in gone
+    assert f"after it: {one}" in gone
+    run("hand-over", G1, "--to", "350921001002", "--as", "350921001002-G88")
+    assert "after it: 350921001002-G88" in run("who", G1, code=1).output
+    leader = next(p["id"] for p in full["people"] if p["grid"] == G1 and p["role"] == "leader")
+    assert leader in run("who", "350921001002-G88", "--role", "leader").output
+    worker = next(p["id"] for p in full["people"] if p["grid"] == codes[-1] and p["role"] == "worker")
+    new = next(p["id"] for p in full["people"] if p["grid"] != codes[-1] and p["role"] == "worker")
+    run("hand-over", codes[-1], "--person", f"{worker}={new}")
+    said = run("history", codes[-1]).output
+    assert worker in said
+    assert new in said
+    run("hand-over", G1, code=2)
+    assert "there is no grid nowhere" in run("hand-over", "nowhere", "--to", "350921001002", code=1).output
+    assert "at least two" in run("split", codes[-1], "--into", f"{one}=x", code=1).output
+    run("split", one, "--into", "x", code=2)
+    assert (
+        "is past" in run("merge", one, G1, "--into", f"{one}=x", "--effective", "2020-01-01", code=1).output
+    )

@@ -302,7 +302,9 @@ def _take_over(
     say(
         f"Xiapu: {len(document['streets'])} streets, {communities} communities and villages, "
         f"{len(document['grids'])} grids, {len(document['people'])} grid workers, leaders and chiefs, "
-        f"{len(document['units'])} units; all people are invented"
+        f"{len(document['units'])} units, {len(document['cadres'])} cadres, "
+        f"{len(document['volunteers'])} volunteers, {len(document['mediators'])} mediators, "
+        f"{len(document['points'])} service points, rosters; all people are invented"
     )
     policy = yaml.safe_load((resources.files("jiayuan.routing") / "data/policy.yaml").read_text("utf-8"))
     policy["version"] = f"{policy['version']}-demo"
@@ -315,7 +317,8 @@ def _take_over(
 
 def _wait_for_directory(stage: Stage, timeout: float = 60.0) -> None:
     """Until notify knows everybody: the directory travels over the bus like everything else."""
-    everybody = len(stage.directory["people"]) + len(stage.directory["units"])
+    lists = ("people", "units", "cadres", "volunteers", "mediators", "committee")
+    everybody = sum(len(stage.directory.get(k) or ()) for k in lists)
     until = time.monotonic() + timeout
     sql = "SELECT count(*) AS n FROM recipient WHERE type IN ('person', 'unit')"
     while reconcile.rows(stage.cluster.database_urls["notify"], sql)[0]["n"] < everybody:

@@ -102,7 +102,8 @@ def merge(
 def hand_over(document: Mapping[str, Any], grid: str, to: str, code: str = "") -> dict[str, Any]:
     """A grid comes under another parent: another community, or another compound for a building. People go with it.
 
-    `code`: its new one, by default the new parent's with the end of its old one. DirectoryError.
+    `code`: its new one, by default the new parent's with the end of its old one, or, where that is taken, with that
+    of its old parent before it. DirectoryError.
     """
     out = _Copy(document)
     if out.grid(grid)["parent"] == to:
@@ -174,7 +175,11 @@ class _Copy:
         old = self.grid(code)
         if old["parent"] == to:
             return
-        new = new or f"{to}-{code.rpartition('-')[2]}"
+        if not new:
+            new = f"{to}-{code.rpartition('-')[2]}"
+            if new in self._grids:
+                # Both had a building 1: the second keeps the number of its compound as well.
+                new = f"{to}-{''.join(code.rsplit('-', 2)[1:])}"
         self.add({**copy.deepcopy(old), "code": new, "parent": to, "predecessors": [code]})
         for person in self.people_of(code):
             person["grid"] = new

@@ -137,6 +137,18 @@ def people_of(work: Work, place: str) -> list[Entry]:
     return _entries(rows)
 
 
+def children_of(work: Work, code: str, at: datetime) -> list[str]:
+    """The codes of the places and grids right below one at a time."""
+    rows = rows_of(
+        work,
+        "SELECT key FROM directory_entry WHERE kind IN ('place', 'grid') AND doc->>'parent' = :code "
+        "AND valid_from <= :at AND (valid_to IS NULL OR valid_to > :at) ORDER BY key",
+        code=code,
+        at=at,
+    )
+    return [row[0] for row in rows]
+
+
 def add_entries(work: Work, version: int, at: datetime, new: Sequence[Entry]) -> None:
     """Adds what holds from a time on."""
     rows = [

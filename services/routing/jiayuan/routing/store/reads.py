@@ -11,6 +11,7 @@ from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.times import iso
 
+from . import tables
 from .rows import rows_of
 
 # With the commit: what is logged costs the reader no round trip, and is there before the answer is.
@@ -59,13 +60,13 @@ def reads(
 
 
 def contact_rows(work: Work, ids: Sequence[str]) -> dict[str, str]:
-    """Sealed contacts of persons, units and desks by the id that notices go to."""
+    """Sealed contacts that hold now, by the id that notices go to: people, helpers, units and who is above, desks."""
+    whom = tables.directory_entry.info["sealed"]["contact"]
     rows = rows_of(
         work,
-        "SELECT id, contact FROM person WHERE id = ANY(:ids) AND contact IS NOT NULL UNION ALL "
-        "SELECT code, contact FROM unit WHERE code = ANY(:ids) AND contact IS NOT NULL UNION ALL "
-        "SELECT 'desk-' || CASE kind WHEN 'county' THEN code || '000' ELSE code END, contact FROM place "
-        "WHERE contact IS NOT NULL AND 'desk-' || CASE kind WHEN 'county' THEN code || '000' ELSE code END = ANY(:ids)",
+        f"SELECT {whom} AS id, contact FROM directory_entry WHERE contact IS NOT NULL AND {whom} = ANY(:ids) "
+        "AND valid_from <= :now AND (valid_to IS NULL OR valid_to > :now)",
         ids=list(ids),
+        now=work.now,
     )
     return {row[0]: row[1] for row in rows}
