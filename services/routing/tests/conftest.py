@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -225,6 +225,20 @@ def replica(routing: Routing) -> Iterator[Routing]:
     opened = Opened("routing", routing.url)
     yield Routing(opened)
     opened.close()
+
+
+@pytest.fixture
+def replica_of() -> Iterator[Callable[[Routing], Routing]]:
+    """Second processes on the database of others."""
+    more: list[Opened] = []
+
+    def make(routing: Routing) -> Routing:
+        more.append(Opened("routing", routing.url))
+        return Routing(more[-1])
+
+    yield make
+    for one in more:
+        one.close()
 
 
 class Client:

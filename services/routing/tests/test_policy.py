@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jiayuan.routing import policy
-from jiayuan.routing.imports import plain
+from jiayuan.routing.enacting import plain
 from jiayuan.routing.policy import Matter, PolicyError
 
 pytestmark = pytest.mark.unit

@@ -17,9 +17,9 @@ from jiayuan.chassis import reseal
 from jiayuan.chassis.seal import Sealer, new_key
 from jiayuan.chassis.testing.databases import Opened, round_trips
 from jiayuan.contracts.times import iso, parse
-from jiayuan.routing import book, handlers, store
+from jiayuan.routing import book, catalogue, enacting, handlers, store
 from jiayuan.routing.explain import explain
-from jiayuan.routing.imports import import_directory, import_policy
+from jiayuan.routing.imports import import_directory
 from jiayuan.routing.policy import PolicyError
 
 pytestmark = pytest.mark.store
@@ -578,6 +578,8 @@ def test_a_running_process_sees_a_new_directory(own: Any, work_for: Any, documen
 
 
 def test_a_new_policy_holds_from_its_time(own: Any) -> None:
+    signs = list(catalogue.load("").signs)
+    fast = {"level": "department", "lead": "U03", "response": "15m"}
     table = {
         "version": "t2",
         "effective_from": "2026-03-02T10:00:00+08:00",
@@ -591,10 +593,14 @@ def test_a_new_policy_holds_from_its_time(own: Any) -> None:
             "report_in": "24h",
             "finish": dict.fromkeys(("red", "orange", "yellow", "blue", "green"), "1h"),
         },
-        "rules": [{"id": "all", "when": {}, "then": {"level": "grid"}, "reason": "都到网格"}],
+        "rules": [
+            {"id": "danger", "priority": 9, "when": {"sign": signs}, "then": fast, "reason": "有危险"},
+            {"id": "all", "when": {}, "then": {"level": "grid"}, "reason": "都到网格"},
+        ],
     }
     with own.work() as work:
-        import_policy(work, table, "me")
+        enacting.import_policy(work, table, "me")
+        enacting.judge(work, "t2", "approved", "somebody else")
     assert own.open(at=0)["decision"]["policy"] != "t2"
     case = own.open(at=61)
     assert (case["decision"]["rule"], case["colour"], case["legs"][0]["response_limit"]) == (
@@ -603,7 +609,7 @@ def test_a_new_policy_holds_from_its_time(own: Any) -> None:
         300,
     )
     with pytest.raises(PolicyError, match="imported before"), own.work() as work:
-        import_policy(work, table, "me")
+        enacting.import_policy(work, table, "me")
 
 
 def test_explained_in_one_sentence(routing: Any) -> None:

@@ -312,6 +312,7 @@ def _take_over(
     file = cluster.folder / "policy.yaml"
     file.write_text(yaml.safe_dump(policy, allow_unicode=True, sort_keys=False), encoding="utf-8")
     _command(cluster, "routing", "routing", "policy", "import", str(file), "--who", "demo")
+    _command(cluster, "routing", "routing", "policy", "approve", policy["version"], "--who", "demo-second")
     return document
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.redact import mask
@@ -43,7 +43,7 @@ from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import handing, helping, store
+from . import colouring, handing, helping, store
 from .book import Book
 from .case import Actor, Assignee, Case, Leg, Moves, NotAllowed, Offer, Situation, Terms, offering
 from .case.machine import TABLE, has_right, permit
@@ -53,8 +53,16 @@ from .policy import GROUNDS
 # -- what is said with a move ------------------------------------------------------------------------
 
 
+def _says_something(text: str) -> None:
+    if not text.strip():
+        raise ValidationError("Holds nothing that can be read.")
+
+
 def _reason(required: bool = True) -> fields.String:
-    return said(a_text(500, required=required, least=1 if required else 0), "Why; numbers in it are masked.")
+    found = a_text(500, required=required, least=1 if required else 0)
+    if required:
+        found.validators.append(_says_something)
+    return said(found, "Why; numbers in it are masked.")
 
 
 class NoteWords(Demand):
@@ -591,7 +599,9 @@ def _unsupervise(d: _Doing) -> Moves:
 
 
 def _recolour(d: _Doing) -> Moves:
-    return cases.recolour(d.case, d.words["colour"], d.by, d.at, d.reason)
+    colour = d.words["colour"]
+    finish = colouring.finish_limit(d.work, d.book.policy(d.at), d.case, colour)
+    return cases.recolour(d.case, colour, d.by, d.at, d.reason, finish)
 
 
 def _inspect(d: _Doing) -> Moves:

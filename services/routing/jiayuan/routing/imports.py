@@ -8,9 +8,8 @@ from typing import Any
 
 from jiayuan.chassis.seal import Sealer
 from jiayuan.chassis.work import Work
-from jiayuan.contracts.check import FieldProblem
 
-from . import book, changes, policy, store
+from . import changes, policy
 from .changes import Imported
 from .directory import Directory
 
@@ -30,33 +29,3 @@ def import_directory(
 def unknown_units(directory: Directory) -> tuple[str, ...]:
     """Units that the bundled policy names and the directory doesn't have: their cases would go to the desk."""
     return tuple(sorted(policy.bundled().units() - {u.code for u in directory.units.values() if u.active}))
-
-
-def import_policy(work: Work, document: Mapping[str, Any], by: str) -> policy.Policy:
-    """Adds a policy table, which holds from its `effective_from`. PolicyError when it is wrong or not new.
-
-    Cases that are open keep what was decided; a version is never changed, since decisions name it.
-    """
-    directory = store.read_directory(work)
-    units = {u.code for u in directory.units.values() if u.active}
-    table = policy.read(document, units or None)
-    if not store.add_policy(work, table.version, table.effective_from, plain(document), by):
-        raise policy.PolicyError(
-            [
-                FieldProblem(
-                    "version", f"{table.version} was imported before", "a new version for a changed table"
-                )
-            ]
-        )
-    store.next_directory_version(work, by)
-    book.forget(work)
-    return table
-
-
-def plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The table in words that JSON has: times as text, colours with keys that can be read back."""
-    out = dict(document)
-    since = out["effective_from"]
-    out["effective_from"] = since if isinstance(since, str) else since.isoformat()
-    out["colours"] = {str(i): {str(u): c for u, c in row.items()} for i, row in out["colours"].items()}
-    return out

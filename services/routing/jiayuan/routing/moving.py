@@ -9,7 +9,7 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.envelope import Event
 
 from . import case as cases
-from . import modes, store
+from . import colouring, modes, store
 from .case import Case, Moved, Moves
 
 
@@ -41,10 +41,13 @@ class Moving:
         self.cases = store.lock_cases(work, ids)
         self._moves: dict[str, list[tuple[Moved, Event | None, str]]] = {}
         self._kept: set[str] = set()
+        self._recoloured: list[tuple[Case, Moved]] = []
 
     def take(self, case: Case, moves: Moves, cause: Event | None = None, traceparent: str = "") -> None:
         """Takes over a case as it is now, and the steps that led there."""
-        if moves or case is not self.cases[case.id]:
+        before = self.cases[case.id]
+        if moves or case is not before:
+            self._recoloured += [(before, m) for m in moves if m.change.action == "recolour"]
             self.cases[case.id] = case
             self._kept.add(case.id)
             self._moves.setdefault(case.id, []).extend((m, cause, traceparent) for m in moves)
@@ -57,6 +60,7 @@ class Moving:
             self.take(case, moves)
         moved = [(self.cases[i], [m for m, _, _ in self._moves[i]]) for i in sorted(self._kept)]
         store.save_moves(self.work, moved)
+        colouring.keep(self.work, self._recoloured)
         for steps in self._moves.values():
             for step, cause, traceparent in steps:
                 tell(self.work, (step,), cause, traceparent)

@@ -6,17 +6,31 @@ from jiayuan.chassis.service import Delivery, Service, every
 
 from . import emergencies, handlers, store
 from .api.cases import Cases
+from .api.desk import DeskPages
 from .api.directory import DirectoryPages
 from .api.emergencies import EmergencyPages
+from .api.explain import Explaining
 from .api.gaming import GamingPages
 from .api.helping import Helping
 from .api.moves import Handling
+from .api.policies import Policies
 from .api.reads import Reading
 from .timers import Timers
 
 
 class RoutingService(
-    Service, Cases, Handling, DirectoryPages, EmergencyPages, Reading, GamingPages, Helping, Timers
+    Service,
+    Cases,
+    DeskPages,
+    DirectoryPages,
+    EmergencyPages,
+    Explaining,
+    GamingPages,
+    Handling,
+    Helping,
+    Policies,
+    Reading,
+    Timers,
 ):
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""
 

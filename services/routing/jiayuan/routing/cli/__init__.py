@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .decisions import colour, decisions, simulate, triage
 from .directory import directory
 from .emergency import emergency
 from .explain import explain
@@ -19,7 +20,20 @@ def routing() -> None:
     """Who gets which case: directory, policy, reasons."""
 
 
-for _command in (directory, policy, explain, rotation, reads, gaming, emergency, *GROUPS):
+for _command in (
+    directory,
+    policy,
+    explain,
+    simulate,
+    decisions,
+    colour,
+    triage,
+    rotation,
+    reads,
+    gaming,
+    emergency,
+    *GROUPS,
+):
     routing.add_command(_command)
 
 COMMANDS: list[click.Command] = [routing]

@@ -19,6 +19,7 @@ from .reading import (
 )
 from .table import LEVELS, OVERLAPS, Decision, Desk, Matter, Policy, Rule
 from .whistle import CHIEF, GROUNDS, Ground, WhistleTerms
+from .words import differences
 
 __all__ = [
     "CHIEF",
@@ -39,6 +40,7 @@ __all__ = [
     "bundled",
     "bundled_document",
     "case_day",
+    "differences",
     "domain_of",
     "load",
     "parse",

@@ -265,7 +265,7 @@ class _Table:
         """Rules that take nothing, and rules that take a report with a sign of danger without looking at it."""
         free = self._free()
         for i, (rule, mask) in enumerate(zip(self.rules, self.masks, strict=True)):
-            if not free.taken(rule, mask):
+            if mask and not free.taken(rule, mask):  # without a box it names what there is no such thing of
                 yield self._unreachable(i)
             if rule.sign is None:
                 ignored = [s for s in self.domain.signs if free.signs[s] & free.alive & mask]
@@ -283,13 +283,9 @@ class _Table:
             free.take(rule, mask)
 
     def _unreachable(self, index: int) -> Finding:
-        rule, mask = self.rules[index], self.masks[index]
-        blockers = self._blockers(index)
-        if not mask:
-            why = "can never match: its conditions leave nothing over"
-        else:
-            verb = "takes" if len(blockers) == 1 else "take"
-            why = f"can never match: {_and(blockers)} {verb} everything before it"
+        rule, blockers = self.rules[index], self._blockers(index)
+        verb = "takes" if len(blockers) == 1 else "take"
+        why = f"can never match: {_and(blockers)} {verb} everything before it"
         return Finding("error", "unreachable", f"rules.{rule.id}", why, "", (rule.id, *blockers))
 
     def _blockers(self, index: int) -> list[str]:

@@ -70,8 +70,8 @@ def seconds(text: Any) -> int:
 class _Reader:
     """Reads a table and gathers what is wrong with it."""
 
-    def __init__(self, units: Collection[str] | None) -> None:
-        self.units = units
+    def __init__(self, units: Collection[str] | None, shadows: bool = True) -> None:
+        self.units, self.shadows = units, shadows
         self.problems: list[FieldProblem] = []
 
     def wrong(self, where: str, problem: str, allowed: str = "") -> None:
@@ -240,7 +240,7 @@ class _Reader:
                 self.wrong(f"rules.{rule.id}", "has the id of an earlier rule")
             seen.add(rule.id)
             earlier = next((r for r in rules[:i] if rule.narrower(r)), None)
-            if earlier is not None:
+            if earlier is not None and self.shadows:
                 self.wrong(f"rules.{rule.id}", f"can never match: {earlier.id} takes everything before it")
         if not self.problems and not rules[-1].is_default:
             self.wrong(f"rules.{rules[-1].id}", "is the last and doesn't match everything", "when: {}")
@@ -277,9 +277,12 @@ def _at(mapping: Any, number: int) -> Any:
     return mapping.get(number, mapping.get(str(number)))
 
 
-def read(document: Any, units: Collection[str] | None = None) -> Policy:
-    """The policy of a parsed document; `units`: the codes that there are, None when that isn't to be checked."""
-    reader = _Reader(units)
+def read(document: Any, units: Collection[str] | None = None, *, shadows: bool = True) -> Policy:
+    """The policy of a parsed document; `units`: the codes that there are, None when that isn't to be checked.
+
+    `shadows`: a rule that an earlier one covers by its conditions is a fault; False for who analyses it exactly.
+    """
+    reader = _Reader(units, shadows)
     if not isinstance(document, dict):
         raise PolicyError([FieldProblem("policy", "must be a mapping")])
     version = document.get("version")

@@ -50,7 +50,7 @@ from .helping import (
     wish_of,
 )
 from .marks import wrong_dispatches
-from .policies import add_policy, policies
+from .policies import add_policy, add_verdict, policies, policy_row, policy_rows
 from .reads import contact_rows, log_read, reads
 from .reports import (
     Claimed,
@@ -97,6 +97,7 @@ __all__ = [
     "acting",
     "add_policy",
     "add_turns",
+    "add_verdict",
     "approval",
     "approvals_page",
     "case_due",
@@ -153,6 +154,8 @@ __all__ = [
     "person",
     "place",
     "policies",
+    "policy_row",
+    "policy_rows",
     "policy_table",
     "policy_verdict",
     "read_case",
