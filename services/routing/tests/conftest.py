@@ -326,6 +326,12 @@ def helped_directory() -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def helped_document() -> dict[str, Any]:
+    """The directory of `helped` as a document."""
+    return helped_directory()
+
+
 @pytest.fixture(scope="session")
 def shared_helped(databases: Databases) -> Iterator[Routing]:
     """Routing with helpers, mediators and service points, on a database that tests share."""
