@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from jiayuan.chassis.errors import Problem
-from jiayuan.routing import acting, directory, enacting, handing, handlers, store
+from jiayuan.routing import acting, directory, enacting, handing, store
 from jiayuan.routing import book as books
 from jiayuan.routing import case as cases
 from jiayuan.routing import policy as policies
@@ -221,7 +221,20 @@ def test_open_cases_are_counted(routing: Any) -> None:
     routing.move(case["id"], case["legs"][0]["id"], "resolve", 4)
     with routing.work(5) as work:
         assert store.loads(work) == {holder(first): 1}
-        assert handlers.ACTOR == "routing"
+
+
+@pytest.mark.store
+def test_a_count_of_open_cases_reaches_the_rotation(routing: Any) -> None:
+    with routing.work() as work:
+        books.recount(work)  # before anything was asked there is nothing to count for
+        rotation = books.of(work).rotation
+    case = routing.open()
+    assert rotation.load(holder(case)) == 1
+    routing.move(case["id"], case["legs"][0]["id"], "accept", 3)
+    routing.move(case["id"], case["legs"][0]["id"], "resolve", 4)
+    with routing.work(5) as work:
+        books.recount(work)
+    assert rotation.load(holder(case)) == 0
 
 
 @pytest.mark.store

@@ -6,11 +6,9 @@ It is read anew when the version row of the database has changed, which costs on
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine
@@ -24,9 +22,6 @@ from .emergency import NONE, Emergencies, Emergency, terms_of
 from .policy import Policy
 from .rotation import ANYBODY, Need, Rotation, Staff
 from .store import emergencies as emergency_rows
-
-# What everybody has on the hands is counted this often (seconds of the wall clock).
-REFRESH: Final = 20.0
 
 
 class Book:
@@ -43,7 +38,6 @@ class Book:
         self.tables = tables
         self.rotation = rotation
         self.emergencies = emergencies
-        self.refresh_at = time.monotonic() + REFRESH
         self.stale = False
 
     def over(self, at: datetime) -> bool:
@@ -101,10 +95,14 @@ def of(work: Work, version: int | None = None) -> Book:
         version = store.directory_version(work)
     if book is None or book.stale or book.directory.version != version or book.over(work.now):
         book = _books[engine] = _read(work, book)
-    elif time.monotonic() > book.refresh_at:
-        book.rotation.take_loads(store.loads(work))
-        book.refresh_at = time.monotonic() + REFRESH
     return book
+
+
+def recount(work: Work) -> None:
+    """Counts what everybody has on the hands, beside the batches: none of them waits for it."""
+    book = kept(work)
+    if book is not None:
+        book.rotation.take_loads(store.loads(work))
 
 
 def kept(work: Work) -> Book | None:
@@ -136,7 +134,7 @@ def _read(work: Work, before: Book | None) -> Book:
         rotation.take_directory(staff, store.turns(work))
     else:
         rotation = Rotation(staff, store.turns(work), salt=os.urandom(8).hex())
-    rotation.take_loads(store.loads(work))
+        rotation.take_loads(store.loads(work))
     return Book(directory, [*tables, _bundled()], rotation, emergencies)
 
 

@@ -7,6 +7,7 @@ be told why.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ _NEAR: Final = (
     ("county", 3, "本县"),
 )
 _ROLES: Final = ("volunteer", "cadre")
+NONE: Final[frozenset[str]] = frozenset()
 ORGANISATIONS: Final = ("association",)
 
 
@@ -167,8 +169,16 @@ def wanted(title: str, text: str) -> Wanted:
 
 def languages(title: str, text: str) -> frozenset[str]:
     """The languages that whoever comes should speak, as far as the words say."""
+    # Asked of every report of the grid: one look for any of the words, nearly always in vain.
+    if _speech().search(text) is None and _speech().search(title) is None:
+        return NONE
     said = f"{title}\n{text}"
     return frozenset(language for language, words in rules().languages if _says(said, words))
+
+
+@cache
+def _speech() -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(word) for _, words in rules().languages for word in words))
 
 
 def dispute_skills(category: str, title: str, text: str) -> tuple[str, ...]:

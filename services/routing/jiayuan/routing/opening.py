@@ -25,7 +25,6 @@ _DOUBTS: Final = {
     "place": "（地点不明，先交县级工作台核实。）",
 }
 _leg = cases.new_leg
-_NONE: Final[frozenset[str]] = frozenset()
 
 
 def open_case(
@@ -51,7 +50,9 @@ def open_case(
     if helped is not None:
         legs, note, fields = helped.legs, helped.note, helped.fields
     else:
-        spoken = matching.languages(report["title"], report["text"]) if decision.level == "grid" else _NONE
+        spoken = (
+            matching.languages(report["title"], report["text"]) if decision.level == "grid" else matching.NONE
+        )
         legs, note = first_legs(book, policy, decision, where, now, given, doubt, spoken=spoken)
         fields = {}
     said = {"policy": decision.policy, "rule": decision.rule, "reason": f"{decision.reason}{note}"[:500]}

@@ -6,7 +6,7 @@ from typing import Any
 
 from jiayuan.chassis.service import every
 
-from . import acting
+from . import acting, book
 
 
 class Timers:
@@ -19,3 +19,9 @@ class Timers:
         """Approvals that nobody decided in time, dated pauses that are over; True when there may be more."""
         with self.delivery.work() as work:
             return acting.due(work)
+
+    @every(seconds=20.0, role="any")
+    def count_hands(self) -> None:
+        """How many cases every worker has on the hands, for whose turn it is: in every process."""
+        with self.delivery.work() as work:
+            book.recount(work)
