@@ -608,7 +608,7 @@ def follow(old: Clock, wanted: Wanted, case_sequence: int, now: datetime) -> Ste
     state = _settled(old, wanted, now)
     if not wanted.terms.warn_percent and wanted.outcome == "running":
         # Its warnings are points, of which `warn_at` is only the next.
-        same = state == old.state and points_.planned(old.points, wanted, state, now) == old.points
+        same = state == old.state and points_.planned(old, wanted, state, now) == old.points
         same = same and _FACTS(old) == _FACTS(wanted._replace(warn_at=old.warn_at))
     else:
         same = state == old.state and _FACTS(old) == _FACTS(wanted)
@@ -637,9 +637,12 @@ def _settled(old: Clock, wanted: Wanted, now: datetime) -> State:
         if not later or (not wanted.paused and wanted.due_at < now):
             return "breached"
     if not wanted.terms.warn_percent:
-        return "warned" if points_.warned(old.points, old.warned_at, now, wanted) else "armed"
-    said = old.warned_at is not None and wanted.warn_at is not None and wanted.warn_at <= now
-    return "warned" if said else "armed"
+        return "warned" if points_.warned(old, wanted, now) else "armed"
+    if old.warned_at is None or wanted.warn_at is None:
+        return "armed"
+    # What has moved ahead is to be warned of again; what hasn't isn't, even if the clock on the wall went back.
+    unmoved = old.state == "warned" and wanted.warn_at == old.warn_at
+    return "warned" if unmoved or wanted.warn_at <= now else "armed"
 
 
 def _moved(old: Clock, wanted: Wanted, state: State, case_sequence: int, now: datetime) -> Step:
@@ -696,7 +699,7 @@ def _unusual(new: Clock, old: Clock, wanted: Wanted, now: datetime) -> None:
     if wanted.closed:
         new.closed = [[iso(a), iso(b)] for a, b in wanted.closed if b is not None]
     if not terms.warn_percent and wanted.outcome == "running":
-        new.points = points_.planned(old.points, wanted, new.state, now)
+        new.points = points_.planned(old, wanted, new.state, now)
         new.next_at = points_.next_at(new)
         new.warn_at = points_.next_warning(new)
     if new.ordinary and not old.ordinary:

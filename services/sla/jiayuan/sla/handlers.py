@@ -185,7 +185,7 @@ def _again(work: Work, clocks: Sequence[Clock]) -> tuple[int, int]:
         moved += (new.due_at, new.state) != (old.due_at, old.state)
         changed.append(new)
     if changed:
-        store.change(work, changed)
+        store.move(work, changed)
     return len(clocks), moved
 
 

@@ -70,14 +70,15 @@ def _before(found: Named, run: timedelta) -> bool:
     return found.amount(run) <= run
 
 
-def planned(old: Said | None, wanted: Wanted, state: str, now: datetime) -> Said:
+def planned(old: Clock, wanted: Wanted, state: str, now: datetime) -> Said:
     """What is said and still to say of a clock that runs as `wanted`.
 
-    What was said and now lies ahead again will be said again; of a clock that is breached, what was to come before
+    What was said and has moved ahead again will be said again; of a clock that is breached, what was to come before
     its limit is not said any more.
     """
     run = timedelta(seconds=wanted.limit_seconds)
-    was = set(old["said"]) if old else set()
+    was = set(old.points["said"]) if old.points else set()
+    unmoved = (old.due_at, old.limit_seconds) == (wanted.due_at, wanted.limit_seconds)
     out: Said = {"said": [], "todo": []}
     todo: list[tuple[datetime, int, str]] = []
     for order, found in enumerate(named(wanted.terms)):
@@ -87,7 +88,7 @@ def planned(old: Said | None, wanted: Wanted, state: str, now: datetime) -> Said
         at = advance(wanted.started_at, amount, wanted.pauses, wanted.terms.calendar)
         if at is not None and found.step is not None:
             at = _loud(at, found.step, wanted.terms)
-        if found.name in was and at is not None and at <= now:
+        if found.name in was and at is not None and (unmoved or at <= now):
             out["said"].append(found.name)
         elif at is not None and not (state == "breached" and at <= wanted.due_at):
             todo.append((at, order, found.name))
@@ -110,11 +111,11 @@ def _loud(at: datetime, step: Step, terms: Terms) -> datetime:
     return loud.astimezone(at.tzinfo)
 
 
-def warned(old: Said | None, warned_at: datetime | None, now: datetime, wanted: Wanted) -> bool:
+def warned(old: Clock, wanted: Wanted, now: datetime) -> bool:
     """Whether a warning that was said is one of the past still."""
-    if warned_at is None:
+    if old.warned_at is None:
         return False
-    if old is None:
+    if old.points is None:
         run = timedelta(seconds=wanted.limit_seconds)
         times = (
             advance(wanted.started_at, found.amount(run), wanted.pauses, wanted.terms.calendar)

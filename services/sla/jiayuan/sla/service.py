@@ -48,7 +48,7 @@ class SlaService(Service):
             return handlers.recompute(work)
 
     @every(seconds=60.0, role="clock")
-    def measure_calendars(self) -> None:
-        """Says it when the holidays of a calendar in use are not known far enough."""
+    def watch(self) -> None:
+        """Says it when the holidays of a calendar in use are not known far enough, or this machine's clock is wrong."""
         with self.delivery.work() as work:
             watching.measure(work)

@@ -1,4 +1,4 @@
-"""Whether the holidays of the calendars in use are known far enough: said by the log, two gauges, and a command."""
+"""What operators should know in time: calendars whose holidays end, a machine whose clock is wrong."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ DAYS_LEFT: Final = Gauge(
 )
 BEYOND: Final = Gauge(
     "jiayuan_sla_clocks_beyond_calendar", "Open clocks due after the last known day", ["calendar"]
+)
+SKEW: Final = Gauge(
+    "jiayuan_sla_clock_skew_seconds", "By how much this machine's clock is ahead of the database's"
 )
 _said_at: dict[str, datetime] = {}
 
@@ -57,6 +60,13 @@ def look(work: Work) -> list[Line]:
 
 def measure(work: Work) -> None:
     """Sets the gauges, and says in the log once a day what is short. Readiness doesn't depend on it."""
+    ahead = store.skew(work)
+    SKEW.set(ahead)
+    if abs(ahead) > store.SKEW_MOST:
+        log.error(
+            "this machine's clock and the database's differ: it tells no deadline until they agree",
+            extra={"ahead_seconds": round(ahead, 3)},
+        )
     for line in look(work):
         name = line.reach.calendar.name
         DAYS_LEFT.labels(name).set((line.reach.since - work.now) / timedelta(days=1))

@@ -1,6 +1,7 @@
 """Tables and all SQL of the sla service, a module a word."""
 
 from .clocks import (
+    SKEW_MOST,
     Due,
     Read,
     add,
@@ -9,10 +10,12 @@ from .clocks import (
     clocks_of_cases,
     due,
     longest,
+    move,
     next_due,
     of_case,
     see,
     seen,
+    skew,
 )
 from .policies import (
     add_calendar,
@@ -29,6 +32,7 @@ from .recomputing import Job, keep_job, next_job, open_clocks
 from .tables import calendar_version, case_seen, clock, metadata, policy_version, recomputation
 
 __all__ = [
+    "SKEW_MOST",
     "Due",
     "Job",
     "Read",
@@ -48,6 +52,7 @@ __all__ = [
     "keep_job",
     "longest",
     "metadata",
+    "move",
     "next_due",
     "next_job",
     "of_case",
@@ -60,4 +65,5 @@ __all__ = [
     "see",
     "seen",
     "signature",
+    "skew",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
@@ -24,6 +25,20 @@ _values, _all_values = attrgetter(*_ORDINARY), attrgetter(*_FIELDS)
 _IDENTITY = ("case_id", "leg_id", "kind", "round")
 _CHANGING = tuple(f for f in _ORDINARY if f not in _IDENTITY)
 _ALL_CHANGING = tuple(f for f in _FIELDS if f not in _IDENTITY)
+# What a newer policy or calendar can change of a clock that runs.
+_MOVING = (
+    "id",
+    "limit_seconds",
+    "due_at",
+    "warn_at",
+    "next_at",
+    "paused",
+    "state",
+    "sequence",
+    "policy",
+    *_UNUSUAL,
+)
+_moving = attrgetter(*_MOVING)
 _changing, _all_changing = attrgetter(*_CHANGING), attrgetter(*_ALL_CHANGING)
 _COLUMNS = ", ".join(f"c.{f}" if f != "id" else "c.id::text" for f in _FIELDS)
 
@@ -110,18 +125,39 @@ def change(work: Work, clocks: Sequence[Clock]) -> None:
         work.update(clock, rest)
 
 
+def move(work: Work, clocks: Sequence[Clock]) -> None:
+    """Stores what a newer policy or calendar made of running clocks that are locked."""
+    work.update(clock, [dict(zip(_MOVING, _moving(c), strict=True)) for c in clocks])
+
+
+SKEW_MOST: Final = 5.0
+"""Seconds that the clocks of this machine and of the database may differ before this replica doesn't speak any more."""
+
+# A machine whose clock has jumped would tell deadlines that are none. The question is asked once, not once a row.
 _DUE = Prepared(
     f"SELECT {_COLUMNS}, s.sequence, s.lane, s.traceparent "
     "FROM clock c JOIN case_seen s ON s.case_id = c.case_id "
-    "WHERE c.next_at <= $1 ORDER BY c.next_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
+    "WHERE c.next_at <= $1 "
+    f"AND (SELECT abs(extract(epoch FROM clock_timestamp()) - $3) <= {SKEW_MOST}) "
+    "ORDER BY c.next_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
     "timestamptz",
     "int",
+    "double precision",
 )
 
 
 def due(work: Work, most: int) -> list[Due]:
-    """Locks clocks that have something to say now, the longest due first, leaving out what others hold."""
-    return [Due(_clock(row), *row[-3:]) for row in work.run(_DUE, work.now, most)]
+    """Locks clocks that have something to say now, the longest due first, leaving out what others hold.
+
+    None while the clock of this machine and that of the database differ: better late than wrong.
+    """
+    return [Due(_clock(row), *row[-3:]) for row in work.run(_DUE, work.now, most, time.time())]
+
+
+def skew(work: Work) -> float:
+    """Seconds by which the clock of this machine is ahead of the database's."""
+    there = work.execute("SELECT extract(epoch FROM clock_timestamp())::float8").scalar_one()
+    return time.time() - float(there)
 
 
 _READ = f"SELECT {_COLUMNS}, s.pauses, s.extensions FROM clock c JOIN case_seen s ON s.case_id = c.case_id "
