@@ -249,6 +249,7 @@ class Client:
 
         self.opened = opened
         self.headers: dict[str, str] = {}
+        self.content = b""
         self.service = RoutingService()
         self.service.delivery = opened.runtime  # type: ignore[assignment]
         entrypoints = [
@@ -270,7 +271,7 @@ class Client:
             token = tokens.issue(secret, who or role, (role,), **claims)  # type: ignore[arg-type]
             headers.append(("Authorization", f"Bearer {token}"))
         path, _, query = path.partition("?")
-        data = orjson.dumps(body) if body is not None else None
+        data = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else None
         builder = EnvironBuilder(path=path, query_string=query, method=method, headers=headers, data=data)
         call = Call(builder.get_environ())
         endpoint, values = self.map.bind("localhost").match(path, method=method)
@@ -278,8 +279,9 @@ class Client:
         response = dispatch(
             values, call, run, self.opened.settings, entrypoint.roles, entrypoint.url, "routing"
         )
-        self.headers = dict(response.headers)
-        return response.status_code, orjson.loads(response.get_data())
+        self.headers, self.content = dict(response.headers), response.get_data()
+        is_json = "json" in self.headers.get("Content-Type", "")
+        return response.status_code, orjson.loads(self.content) if is_json else {}
 
 
 @pytest.fixture

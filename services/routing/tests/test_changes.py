@@ -320,3 +320,23 @@ def test_tables_and_migrations_agree(opened: Opened) -> None:
         found = [d for d in compare_metadata(context, store.metadata) if "alembic_version" not in str(d)]
     engine.dispose()
     assert found == []
+
+
+def test_two_replicas_tell_once(opened: Opened, known: dict[str, Any], own: Any, work_for: Any) -> None:
+    gone = workers(known)[0]
+    take(opened, without(known, gone), 1, effective=2)
+    replica = work_for("routing", own.url)
+    late = T0 + timedelta(days=3)
+    with opened(late) as work, replica(late) as other:
+        assert changes.tell_due(work) == 1
+        assert changes.tell_due(other) == 0  # the first hasn't committed yet: its rows are left to it
+    with replica(late) as other:
+        assert changes.tell_due(other) == 0
+
+
+def test_who_leaves_with_open_legs_is_named(opened: Opened, known: dict[str, Any], own: Any) -> None:
+    case = own.open(place={"grid": GRID})
+    holder = case["legs"][0]["assignee"]["id"]
+    done, _ = take(opened, without(known, holder), 1)
+    assert done.holding == {holder: 1}
+    assert own.case(case["id"])["legs"][0]["assignee"]["id"] == holder

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from datetime import timedelta
 from typing import Any
 
+import openpyxl
 import pytest
 
 from jiayuan.routing import changes
@@ -174,3 +177,87 @@ def test_a_grid_as_of_a_day_and_its_history(ask: Any, own: Any) -> None:
     assert found[0]["state"] == "in_effect"
     assert ask("GET", "/directory/versions", **SEAT)[0] == 403
     assert ask("GET", "/directory/versions?pending=maybe", role="county")[0] == 422
+
+
+# -- the workbook ------------------------------------------------------------------------------------
+
+KEEPER = {"role": "organisation", "who": "zzb-1"}
+
+
+def edited(content: bytes, change: Any) -> bytes:
+    """A workbook as somebody sends it back."""
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    change(book)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def test_an_organisation_department_takes_the_workbook_out_and_sends_it_back(
+    ask: Any, own: Any, full: dict[str, Any]
+) -> None:
+    assert ask("GET", "/directory/workbook", **KEEPER)[0] == 200
+    assert ask.headers["Content-Type"].endswith("spreadsheetml.sheet")
+    assert ask.headers["Cache-Control"] == "no-store"
+    content = ask.content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        inside = b"".join(archive.read(n) for n in archive.namelist())
+    assert not [p for p in full["people"] if p["phone"].encode() in inside]
+    status, found = ask("POST", "/directory/workbook?dry_run=true", content, **KEEPER)
+    assert (status, found["changes"], found["version"]) == (200, {}, None)
+
+    one = full["cadres"][0]["id"]
+
+    def change(book: Any) -> None:
+        sheet = book["报到干部"]
+        row = next(r for r in range(2, sheet.max_row + 1) if sheet.cell(r, 1).value == one)
+        sheet.cell(row, 2).value = "例改名"
+        sheet.cell(row, 5).value = "00099999999"
+
+    changed = edited(content, change)
+    before = own.rows("SELECT version FROM directory")
+    status, found = ask("POST", "/directory/workbook?dry_run=true&effective=2026-04-01", changed, **KEEPER)
+    assert (status, found["state"], found["changes"]) == (200, "pending", {"person": {"changed": 1}})
+    [difference] = found["differences"]
+    assert (difference["key"], difference["fields"]["name"][1]) == (one, "例改名")
+    assert "00099999999" not in str(found)
+    assert own.rows("SELECT version FROM directory") == before
+    path = "/directory/workbook?effective=2026-04-01&reason=%E8%B0%83%E6%95%B4"
+    found = ask("POST", path, changed, **KEEPER)[1]
+    assert (found["state"], found["effective_at"]) == ("pending", "2026-03-31T16:00:00.000000Z")
+    version = found["version"]
+    assert own.rows("SELECT made_by, reason FROM directory_version WHERE version = :v", v=version) == [
+        ("zzb-1", "调整")
+    ]
+    cancel = f"/directory/versions/{version}/cancellation"
+    assert ask("POST", cancel, {}, **KEEPER)[0] == 422
+    assert ask("POST", cancel, {"reason": "不改了"}, **KEEPER)[1] == {
+        "version": version,
+        "state": "cancelled",
+    }
+    status, found = ask("POST", cancel, {"reason": "不改了"}, **KEEPER)
+    assert (status, found["errors"][0]["problem"]) == (409, "was cancelled already")
+
+
+def test_a_wrong_workbook_is_told_by_sheet_row_and_column(ask: Any, own: Any) -> None:
+    ask("GET", "/directory/workbook", **KEEPER)
+    before = own.rows("SELECT version FROM directory")
+    wrong = edited(ask.content, lambda book: setattr(book["人员"].cell(3, 3), "value", "队长"))
+    status, found = ask("POST", "/directory/workbook", wrong, **KEEPER)
+    assert (status, found["errors"][0]["field"]) == (422, "人员 第3行 C列「职务」")
+    for body, says in (
+        (b"PK nothing", "is damaged"),
+        (b"\x00\x01", "no workbook"),
+        (b"\xff\xfea", "no workbook"),
+        (b"[1]", "must be a mapping"),
+    ):
+        status, found = ask("POST", "/directory/workbook", body, **KEEPER)
+        assert status == 422
+        assert says in found["errors"][0]["problem"]
+    assert ask("POST", "/directory/workbook", b"", **KEEPER)[0] == 400
+    for query, field in (("effective=soon", "effective"), ("dry_run=1", "dry_run")):
+        status, found = ask("POST", f"/directory/workbook?{query}", wrong, **KEEPER)
+        assert (status, found["errors"][0]["field"]) == (422, field)
+    assert own.rows("SELECT version FROM directory") == before
+    for method in ("GET", "POST"):
+        assert ask(method, "/directory/workbook", **SEAT)[0] == 403

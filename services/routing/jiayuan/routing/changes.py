@@ -83,7 +83,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a change did: the version it made, from when, what is in the directory then, how many contacts change."""
+    """What a change did: the version it made, from when, what is in the directory then, how many contacts change.
+
+    `holding`: how many open legs those have who leave.
+    """
 
     version: int
     at: datetime
@@ -91,6 +94,7 @@ class Imported:
     directory: Directory
     changed: int
     counts: Mapping[str, Mapping[str, int]]
+    holding: Mapping[str, int] = field(default_factory=dict)
 
 
 # -- planning ----------------------------------------------------------------------------------------
@@ -413,7 +417,19 @@ def carry_out(
     if not pending:
         tell(work, version, items)
     book.forget(work)
-    return Imported(version, found.at, pending, found.directory, len(items), counts)
+    leaving = [d.old.key for d in found.differences if d.new is None and d.old and d.old.kind == "person"]
+    leaving += [
+        d.new.key
+        for d in found.differences
+        if d.new is not None and d.new.kind == "person" and not d.new.doc.get("active", True)
+    ]
+    holding = rows.loads_of(work, leaving) if leaving else {}
+    return Imported(version, found.at, pending, found.directory, len(items), counts, holding)
+
+
+def begin(work: Work, by: str) -> int:
+    """Takes the next version: one importer at a time, the others wait here until the transaction ends."""
+    return store.next_directory_version(work, by)
 
 
 def change(
@@ -429,7 +445,7 @@ def change(
     removals: bool = True,
 ) -> Imported:
     """Plans and carries out, one importer at a time. DirectoryError when the document is wrong; nothing has changed."""
-    version = store.next_directory_version(work, by)
+    version = begin(work, by)
     found = plan(work, sealer, document, effective, removals=removals)
     return carry_out(work, version, found, by, action=action, source=source, reason=reason)
 
@@ -445,22 +461,20 @@ def operate(
     reason: str | None = None,
 ) -> Imported:
     """Carries out an operation on the directory as of that time. DirectoryError; nothing has changed then."""
-    version = store.next_directory_version(work, by)
+    version = begin(work, by)
     found = plan_operation(work, sealer, operation, effective)
     return carry_out(work, version, found, by, action=action, reason=reason)
 
 
-def export(work: Work, sealer: Sealer, at: datetime, by: str, reason: str | None = None) -> dict[str, Any]:
-    """The directory of a time as a document; phones masked, or in clear with a `reason`, which is kept."""
+def export(work: Work, sealer: Sealer, at: datetime, *, clear: bool = False) -> dict[str, Any]:
+    """The directory of a time as a document, its phones masked or in clear: whoever asks for them notes why."""
     found = list(rows.entries(work, at).values())
     street = _county_street(found)
     for entry in found:
         if entry.contact:
             phone = _open(sealer, entry.contact, sealed_for(entry, street))
             # One that no key opens any more is masked whole, and stays as it is when it comes back so.
-            entry.phone = (phone if reason else masked(phone)) if phone else UNKNOWN
-    if reason:
-        rows.log_export(work, by, reason, at, sum(e.phone is not None for e in found))
+            entry.phone = (phone if clear else masked(phone)) if phone else UNKNOWN
     return unflatten(found)
 
 

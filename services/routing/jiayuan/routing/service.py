@@ -15,6 +15,7 @@ from .api.helping import Helping
 from .api.moves import Handling
 from .api.policies import Policies
 from .api.reads import Reading
+from .api.workbook import Workbook
 from .timers import Timers
 
 
@@ -31,6 +32,7 @@ class RoutingService(
     Policies,
     Reading,
     Timers,
+    Workbook,
 ):
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""
 

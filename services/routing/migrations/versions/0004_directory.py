@@ -137,16 +137,6 @@ def upgrade() -> None:
         ["ended_by"],
         postgresql_where=sa.text("ended_by IS NOT NULL"),
     )
-    op.create_table(
-        "directory_export",
-        sa.Column("id", sa.Uuid, primary_key=True),
-        sa.Column("at", TIME, nullable=False),
-        sa.Column("by", sa.Text, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("as_of", TIME, nullable=False),
-        sa.Column("phones", sa.Integer, nullable=False, comment="how many were given out"),
-        comment="Who took phone numbers of the directory out in clear, and why: only ever added to",
-    )
     op.execute(
         "INSERT INTO directory_version (version, effective_at, made_at, made_by, action, told_at) "
         "SELECT version, imported_at, imported_at, imported_by, 'import', imported_at FROM directory"
@@ -180,5 +170,5 @@ def downgrade() -> None:
         for column in (*texts, *lists, "active"):
             op.execute(f'ALTER TABLE "{kind}" ALTER COLUMN {column} SET NOT NULL')
         assert contact is not None
-    for table in ("directory_export", "directory_entry", "directory_version"):
+    for table in ("directory_entry", "directory_version"):
         op.drop_table(table)

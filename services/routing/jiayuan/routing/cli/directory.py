@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import os
 import sys
@@ -269,6 +270,10 @@ def directory_import(
 
 def _say(done: Any) -> None:
     click.echo(_counted(done.counts))
+    for id_, legs in sorted(done.holding.items()):
+        click.echo(
+            f"{id_} leaves with {legs} open legs: they stay theirs until somebody is given them", err=True
+        )
     if done.pending:
         click.echo(
             f"holds from {_local(done.at)} on; `jiayuan routing directory cancel {done.version}` takes it back"
@@ -305,32 +310,58 @@ def _brief(value: Any) -> str:
 @AS_OF
 @click.option("--with-phones", is_flag=True, help="Phone numbers in clear; who did it and why is kept.")
 @click.option("--reason", help="Why the numbers are needed in clear.")
+@click.option("--sheet", multiple=True, help="Only this sheet of a workbook; may be given again.")
 @WHO
 def directory_export(
-    file: Path, as_of: datetime | None, with_phones: bool, reason: str | None, who: str
+    file: Path,
+    as_of: datetime | None,
+    with_phones: bool,
+    reason: str | None,
+    sheet: tuple[str, ...],
+    who: str,
 ) -> None:
     """Write the directory to a .xlsx, .json or .yaml file, which can be edited and imported again.
 
     Phone numbers are masked, and stay as they are when they come back so.
     """
-    from .. import changes
+    from jiayuan.chassis.tokens import Principal
+
+    from .. import changes, reads
 
     if file.suffix.lower() not in (".xlsx", ".json", ".yaml", ".yml"):
         raise click.UsageError(f"{file.name}: a file is .xlsx, .json or .yaml")
+    if sheet:
+        from ..directory.sheets import BY_NAME
+
+        unknown = [s for s in sheet if s not in BY_NAME]
+        if unknown or file.suffix.lower() != ".xlsx":
+            raise click.UsageError(f"--sheet is one of {'、'.join(BY_NAME)}, of an .xlsx file")
     if with_phones and not (reason or "").strip():
         raise click.UsageError("--with-phones needs a --reason, which is kept")
     with _work() as (runtime, work):
         at = as_of or work.now
-        document = changes.export(work, runtime.sealer, at, who, reason if with_phones else None)
+        document = changes.export(work, runtime.sealer, at, clear=with_phones)
+        reads.note(
+            work,
+            Principal(who, ()),
+            "export",
+            "directory",
+            why=reason or "masked",
+            fields=("names", "phones") if with_phones else ("names",),
+            via="cli",
+            operator=getpass.getuser(),
+        )
     about = {"截至": _local(at), "导出人": who, "电话": "明文" if with_phones else "已打码，导入时保持不变"}
-    _write(file, document, about)
+    _write(file, document, about, sheet)
     click.echo(
         f"{file}: as of {_local(at)}, {len(document['grids'])} grids, {len(document['people'])} people, "
         f"{len(document['units'])} units" + (", phones in clear" if with_phones else "")
     )
 
 
-def _write(file: Path, document: dict[str, Any], about: Mapping[str, str]) -> None:
+def _write(
+    file: Path, document: dict[str, Any], about: Mapping[str, str], sheets: tuple[str, ...] = ()
+) -> None:
     """A whole file or none, which nobody else can read while it is written."""
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
@@ -339,7 +370,7 @@ def _write(file: Path, document: dict[str, Any], about: Mapping[str, str]) -> No
         if file.suffix.lower() == ".xlsx":
             from ..directory import workbook
 
-            workbook.save(new, document, about)
+            workbook.save(new, document, about, sheets)
         elif file.suffix.lower() == ".json":
             import orjson
 

@@ -138,8 +138,9 @@ def _committees(d: Directory) -> Iterator[Gap]:
 
 def _helpers(d: Directory) -> Iterator[Gap]:
     with_points = {p.street for p in d.points.values()}
+    of_county = any(d.people[i].role == "mediator" for i in d.of_place(d.county.code))
     for street in d.streets():
-        if not d.members(street.code, "mediator") and not d.members(d.county.code, "mediator"):
+        if not of_county and not d.members(street.code, "mediator"):
             yield Gap("no-mediator", street.code, street.name)
         if street.code not in with_points:
             yield Gap("no-point", street.code, street.name)

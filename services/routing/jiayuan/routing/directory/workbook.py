@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,8 +64,11 @@ def _rows(sheet: Any) -> Iterator[Row]:
         yield number, [FORMULA if c.data_type == "f" else c.value for c in cells]
 
 
-def save(path: Path, document: Mapping[str, Any], about: Mapping[str, str]) -> None:
-    """Writes a document as a workbook; `about`: what the first sheet says of it.
+def save(
+    path: Path, document: Mapping[str, Any], about: Mapping[str, str], only: Collection[str] = ()
+) -> None:
+    """Writes a document as a workbook; `about`: what the first sheet says of it; `only`: these sheets, by name, and
+    no first one, so that others can read them too.
 
     Every cell is a text or a number, never a formula: a name that begins with = stays a name.
     """
@@ -75,16 +78,19 @@ def save(path: Path, document: Mapping[str, Any], about: Mapping[str, str]) -> N
 
     book = openpyxl.Workbook(write_only=True)
     bold, grey = Font(bold=True), PatternFill("solid", fgColor="DDE6F0")
-    first = book.create_sheet(NOTES)
-    for i, width in enumerate((14, 16, 8, 80)):
-        first.column_dimensions[letters(i)].width = width
-    for line in about.items():
-        first.append([_cell(first, v) for v in line])
-    first.append([])
-    first.append([_cell(first, v, font=bold) for v in ("工作表", "列", "必填", "内容")])
-    for note in notes():
-        first.append([_cell(first, v) for v in note])
+    if not only:
+        first = book.create_sheet(NOTES)
+        for i, width in enumerate((14, 16, 8, 80)):
+            first.column_dimensions[letters(i)].width = width
+        for line in about.items():
+            first.append([_cell(first, v) for v in line])
+        first.append([])
+        first.append([_cell(first, v, font=bold) for v in ("工作表", "列", "必填", "内容")])
+        for note in notes():
+            first.append([_cell(first, v) for v in note])
     for sheet in SHEETS:
+        if only and sheet.name not in only:
+            continue
         page = book.create_sheet(sheet.name)
         page.freeze_panes = "A2"
         columns = [*sheet.columns, *_for_reading(sheet)]

@@ -10,7 +10,6 @@ import orjson
 
 from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
-from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
 from ..directory import EMPTY, Directory
@@ -275,19 +274,6 @@ def told(work: Work, number: int) -> None:
         "UPDATE directory_entry SET contact = NULL WHERE ended_by = :n AND contact IS NOT NULL", n=number
     )
     work.execute("UPDATE directory_version SET told_at = :now WHERE version = :n", now=work.now, n=number)
-
-
-def log_export(work: Work, by: str, reason: str, as_of: datetime, phones: int) -> None:
-    """Notes who took phone numbers out in clear, and why."""
-    row = {
-        "id": new_id(),
-        "at": iso(work.now),
-        "by": by,
-        "reason": reason,
-        "as_of": iso(as_of),
-        "phones": phones,
-    }
-    work.insert(tables.directory_export, [row])
 
 
 # -- load --------------------------------------------------------------------------------------------

@@ -387,19 +387,6 @@ directory_entry = Table(
     },
 )
 
-directory_export = Table(
-    "directory_export",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("by", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("as_of", DateTime(timezone=True), nullable=False),
-    Column("phones", Integer, nullable=False, comment="how many were given out"),
-    comment="Who took phone numbers of the directory out in clear, and why: only ever added to",
-    info={"grants": "SELECT, INSERT"},
-)
-
 # Views of what is in effect of directory_entry, as the release before this one had its tables.
 _VIEW = {"view": True, "grants": "SELECT"}
 
