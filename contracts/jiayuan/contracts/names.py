@@ -59,6 +59,7 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
         "report.joined",
         "report.separated",
         "clock.breached",
+        "clock.escalated",
     ),
     "sla": _CASE_SINCE_ASSIGNED,
     "ledger": ("case.*", "clock.breached"),

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from jiayuan.chassis.errors import Problem
-from jiayuan.routing import acting, directory, enacting, handing, store
+from jiayuan.routing import acting, directory, enacting, handing, handlers, store
 from jiayuan.routing import book as books
 from jiayuan.routing import case as cases
 from jiayuan.routing import policy as policies
@@ -362,3 +362,69 @@ def test_the_desk_can_t_hand_a_case_to_somebody_off_duty(routing: Any, roster: R
         [error] = refused.value.problems
         assert (error.field, error.problem, error.allowed) == ("assignee.id", f"{who} is off duty", allowed)
     assert routing.case(case["id"]) == case
+
+
+# -- sla's ladder ------------------------------------------------------------------------------------
+
+
+def step(whom: str, do: str = "reassign") -> dict[str, Any]:
+    return {"ladder": {"name": "grid", "step": 1, "whom": whom, "do": do}, "point": "+30m"}
+
+
+@pytest.mark.store
+def test_a_step_of_slas_ladder_hands_over_to_the_rung_it_names(routing: Any, roster: Roster) -> None:
+    case = routing.open()
+    _, chief, desk = (r.assignee.id for r in people(routing).ladder(holder(case)))
+    leg = case["legs"][0]["id"]
+    assert routing.breach(case, "response", leg, 16, **step("grid_leader", "notify")) == []
+    [event] = routing.breach(case, "response", leg, 17, **step("grid_chief"))
+    case = event.data["case"]
+    assert (holder(case), case["legs"][-1]["step"]) == (chief, 2)
+    other = routing.open(at=20)
+    _, chief, desk = (r.assignee.id for r in people(routing).ladder(holder(other)))
+    roster.away.add(chief)
+    [event] = routing.breach(other, "response", other["legs"][0]["id"], 40, **step("grid_chief"))
+    assert holder(event.data["case"]) == desk
+    third = routing.open(at=50)
+    [event] = routing.breach(third, "response", third["legs"][0]["id"], 70, **step("county"))
+    assert holder(event.data["case"]) == "desk-350921000"
+
+
+@pytest.mark.store
+def test_who_accepted_it_keeps_it_unless_the_ladder_says_otherwise(routing: Any) -> None:
+    case = routing.open()
+    leg = case["legs"][0]["id"]
+    leader = people(routing).ladder(holder(case))[0].assignee.id
+    routing.move(case["id"], leg, "accept", 1)
+    [event] = routing.breach(case, "finish", leg, 5000, **step("grid_leader", "notify"))
+    assert event.data["case"]["legs"][-1]["kind"] == "supervise"
+    [event] = routing.breach(case, "finish", leg, 5030, **step("grid_leader"))
+    now = event.data["case"]
+    assert [(held["assignee"]["id"], held["state"]) for held in now["legs"] if held["kind"] == "handle"] == [
+        (case["legs"][0]["assignee"]["id"], "reassigned"),
+        (leader, "offered"),
+    ]
+    assert "上级接办" in now["legs"][-1]["reason"]
+
+
+@pytest.mark.store
+def test_only_steps_that_hand_over_are_taken_from_the_bus(routing: Any) -> None:
+    [handler] = [h for h in handlers.HANDLERS if h.pattern == "clock.escalated"]
+    assert handler.wants is not None
+    case = routing.open()
+    base = {
+        "id": "c",
+        "kind": "finish",
+        "state": "breached",
+        "case": case["id"],
+        "case_sequence": 2,
+        "street": case["street"],
+        "limit": 1,
+        "started_at": case["opened_at"],
+        "due_at": case["opened_at"],
+        "percent": 101,
+        "at": case["opened_at"],
+    }
+    for more, wanted in ((step("grid_leader"), True), (step("desk", "notify"), False), ({}, False)):
+        event = routing.event("clock.escalated", {"clock": {**base, **more}}, "/jiayuan/sla")
+        assert handler.wants(event) is wanted

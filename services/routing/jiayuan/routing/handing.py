@@ -58,6 +58,18 @@ def ladder(directory: Directory, case: Case, person: str) -> Sequence[Rung]:
     return (Rung(DESK_STEP, "street", directory.desk(case.street)),)
 
 
+_STEPS: Final = {"grid_leader": 1, "grid_chief": 2, "desk": DESK_STEP, "county": DESK_STEP}
+
+
+def from_step(ladder: Sequence[Rung], whom: str | None, directory: Directory) -> Sequence[Rung]:
+    """The ladder from the rung on that sla's policy names; all of it when it names none, or one that has no case to
+    take over (the assignee, a unit's clerk, the convener)."""
+    if whom == "county":
+        return (Rung(DESK_STEP, "street", directory.desk(directory.county_street)),)
+    least = _STEPS.get(whom or "", 0)
+    return tuple(r for r in ladder if r.step >= least)
+
+
 def rungs(ladder: Sequence[Rung], staff: Staff, at: datetime, without: frozenset[str]) -> tuple[Rung, ...]:
     """The ladder without those who can't be handed the case; a stand-in has the step of whom they stand in for."""
     out = []

@@ -418,21 +418,31 @@ def clock_breached(work: Work, events: Sequence[Event]) -> None:
     moving.save()
 
 
+def reassigns(event: Event) -> bool:
+    """Whether a step of the ladder hands the case to somebody else; to tell somebody is notify's business."""
+    return (event.data["clock"].get("ladder") or {}).get("do") == "reassign"
+
+
 def _by_clock(work: Work, book: Book, policy: Policy, case: Case, clock: dict[str, Any]) -> Moves:
     kind, leg, now = clock["kind"], clock.get("leg"), work.now
     if kind in ("approval", "callback", "claim", "notice"):
         return ()  # a promise of somebody who doesn't hold the case: nothing of its handling is late
     if kind == "confirmation":
         return cases.lapse(case, clock["started_at"], ACTOR, now)
-    if kind == "response" and leg:
+    rises = (clock.get("ladder") or {}).get("do") == "reassign"
+    if (kind == "response" or rises) and leg:
         held = case.leg(leg)
         if held is not None and held.state == "offered" and offering.is_offer(case, held):
             return helping.given_up(work, book, case, leg, ACTOR, offering.LAPSED, lapsed=True)
+        step = clock.get("ladder") or {}
+        if step and not rises:
+            return ()  # the policy of clocks says that somebody is told, and notify tells them
         ladder: Sequence[Rung] = ()
         if held is not None and held.assignee.type == "person":
             above = handing.ladder(book.directory, case, held.assignee.id)
+            above = handing.from_step(above, step.get("whom"), book.directory)
             ladder = handing.rungs(above, book.staff, now, handing.turned_down(case))
-        return cases.raise_step(case, leg, ladder, ACTOR, now, policy.responses)
+        return cases.raise_step(case, leg, ladder, ACTOR, now, policy.responses, take_over=rises)
     return cases.supervise(case, leg, ACTOR, now, policy.response("street"))
 
 
@@ -545,6 +555,7 @@ HANDLERS = [
     on("report.joined", report_joined),
     on("report.separated", report_separated),
     on("clock.breached", clock_breached),
+    on("clock.escalated", clock_breached, wants=reassigns),
     on("handling.reported", handling_reported),
     *emergencies.HANDLERS,
 ]

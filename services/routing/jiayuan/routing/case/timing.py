@@ -10,6 +10,7 @@ from jiayuan.contracts.times import iso, parse
 
 from .model import (
     DESK_STEP,
+    LIVE,
     OVER,
     Case,
     Change,
@@ -33,9 +34,13 @@ def raise_step(
     actor: str,
     at: datetime,
     response_limits: Mapping[str, int | None],
+    *,
+    take_over: bool = False,
 ) -> Moves:
     """The leg was not answered in time: it goes one rung up. Whoever has accepted it keeps it, and so does a unit:
     then the street's desk looks over it.
+
+    `take_over`: sla's policy says that the rung takes it over, whether it was accepted or not.
 
     `ladder` are the rungs above the leg's person, lowest first, the desk last; `response_limits` by level.
     Nothing happens when the leg was answered in the meantime, or at the desk, above which there is nobody.
@@ -43,17 +48,17 @@ def raise_step(
     leg = case.leg(leg_id)
     if (
         leg is None
-        or leg.state not in ("offered", "accepted")
+        or leg.state not in (LIVE if take_over else ("offered", "accepted"))
         or case.state in OVER
         or leg.assignee.type == "desk"
     ):
         return ()
-    if leg.assignee.type == "unit" or leg.state == "accepted":
+    if leg.assignee.type == "unit" or leg.kind != "handle" or (leg.state != "offered" and not take_over):
         return supervise(case, leg_id, actor, at, response_limits.get("street"))
     rung = next((r for r in ladder if r.step > leg.step and r.assignee != leg.assignee), None)
     if rung is None:
         rung = Rung(DESK_STEP, "street", desk_of(case.street))
-    when, reason = iso(at), "到时未签收，上升一级"
+    when, reason = iso(at), "到时未签收，上升一级" if leg.state == "offered" else "超过时限，上级接办"
     old = replace(leg, state="reassigned", ended_at=when, reason=reason)
     new = new_leg(
         "handle",
