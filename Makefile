@@ -64,6 +64,7 @@ fuzz-intake: setup ## schemathesis on intake's OpenAPI document, the long form (
 definitions: .venv ## Write the contract files generated from the code
 	$(PY) -m jiayuan.contracts.generate
 	$(PY) -m jiayuan.intake.interface.document
+	$(PY) -m jiayuan.routing.interface.document
 
 lock: .venv ## Pin all dependencies again (UPGRADE=1 takes newer versions)
 	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

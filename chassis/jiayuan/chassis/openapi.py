@@ -66,6 +66,16 @@ _KEY: Final = {
 }
 
 
+_OBJECT: Final = {JSON: {"schema": {"type": "object"}}}
+
+
+def plain(method: str, path: str) -> Operation:
+    """What is said of an operation of which nothing is said: JSON in, JSON out, and that it may be refused."""
+    tag = re.findall(r"[a-z]+", path)[0]
+    body = _OBJECT if method in ("POST", "PUT", "PATCH") else None
+    return Operation(tag, {200: _OBJECT}, body=body, refuses=(404, 409, 422), bodiless=True)
+
+
 def _as_it_is(components: dict[str, Any]) -> dict[str, Any]:
     return components
 
@@ -79,7 +89,8 @@ class Interface:
     """A service's interface. `parts`: the modules' OPERATIONS. `problem`: the schema of its problem documents.
 
     `refine`: adds to the component schemas what marshmallow can't say. `limited`: whether an entrypoint may answer 429.
-    `path`: parameter name → what is said of a path's value. `titles`: words of statuses that mean more here.
+    `otherwise`: what is said of an operation of which nothing is said, by its method and path (`plain`); else it is
+    left out. `path`: parameter name → what is said of a path's value. `titles`: words of statuses that mean more here.
     """
 
     service: Any
@@ -92,6 +103,7 @@ class Interface:
     titles: Mapping[int, str] = field(default_factory=dict)
     refine: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     limited: Callable[[Http], bool] = _unlimited
+    otherwise: Callable[[str, str], Operation] | None = None
 
     @property
     def operations(self) -> dict[tuple[str, str], Operation]:
@@ -123,6 +135,8 @@ class Interface:
         paths: dict[str, dict[str, Any]] = {}
         for method, path, entrypoint, words in self.entrypoints():
             operation = operations.get((method, path))
+            if operation is None and self.otherwise is not None:
+                operation = self.otherwise(method, path)
             if operation is None:
                 continue
             item = paths.setdefault(_VALUE.sub(r"{\2}", path), {})
@@ -136,7 +150,10 @@ class Interface:
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/", "description": "Where the service listens."}],
-            "tags": [{"name": t} for t in sorted({o.tag for o in operations.values()})],
+            "tags": [
+                {"name": t}
+                for t in sorted({tag for item in paths.values() for o in item.values() for tag in o["tags"]})
+            ],
             "paths": paths,
             "components": {
                 "schemas": self.refine(generate.components([*schemas.values(), self.problem])),

@@ -48,13 +48,7 @@ class Call(Request):
 
         Times stay RFC 3339 text. Fields that the schema doesn't name are refused where it says RAISE.
         """
-        raw = self.get_data()
-        if b"\\u0000" in raw:
-            raise Problem(400, "The body is not usable", "it holds U+0000, which cannot be stored")
-        try:
-            document = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise Problem(400, "The body is not JSON", f"{error}") from None
+        document = self._json()
         found = explain(schema, document)
         if found:
             raise Problem(
@@ -64,6 +58,23 @@ class Call(Request):
             )
         assert isinstance(document, dict)
         return document
+
+    def json_object(self) -> dict[str, Any]:
+        """The body, of which nothing is checked but that it is a JSON object; Problem 400 or 422."""
+        document = self._json()
+        if not isinstance(document, dict):
+            wrong = FieldProblem("body", "must be a JSON object", "object")
+            raise Problem(422, "The body breaks the schema", problems=[wrong])
+        return document
+
+    def _json(self) -> Any:
+        raw = self.get_data()
+        if b"\\u0000" in raw:
+            raise Problem(400, "The body is not usable", "it holds U+0000, which cannot be stored")
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise Problem(400, "The body is not JSON", f"{error}") from None
 
     def query(self, schema: type[Schema]) -> dict[str, Any]:
         """The query string, checked; Problem 422 as for a body. Texts, whole numbers, numbers and yes or no.

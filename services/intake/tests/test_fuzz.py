@@ -6,12 +6,7 @@ The short form runs with the other tests. The long one: `make fuzz-intake` (FUZZ
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +20,7 @@ from sqlalchemy import text as sql
 
 from jiayuan.chassis import tokens
 from jiayuan.chassis.database import driver_url
+from jiayuan.chassis.testing import fuzz
 from jiayuan.chassis.testing.brokers import Broker
 from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET
 from jiayuan.intake.interface.document import FILE
@@ -34,10 +30,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import pictures
 
 pytestmark = pytest.mark.bus
-
-EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "10")
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "900"))
-SEED = os.environ.get("FUZZ_SEED", "20260302")
 
 
 @dataclass
@@ -62,25 +54,9 @@ class Running:
             return json.loads(response.read())
 
 
-def _ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(address + "/readyz", timeout=5).close()
-            return
-        except (OSError, urllib.error.HTTPError):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < end, "intake is not ready"
-            time.sleep(0.05)
-
-
 @pytest.fixture
 def running(broker: Broker, database: Callable[[str], str], tmp_path: Path) -> Iterator[Running]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     url, log = database("intake"), tmp_path / "intake.log"
-    address = f"http://127.0.0.1:{port}"
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.begin() as conn:
         conn.execute(
@@ -92,34 +68,21 @@ def running(broker: Broker, database: Callable[[str], str], tmp_path: Path) -> I
             )
         )
     engine.dispose()
-    with fake.running() as wechat, log.open("wb") as out:
-        environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
+    (tmp_path / "media").mkdir()
+    with fake.running() as wechat:
+        settings = {
             "JIAYUAN_AMQP_URI": broker.uri("intake"),
             "JIAYUAN_DATABASE_URL": url,
             "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
             "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-            "JIAYUAN_HTTP_PORT": str(port),
             "JIAYUAN_INTAKE_LIMITS": "off",
             "JIAYUAN_INTAKE_MEDIA": (tmp_path / "media").as_uri(),
             "JIAYUAN_INTAKE_WECHAT_BASE": wechat.base,
             "JIAYUAN_INTAKE_WECHAT_APPID": fake.APPID,
             "JIAYUAN_INTAKE_WECHAT_SECRET": fake.SECRET,
         }
-        (tmp_path / "media").mkdir()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jiayuan.chassis.cli", "run", "intake"],
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _ready(process, address, log)
+        with fuzz.running("intake", settings, log) as address:
             yield _settled(Running(address, log, *[""] * 7))
-            assert process.poll() is None, log.read_text()[-4000:]
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
 def _settled(running: Running) -> Running:
@@ -230,33 +193,7 @@ parameters = {{ "path.report" = "{running.report}" }}
 
 
 def test_schemathesis_finds_nothing(running: Running, tmp_path: Path) -> None:
-    (tmp_path / "schemathesis.toml").write_text(_config(running), encoding="utf-8")
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")),
-        f"--config-file={tmp_path / 'schemathesis.toml'}",
-        "run",
-        str(FILE),
-        f"--url={running.address}",
-        "--checks=all",
-        f"--max-examples={EXAMPLES}",
-        f"--seed={SEED}",
-        "--request-timeout=20",
-        "--no-color",
-        "--continue-on-failure",
-    ]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("fuzz_hooks.py"))},
-    )
-    (tmp_path / "schemathesis.out").write_text(done.stdout + done.stderr, encoding="utf-8")
-    said = done.stdout[-12000:] + done.stderr[-2000:]
-    assert done.returncode == 0, said
+    hooks = Path(__file__).with_name("fuzz_hooks.py")
+    done = fuzz.schemathesis(FILE, running.address, _config(running), tmp_path, hooks)
     # Nobody's words or numbers are in the log, whatever was sent.
-    assert "Traceback" not in running.log.read_text(errors="replace"), running.log.read_text(
-        errors="replace"
-    )[-4000:]
+    fuzz.nothing_found(done, running.log)

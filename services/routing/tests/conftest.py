@@ -21,7 +21,9 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts import envelope, ids
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import iso
-from jiayuan.routing import book, directory, handlers, store
+from jiayuan.routing import book, directory, handlers, helping, store
+from jiayuan.routing import case as cases
+from jiayuan.routing.case import offering
 from jiayuan.routing.imports import import_directory
 from jiayuan.routing.seed import seed
 
@@ -122,11 +124,24 @@ class Routing:
         return work
 
     def move(self, case: str, leg: str, action: str, at: float) -> list[Event]:
-        """An assignee's move, as the API does it."""
+        """What a move does, whoever's it is."""
         with self.work(at) as work:
             moving = handlers.Moving(work, [case])
-            now, note = work.now, "不归我管" if action == "return" else None
-            moves = handlers.move(action, moving.cases[case], leg, "me", now, note, (), book.of(work), work)
+            before, now, response = (
+                moving.cases[case],
+                work.now,
+                book.of(work).policy(work.now).response("street"),
+            )
+            moves = {
+                "accept": lambda: cases.accept(before, leg, "me", now),
+                "answer": lambda: cases.answer(before, leg, "me", now),
+                "return": lambda: (
+                    helping.given_up(work, book.of(work), before, leg, "me", "不归我管")
+                    if offering.is_offer(before, before.leg(leg))
+                    else cases.return_(before, leg, "me", now, "不归我管", response)
+                ),
+                "resolve": lambda: cases.resolve(before, leg, "me", now, None, response),
+            }[action]()
             if moves:
                 moving.take(moves[-1].case, moves)
             moving.save()

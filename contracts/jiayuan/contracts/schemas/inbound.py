@@ -119,8 +119,8 @@ class HandlingReported(Demand):
     sequence = said(
         a_number(1), "The version of the case that you looked at: refused when it has moved on since."
     )
-    seconds = said(a_number(60, YEAR), "extend: how much more time, in seconds.")
-    until = said(a_date(), "pause: until when; until it is resumed when absent.")
+    seconds = said(a_number(60, YEAR), "extend: how much more time, in seconds. Needed.")
+    until = said(a_date(), "pause: until when. Needed.")
     misdirected = said(
         YesNo(allow_none=True),
         "return: whether it should never have come to you, so that the rule is looked at.",

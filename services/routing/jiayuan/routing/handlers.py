@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.chassis import dead_letters
-from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.redact import mask
 from jiayuan.chassis.work import Work, on
-from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
-from . import acting, correcting, deciding, emergencies, handing, helping, modes, opening, store
 from . import book as books
 from . import case as cases
-from .acting import Act
+from . import correcting, deciding, emergencies, handing, helping, modes, opening, store
 from .book import Book
-from .case import Case, Moves, NotAllowed, Rung, offering
+from .case import Case, Moves, Rung, offering
 from .emergency import Kept
 from .moving import Moving, tell
 from .policy import Policy
+from .reported import handling_reported
 
 log = logging.getLogger("jiayuan.routing")
 
@@ -444,106 +441,6 @@ def _by_clock(work: Work, book: Book, policy: Policy, case: Case, clock: dict[st
             ladder = handing.rungs(above, book.staff, now, handing.turned_down(case))
         return cases.raise_step(case, leg, ladder, ACTOR, now, policy.responses, take_over=rises)
     return cases.supervise(case, leg, ACTOR, now, policy.response("street"))
-
-
-# -- what departments' own systems report ------------------------------------------------------------
-
-MOVES: Final[dict[str, Callable[..., Moves]]] = {
-    "accept": cases.accept,
-    "answer": cases.answer,
-    "return": cases.return_,
-    "resolve": cases.resolve,
-}
-
-
-def move(
-    action: str,
-    case: Case,
-    leg: str,
-    actor: str,
-    at: datetime,
-    note: str | None,
-    evidence: Sequence[str],
-    book: Book,
-    work: Work,
-) -> Moves:
-    """One of an assignee's four moves. NotAllowed when the state forbids it. Numbers in the note are masked."""
-    note = mask(note)[:500] if note else None
-    if action == "return":
-        if not note:
-            raise NotAllowed("return", "a reason is needed: say in the note why it is returned", ("return",))
-        held = case.leg(leg)
-        if held is not None and offering.is_offer(case, held):
-            return cases.with_evidence(helping.given_up(work, book, case, leg, actor, note), evidence)
-        response = book.policy(at).response("street")
-        return cases.with_evidence(cases.return_(case, leg, actor, at, note, response), evidence)
-    if action == "resolve":
-        response = book.policy(at).response("street")
-        return cases.with_evidence(cases.resolve(case, leg, actor, at, note, response), evidence)
-    return cases.with_evidence(MOVES[action](case, leg, actor, at, note), evidence)
-
-
-def handling_reported(work: Work, events: Sequence[Event]) -> None:
-    """A unit's own system acts on its leg; refused with reasons when it may not."""
-    book = books.of(work)
-    found = store.find_ids(work, {e.data["case"] for e in events})
-    moving = Moving(work, sorted(set(found.values())))
-    known = store.known_handlings(work, [e.data["external_id"] for e in events])
-    taken = []
-    for event in events:
-        key = (event.source, event.data["external_id"])
-        if key in known:
-            work.duplicate(event, known[key])
-            continue
-        case = moving.cases.get(found.get(event.data["case"], ""))
-        problems = _reported(book, moving, case, event)
-        if problems:
-            work.refuse(event, problems)
-            continue
-        assert case is not None
-        known[key] = case.id
-        taken.append({"source": key[0], "external_id": key[1], "case_id": case.id})
-        work.accepted(event, case.id)
-    moving.save()
-    store.remember_handlings(work, taken)
-
-
-def _reported(book: Book, moving: Moving, case: Case | None, event: Event) -> list[FieldProblem]:
-    data = event.data
-    problems = _rights(book, data["unit"], event.source)
-    if problems:
-        return problems
-    if case is None:
-        return [FieldProblem("data.case", f"there is no case {data['case']}", "the id or number of a case")]
-    words = {name: data[name] for name in ("note", "evidence") if data.get(name)}
-    what = Act(case.number, data["action"], words=words, at=parse(data["at"]))
-    try:
-        acting.take(moving, book, acting.unit_actor(data["unit"]), what, case.id, cause=event)
-    except Problem as problem:
-        return _as_fields(problem, case, data)
-    return []
-
-
-def _as_fields(problem: Problem, case: Case, data: dict[str, Any]) -> list[FieldProblem]:
-    """What HTTP answers with a status, as fields of the message."""
-    if problem.problems:
-        return [FieldProblem(f"data.{p.field}", p.problem, p.allowed) for p in problem.problems]
-    if problem.status == 404:
-        return [FieldProblem("data.unit", f"{data['unit']} has no leg in case {case.number}")]
-    extra = problem.extra
-    nothing = f"nothing: the leg is {extra['leg_state']}, the case {extra['state']}"
-    return [FieldProblem("data.action", problem.detail, ", ".join(extra["allowed"]) or nothing)]
-
-
-def _rights(book: Book, code: str, source: str) -> list[FieldProblem]:
-    unit = book.directory.unit(code)
-    if unit is None:
-        return [FieldProblem("data.unit", f"there is no unit {code}", "the code of a member unit")]
-    if unit.system != "bus":
-        return [FieldProblem("data.unit", f"{code} acts on the pages and the API, not over the bus")]
-    if unit.partner and source != f"/partners/{unit.partner}":
-        return [FieldProblem("source", f"{source} may not act for {code}", f"/partners/{unit.partner}")]
-    return []
 
 
 HANDLERS = [

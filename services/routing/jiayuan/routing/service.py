@@ -12,6 +12,7 @@ from .api.emergencies import EmergencyPages
 from .api.explain import Explaining
 from .api.gaming import GamingPages
 from .api.helping import Helping
+from .api.interface import OpenApi
 from .api.moves import Handling
 from .api.policies import Policies
 from .api.reads import Reading
@@ -29,6 +30,7 @@ class RoutingService(
     GamingPages,
     Handling,
     Helping,
+    OpenApi,
     Policies,
     Reading,
     Timers,

@@ -11,16 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from jiayuan.chassis.tokens import Principal
-
 from . import case as cases
-from .case import Case, Leg
-from .directory import Directory
+from .case import Actor, Case, machine
 
 Scope = Literal["county", "street", "inspection", "community", "legs", "technical"]
-
-# Whose legs are their own person's.
-PERSONS: Final = ("grid_worker", "grid_leader", "grid_chief", "mediator", "volunteer", "cadre")
 
 # What somebody with a leg needs of the case around it.
 NEEDED: Final = (
@@ -109,6 +103,7 @@ class Sight:
     """What somebody may see of one case. `need`: the right behind it, as the read log keeps it.
 
     `reporters`: the pseudonyms behind the reports. `notes`: what others wrote. `own`: the ids of their legs.
+    `mediates`: the dispute is theirs to settle, with what was said in it.
     """
 
     scope: Scope
@@ -116,6 +111,7 @@ class Sight:
     reporters: bool
     notes: bool
     own: frozenset[str] = frozenset()
+    mediates: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -128,53 +124,34 @@ class Sight:
 # -- rights ------------------------------------------------------------------------------------------
 
 
-def is_desk(who: Principal, directory: Directory, street: str) -> bool:
-    """Whether somebody sits at the desk of a street; the county's people sit at the county's."""
-    if "county" in who.roles and street == directory.county_street:
-        return True
-    return "desk" in who.roles and who.street == street
+def sight(who: Actor, case: Case, team: Sequence[str] = ()) -> Sight | None:
+    """What `who` may see of a case, by the widest right they have; None when they have no part in it.
 
-
-def holds(who: Principal, directory: Directory, leg: Leg) -> bool:
-    """Whether somebody is a leg's assignee."""
-    if leg.assignee.type == "person":
-        return leg.assignee.id == who.subject and any(r in PERSONS for r in who.roles)
-    if leg.assignee.type == "unit":
-        return "unit_clerk" in who.roles and leg.assignee.id == who.unit
-    return is_desk(who, directory, leg.assignee.id.removeprefix("desk-"))
-
-
-def sight(who: Principal, directory: Directory, case: Case) -> Sight | None:
-    """What `who` may see of a case, by the widest right they have; None when they have no part in it."""
-    own = frozenset(leg.id for leg in case.legs if holds(who, directory, leg))
+    `team`: the members of the team that mediates it.
+    """
+    own = frozenset(leg.id for leg in case.legs if machine.holds(who, leg))
     if "county" in who.roles:
         return Sight("county", "county", True, True, own)
-    if is_desk(who, directory, case.street):
+    if machine.sits(who, cases.desk_of(case.street).id):
         return Sight("street", f"desk of {case.street}", True, True, own)
     if "convener" in who.roles and who.street == case.street:
         return Sight("street", f"convener of {case.street}", True, True, own)
     if "inspector" in who.roles and who.street in ("", case.street):
         return Sight("inspection", "inspector", False, True, own)
-    person = directory.person(who.subject)
     heads = {"grid_leader", "grid_chief"} & set(who.roles)
-    if heads and person is not None and case.community and person.community == case.community:
+    if heads and case.community and who.community == case.community:
         return Sight("community", f"{min(heads)} of {case.community}", False, True, own)
+    told = case.mediation or {}
+    mediates = who.subject == told.get("mediator") or who.subject in team
     if own:
-        return Sight("legs", "assignee", False, False, own)
-    if _asked(who, case):
+        return Sight("legs", "assignee", False, False, own, mediates)
+    if mediates:
+        return Sight("legs", "mediator", False, False, own, mediates)
+    if any(offer["id"] in (who.subject, who.unit or None) for offer in case.offered_to):
         return Sight("legs", "asked to help", False, False)
     if {"operator", "service"} & set(who.roles):
         return Sight("technical", "operation", False, False)
     return None
-
-
-def _asked(who: Principal, case: Case) -> bool:
-    """Whether a mediation is theirs, or a wish was offered to them."""
-    mediation = getattr(case, "mediation", None) or {}
-    if "mediator" in who.roles and who.subject in (mediation.get("mediator"), mediation.get("team")):
-        return True
-    offered = {o["id"] for o in getattr(case, "offered_to", ())}
-    return any(r in PERSONS for r in who.roles) and who.subject in offered
 
 
 # -- what is shown -----------------------------------------------------------------------------------
@@ -188,8 +165,8 @@ def document(doc: Mapping[str, Any], seen: Sight) -> dict[str, Any]:
     if seen.notes:
         return out
     out = {k: v for k, v in out.items() if k in NEEDED}
-    if seen.need == "asked to help":
-        out |= {k: doc[k] for k in ("mediation",) if k in doc}
+    if seen.mediates and "mediation" in doc:
+        out["mediation"] = doc["mediation"]
     on = active(doc["legs"], seen)
     out["legs"] = [_leg(leg, seen) for leg in doc["legs"] if shows_leg(leg, seen, on)]
     if seen.scope == "legs" and not on:

@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 TIME = sa.DateTime(timezone=True)
+FILTERS = ("state", "colour", "kind", "category", "community")
 WAITS = sa.text("decided_at IS NULL")
 
 
@@ -18,14 +19,14 @@ def upgrade() -> None:
     op.create_index(
         "case_open",
         "case",
-        ["street", "opened_at", "id"],
+        ["street", "opened_at", "id", *FILTERS],
         postgresql_where=sa.text("state NOT IN ('closed', 'voided', 'merged')"),
     )
     op.drop_index("case_open_by_street", "case")
     op.create_index(
         "case_over",
         "case",
-        ["street", "closed_at", "id"],
+        ["street", "closed_at", "id", *FILTERS],
         postgresql_where=sa.text("state IN ('closed', 'voided', 'merged')"),
     )
     op.create_index(

@@ -162,7 +162,9 @@ def read(
     ]
     legs_ = [cases.leg_document(leg) for leg in case.legs]
     reads.note_case(work, who, case, seen, why=why, via=via, operator=operator)
-    return {**view(case, who, book, seen), "steps": visibility.steps(steps, legs_, seen)}, etag(case)
+    return {**view(case, who, book, seen, at=work.now), "steps": visibility.steps(steps, legs_, seen)}, etag(
+        case
+    )
 
 
 # -- cases, page by page -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.chassis.errors import Problem
@@ -10,8 +11,9 @@ from jiayuan.chassis.web import Call
 
 from .. import case as cases
 from .. import visibility
+from ..acting import actor_of
 from ..book import Book
-from ..case import Case, Leg
+from ..case import Case, Leg, machine
 from ..visibility import Sight
 
 STAFF: Final = (
@@ -36,22 +38,28 @@ PRIVATE: Final = {"Cache-Control": "no-store"}
 
 def is_desk(who: Principal, book: Book, street: str) -> bool:
     """Whether the caller sits at the desk of a street; the county's people sit at the county's."""
-    return visibility.is_desk(who, book.directory, street)
+    return machine.sits(actor_of(who, book), cases.desk_of(street).id)
 
 
 def holds(who: Principal, book: Book, leg: Leg) -> bool:
     """Whether the caller is a leg's assignee."""
-    return visibility.holds(who, book.directory, leg)
+    return machine.holds(actor_of(who, book), leg)
+
+
+def sight(who: Principal, book: Book, case: Case) -> Sight | None:
+    """What the caller may see of a case; None when they have no part in it."""
+    team = book.directory.team((case.mediation or {}).get("team") or "")
+    return visibility.sight(actor_of(who, book), case, team.members if team is not None else ())
 
 
 def may_see(who: Principal, book: Book, case: Case) -> bool:
     """Whether the caller has any part in a case; `visibility` says what of it they see."""
-    return visibility.sight(who, book.directory, case) is not None
+    return sight(who, book, case) is not None
 
 
 def sight_of(who: Principal, book: Book, case: Case) -> Sight:
     """What the caller may see of a case; Problem 403 when it isn't theirs."""
-    seen = visibility.sight(who, book.directory, case)
+    seen = sight(who, book, case)
     if seen is None:
         raise Problem(403, "Not allowed", "you have no part in this case")
     return seen
@@ -63,30 +71,35 @@ def caller(call: Call) -> Principal:
     return call.who
 
 
-def view(case: Case, who: Principal, book: Book, seen: Sight | None = None) -> dict[str, Any]:
-    """The case as the caller gets it, with the moves that the caller has on each of their legs."""
+def view(
+    case: Case, who: Principal, book: Book, seen: Sight | None = None, *, at: datetime | None = None
+) -> dict[str, Any]:
+    """The case as the caller gets it, with the moves that the caller has on each of their legs: all that there are
+    `at` a time, and those of the case; without a time the ordinary ones."""
     seen = seen or sight_of(who, book, case)
-    mine = {leg.id: list(moves_of(case, leg)) for leg in case.legs if leg.live and leg.id in seen.own}
     doc = visibility.document(cases.document(case), seen)
     shown = {leg["id"] for leg in doc["legs"]}
-    return {
+    out: dict[str, Any] = {
         "sequence": case.sequence,
         "case": doc,
         "assignees": {
             leg.assignee.id: book.directory.label(leg.assignee) for leg in case.legs if leg.id in shown
         },
-        "moves": mine,
+    }
+    mine = [leg for leg in case.legs if leg.live and leg.id in seen.own]
+    if at is None:
+        going = case.state not in (*cases.OVER, "resolved")
+        return out | {"moves": {leg.id: list(cases.moves_of(leg)) if going else [] for leg in mine}}
+    actor, terms = actor_of(who, book), book.policy(at).terms
+    return out | {
+        "moves": {leg.id: list(cases.allowed(case, leg, actor, at, terms)) for leg in mine},
+        "case_moves": list(cases.allowed(case, None, actor, at, terms)),
     }
 
 
 def etag(case: Case) -> str:
     """The version of a case as an entity tag: it can be sent back as If-Match with a move."""
     return f'"{case.sequence}"'
-
-
-def moves_of(case: Case, leg: Leg) -> tuple[str, ...]:
-    """The moves that the assignee of a leg has in the case as it is."""
-    return cases.moves_of(leg) if case.state not in (*cases.OVER, "resolved") else ()
 
 
 def conflict(case: Case, leg: Leg | None, why: str, allowed: tuple[str, ...]) -> Problem:

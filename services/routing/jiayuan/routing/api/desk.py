@@ -23,14 +23,14 @@ from .. import book as books
 from .. import case as cases
 from .. import catalogue, deciding, enacting, store
 from .. import explain as explaining
-from ..acting import Act, act, actor_of
+from ..acting import Act, To, act, actor_of, offer
 from ..book import Book
 from ..case import Case, NotAllowed, Offer
 from ..correcting import Again, Correction
 from ..moving import Moving
 from ..policy import GROUNDS
 from .common import PRIVATE, caller, conflict, is_desk, view
-from .moves import DESKS, To, _offer, locked, need_desk
+from .moves import DESKS, locked, need_desk
 
 METHOD: Final = "desk"
 MOST: Final = 200
@@ -81,7 +81,7 @@ class DeskPages:
             book = books.of(work)
             what = Act(case, "recolour", words=words, sequence=body.get("sequence"))
             done = act(work, book, actor_of(who, book), what, traceparent=call.traceparent)
-            return view(done.case, who, book)
+            return view(done.case, who, book, at=work.now)
 
     @http("POST", "/cases/<string:case>/triage", roles=DESKS)
     def triage(self, call: Call, case: str) -> Any:
@@ -96,7 +96,7 @@ class DeskPages:
                 lambda book, one: need_desk(who, book, one),
                 call.traceparent,
             )
-            return view(found, who, books.of(work)) if _still(who, work, found) else _gone(found)
+            return view(found, who, books.of(work), at=work.now) if _still(who, work, found) else _gone(found)
 
     @http("GET", "/triage", roles=DESKS)
     def doubtful(self, call: Call) -> Any:
@@ -195,8 +195,9 @@ def _offers(
         return None, []
     if names and to["type"] != "unit":
         problems.append(FieldProblem("assistants", "a person has no assistants", "a unit as the assignee"))
-    main = _offer(book, to["type"], to["id"], "assignee.id", work.now, problems)
-    others = [_offer(book, "unit", u, "assistants", work.now, problems) for u in names]
+    ground = body.get("ground")
+    main = offer(book, to["type"], to["id"], "assignee.id", work.now, problems, ground)
+    others = [offer(book, "unit", u, "assistants", work.now, problems, ground) for u in names]
     return main, [o for o in others if o is not None]
 
 

@@ -30,12 +30,12 @@ from jiayuan.contracts.schemas.common import (
 from jiayuan.contracts.times import iso
 
 from .. import book as books
-from .. import helping, matching, mediate, store, visibility
+from .. import helping, matching, mediate, store
 from ..book import Book
 from ..case import Case, NotAllowed
 from ..directory.duty import ZONE
 from ..moving import Moving
-from .common import PRIVATE, STAFF, caller, conflict, is_desk, sight_of, view
+from .common import PRIVATE, STAFF, caller, conflict, holds, is_desk, sight_of, view
 from .moves import DESKS, locked, need_desk
 
 MEDIATES: Final = (
@@ -190,7 +190,7 @@ def _mediates(who: Principal, book: Book, case: Case) -> None:
     """Whoever holds the dispute, has mediated it, or sits at the desk."""
     if "county" in who.roles or is_desk(who, book, case.street):
         return
-    if any(leg.live and visibility.holds(who, book.directory, leg) for leg in case.legs):
+    if any(leg.live and holds(who, book, leg) for leg in case.legs):
         return
     told = case.mediation or {}
     team = book.directory.team(told.get("team") or "")
@@ -389,12 +389,12 @@ def offer(delivery: Runtime, call: Call, name: str) -> Any:
             )
         moving.take(moves[-1].case, moves, traceparent=call.traceparent)
         moving.save()
-        return 201, view(moves[-1].case, who, book), PRIVATE
+        return 201, view(moves[-1].case, who, book, at=work.now), PRIVATE
 
 
 def take_or_decline(delivery: Runtime, call: Call, name: str, action: str) -> Any:
     """POST /cases/<case>/offers/take|decline: 200 with the case; 409 with the state when somebody was faster."""
-    from .moves import move
+    from .moves import do
 
     who = caller(call)
     with delivery.work() as work:
@@ -402,10 +402,10 @@ def take_or_decline(delivery: Runtime, call: Call, name: str, action: str) -> An
         case = store.read_case(work, name)
         if case is None:
             raise Problem(404, "No such case", f"there is no case {name[:64]}")
-        legs = [leg for leg in case.legs if visibility.holds(who, book.directory, leg)]
+        legs = [leg for leg in case.legs if holds(who, book, leg)]
     if not legs:
         raise Problem(403, "Not allowed", "this case was not offered to you")
-    return move(delivery, call, name, legs[-1].id, "accept" if action == "take" else "return")
+    return do(delivery, call, name, "accept" if action == "take" else "return", leg=legs[-1].id)
 
 
 # -- appointments ------------------------------------------------------------------------------------
@@ -416,7 +416,7 @@ def move_point(delivery: Runtime, call: Call, name: str) -> Any:
     body = call.json_body(PointBody)
     with _moving(delivery, call, name) as (work, book, moving, case, who):
         if not is_desk(who, book, case.street) and "county" not in who.roles:
-            mine = any(leg.live and visibility.holds(who, book.directory, leg) for leg in case.legs)
+            mine = any(leg.live and holds(who, book, leg) for leg in case.legs)
             if not mine:
                 raise Problem(
                     403, "Not allowed", "this is for whoever holds the appointment, and for the desk"
@@ -432,7 +432,7 @@ def move_point(delivery: Runtime, call: Call, name: str) -> Any:
         )
         moving.take(moves[-1].case, moves, traceparent=call.traceparent)
         moving.save()
-        return 200, view(moves[-1].case, who, book), PRIVATE
+        return 200, view(moves[-1].case, who, book, at=work.now), PRIVATE
 
 
 def visits(delivery: Runtime, call: Call, code: str) -> Any:

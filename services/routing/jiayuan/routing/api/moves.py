@@ -1,40 +1,71 @@
-"""What assignees and the desk do."""
+"""What assignees, desks and others do to a case: one address a move, all of them by `acting`.
+
+A leg's moves are at /cases/<case>/legs/<leg>/<move>, those of the case at /cases/<case>/<move>; an assignment and a
+decision have words of their own. Which move is whose, in which state, is `case.machine.TABLE`; here it only says which
+roles may try.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from marshmallow import fields, validate
-
 from jiayuan.chassis.errors import Problem
-from jiayuan.chassis.redact import mask
 from jiayuan.chassis.service import Runtime, http
 from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
+from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
-from jiayuan.contracts.schemas.common import Demand, a_list, a_number, a_text, an_id
 
+from .. import acting, reads, store
 from .. import book as books
-from .. import case as cases
-from .. import handlers, store
+from ..acting import Act
 from ..book import Book
-from ..case import Assignee, Case, Moves, NotAllowed, Offer
+from ..case import Case
+from ..case.machine import PERSONS, TABLE
 from ..moving import Moving
-from ..policy import GROUNDS
-from .common import caller, conflict, holds, is_desk, view
+from ..visibility import Sight
+from .common import PRIVATE, caller, etag, is_desk, sight, view
 
-ASSIGNEES: Final = (
-    "grid_worker",
-    "grid_leader",
-    "grid_chief",
-    "desk",
-    "unit_clerk",
-    "county",
-    "mediator",
-    "volunteer",
-    "cadre",
-)
+# Which roles may be what the table says (`case.machine.STANDINGS`) of a leg or a case.
+_ROLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "assignee": (*sorted(PERSONS), "unit_clerk", "desk", "county"),
+    "desk": ("desk",),
+    "county": ("county",),
+    "convener": ("convener",),
+    "head": ("grid_leader", "grid_chief"),
+    "inspector": ("inspector",),
+    "approver": ("desk", "county", "convener"),
+}
 DESKS: Final = ("desk", "county")
+_IF_MATCH: Final = re.compile(r'(?:W/)?"([0-9]{1,9})"')
+
+
+def roles_of(move: str) -> tuple[str, ...]:
+    """The roles that may try a move; whether it is theirs in this case is for the machine to say."""
+    rule = TABLE[move]
+    return tuple(dict.fromkeys(r for standing in sorted(rule.by) for r in _ROLES.get(standing, ())))
+
+
+def _on_leg(move: str, words: str) -> Callable[..., Any]:
+    def run(self: Any, call: Call, case: str, leg: str) -> Any:
+        return do(self.delivery, call, case, move, leg=leg)
+
+    return _entrypoint(run, move, words, f"/cases/<string:case>/legs/<string:leg>/{move}")
+
+
+def _on_case(move: str, words: str, path: str = "") -> Callable[..., Any]:
+    def run(self: Any, call: Call, case: str) -> Any:
+        return do(self.delivery, call, case, move)
+
+    return _entrypoint(run, move, words, f"/cases/<string:case>/{path or move}")
+
+
+def _entrypoint(run: Callable[..., Any], move: str, words: str, path: str) -> Callable[..., Any]:
+    run.__doc__, run.__name__ = words, f"do_{move}"
+    entrypoint: Callable[..., Any] = http("POST", path, roles=roles_of(move))(run)
+    return entrypoint
 
 
 class Handling:
@@ -42,191 +73,114 @@ class Handling:
 
     delivery: Any
 
+    do_accept = _on_leg("accept", "签收: the assignee takes it on; for a whistled unit this is 报到.")
+    do_answer = _on_leg("answer", "应答: the assignee has spoken to the reporter, or to the place.")
+    do_resolve = _on_leg("resolve", "办结: the assignee's part is done.")
+    do_return = _on_leg("return", "退单: it isn't theirs; to the desk, at once or when it approves.")
+    do_refuse = _on_leg("refuse", "拒绝吹哨: a whistled unit says why it won't come; the convener decides.")
+    do_arrive = _on_leg("arrive", "到场: a whistled unit is on the spot.")
+    do_extend = _on_leg("extend", "延期: more time is asked for, once a leg.")
+    do_pause = _on_leg("pause", "挂账: clocks are asked to stand still until a day.")
+    do_release = _on_leg("release", "解除协办: the desk lets an assistant off.")
+    do_assign = _on_case(
+        "assign", "派单、吹哨: the desk gives it to a person, or whistles units.", "assignments"
+    )
+    do_resume = _on_case("resume", "恢复: a pause ends before its day.")
+    do_urge = _on_case("urge", "催办: whoever holds it is asked to get on with it.")
+    do_supervise = _on_case("supervise", "督办: somebody above looks over it.")
+    do_unsupervise = _on_case("unsupervise", "解除督办: whoever began it ends it.")
+    do_recolour = _on_case("recolour", "调整分色: another colour, with a reason.")
+    do_inspect = _on_case("inspect", "核查: somebody who had no hand in it looks at the result.")
+    do_close = _on_case("close", "归档: somebody who neither handled nor inspected it closes it.")
+    do_reopen = _on_case("reopen", "重新办理: back to the desk.")
+    do_void = _on_case("void", "作废: opened in error; the county decides.")
+
     @http(
         "POST",
-        "/cases/<string:case>/legs/<string:leg>/<any(accept, answer, return, resolve):action>",
-        roles=ASSIGNEES,
+        "/cases/<string:case>/approvals/<string:approval>/decision",
+        roles=roles_of("decide"),
     )
-    def move(self, call: Call, case: str, leg: str, action: str) -> Any:
-        """The assignee accepts, answers, returns or resolves."""
-        return move(self.delivery, call, case, leg, action)
-
-    @http("POST", "/cases/<string:case>/legs/<string:leg>/release", roles=DESKS)
-    def release(self, call: Call, case: str, leg: str) -> Any:
-        """The desk lets an assistant off."""
-        return release(self.delivery, call, case, leg)
-
-    @http("POST", "/cases/<string:case>/assignments", roles=DESKS)
-    def assign(self, call: Call, case: str) -> Any:
-        """The desk gives the case to a person, or whistles units."""
-        return assign(self.delivery, call, case)
+    def do_decide(self, call: Call, case: str, approval: str) -> Any:
+        """审批: what was asked for is granted or not."""
+        return do(self.delivery, call, case, "decide", approval=approval)
 
 
-class MoveBody(Demand):
-    """What an assignee says with a move. `sequence`: the version of the case it looked at, to refuse an old view."""
+def do(
+    delivery: Runtime,
+    call: Call,
+    name: str,
+    move: str,
+    *,
+    leg: str | None = None,
+    approval: str | None = None,
+) -> Any:
+    """One move. 200 with the case as it is now and its version as ETag, also when it was done before.
 
-    note = a_text(1000)
-    evidence = a_list(a_text(300, required=True), 20)
-    sequence = a_number(1)
+    `sequence` in the body or If-Match: the version that was looked at. What the state forbids, or comes too late, is
+    409 with the whole case as the caller may see it, and the moves that they have.
+    """
+    who, words = caller(call), call.json_object() if call.get_data() else {}
+    sequence = _version(call, words.pop("sequence", None))
+    what = Act(name, move, leg, approval, words, sequence)
+    with delivery.work() as work:
+        book = books.of(work)
+        try:
+            done = acting.act(work, book, acting.actor_of(who, book), what, traceparent=call.traceparent)
+        except Problem as error:
+            refused = with_current(work, who, book, name, error)
+        else:
+            # What they did may have taken it away from them; what they did stays theirs to see.
+            seen = sight(who, book, done.case) or Sight("legs", "assignee", False, False)
+            return 200, view(done.case, who, book, seen, at=work.now), {"ETag": etag(done.case), **PRIVATE}
+    # Raised when its reading is stored.
+    raise refused
 
 
-class ReleaseBody(Demand):
-    """Why an assistant is let off."""
+def with_current(work: Work, who: Principal, book: Book, name: str, error: Problem, **read: str) -> Problem:
+    """The refusal of a move with how the case stands, where the state is why; seeing it is a reading, which is kept."""
+    if error.status != 409:
+        return error
+    case = store.read_case(work, name)
+    seen = sight(who, book, case) if case is not None else None
+    if case is not None and seen is not None:
+        error.extra |= view(case, who, book, seen, at=work.now)
+        error.headers |= {"ETag": etag(case), **PRIVATE}
+        reads.note_case(work, who, case, seen, why="a move that was refused", **read)
+    return error
 
-    reason = a_text(500, required=True, least=1)
+
+def _version(call: Call, said: Any) -> int | None:
+    """The version of the case that the caller looked at."""
+    if said is not None and (type(said) is not int or not 1 <= said < 2**31):
+        raise _wrong("sequence", "is no version", "a whole number from 1 on, as in `sequence` of the case")
+    header = call.headers.get("If-Match", "").strip()
+    if not header or header == "*":
+        return said
+    found = _IF_MATCH.fullmatch(header)
+    if found is None:
+        raise _wrong("If-Match", f"is {header[:40]!r}", 'the ETag of the case, such as "3"')
+    if said is not None and said != int(found[1]):
+        raise _wrong(
+            "If-Match", f"is {header[:40]!r}, and sequence in the body is {said}", "the same version"
+        )
+    return int(found[1])
 
 
-class To(Demand):
-    """A person of a grid or a unit."""
-
-    type = fields.String(required=True, validate=validate.OneOf(("person", "unit")))
-    id = an_id()
+def _wrong(field: str, problem: str, allowed: str) -> Problem:
+    return Problem(422, "The body breaks the schema", problems=[FieldProblem(field, problem, allowed)])
 
 
-class AssignBody(Demand):
-    """Who gets the case, with which assistants; `leg`: the leg that is replaced (by default the desk's own)."""
-
-    assignee = fields.Nested(To, required=True)
-    assistants = a_list(an_id(), 20)
-    ground = fields.String(allow_none=True, validate=validate.OneOf(GROUNDS))
-    leg = an_id(required=False)
-    reason = a_text(500, required=True, least=1)
-    sequence = a_number(1)
+# -- for moves that have words and tables of their own ------------------------------------------------
 
 
 def locked(moving: Moving, name: str) -> Case:
+    """The one case that was locked; Problem 404 when there is none of that name."""
     if not moving.cases:
         raise Problem(404, "No such case", f"there is no case {name[:64]}")
     return next(iter(moving.cases.values()))
 
 
-def _body(call: Call, schema: type[Demand]) -> dict[str, Any]:
-    return call.json_body(schema) if call.get_data() else {}
-
-
-def done(
-    moving: Moving, case: Case, moves: Moves, call: Call, book: Book, sequence: int | None
-) -> dict[str, Any]:
-    """Stores the steps, if there are any: repeating what is done already is no error and changes nothing."""
-    if moves and sequence is not None and sequence != case.sequence:
-        raise conflict(case, None, f"the case has moved on: you saw {sequence}, it is at {case.sequence}", ())
-    if moves:
-        moving.take(moves[-1].case, moves, traceparent=call.traceparent)
-        moving.save()
-        case = moves[-1].case
-    return view(case, caller(call), book)
-
-
-def move(delivery: Runtime, call: Call, name: str, leg_id: str, action: str) -> dict[str, Any]:
-    """POST /cases/<case>/legs/<leg>/accept|answer|return|resolve, by the assignee only.
-
-    200 with the case, also when it was done before; 409 with the state and the allowed moves when it can't be.
-    """
-    who, body = caller(call), _body(call, MoveBody)
-    with delivery.work() as work:
-        book = books.of(work)
-        moving = Moving(work, store.find_ids(work, [name]).values())
-        case = locked(moving, name)
-        leg = case.leg(leg_id)
-        if leg is None:
-            raise Problem(404, "No such leg", f"case {case.number} has no leg {leg_id[:64]}")
-        if not holds(who, book, leg):
-            raise Problem(403, "Not allowed", "only the assignee of a leg can move it")
-        if action == "return" and not body.get("note") and leg.state != "returned":
-            raise Problem(
-                422, "A reason is needed", problems=[FieldProblem("note", "is missing", "why it is returned")]
-            )
-        try:
-            moves = handlers.move(
-                action,
-                case,
-                leg.id,
-                who.subject,
-                work.now,
-                body.get("note"),
-                body.get("evidence") or (),
-                book,
-                work,
-            )
-        except NotAllowed as error:
-            raise conflict(case, leg, str(error), error.allowed) from None
-        return done(moving, case, moves, call, book, body.get("sequence"))
-
-
-def release(delivery: Runtime, call: Call, name: str, leg_id: str) -> dict[str, Any]:
-    """POST /cases/<case>/legs/<leg>/release, by the street's desk."""
-    who, body = caller(call), call.json_body(ReleaseBody)
-    with delivery.work() as work:
-        book = books.of(work)
-        moving = Moving(work, store.find_ids(work, [name]).values())
-        case = locked(moving, name)
-        need_desk(who, book, case)
-        leg = case.leg(leg_id)
-        if leg is None:
-            raise Problem(404, "No such leg", f"case {case.number} has no leg {leg_id[:64]}")
-        response = book.policy(work.now).response("street")
-        try:
-            moves = cases.release(case, leg_id, who.subject, work.now, mask(body["reason"]), response)
-        except NotAllowed as error:
-            raise conflict(case, leg, str(error), error.allowed) from None
-        return done(moving, case, moves, call, book, None)
-
-
-def assign(delivery: Runtime, call: Call, name: str) -> dict[str, Any]:
-    """POST /cases/<case>/assignments, by the street's desk (or the county)."""
-    who, body = caller(call), call.json_body(AssignBody)
-    with delivery.work() as work:
-        book = books.of(work)
-        moving = Moving(work, store.find_ids(work, [name]).values())
-        case = locked(moving, name)
-        need_desk(who, book, case)
-        to = body["assignee"]
-        problems: list[FieldProblem] = []
-        main = _offer(book, to["type"], to["id"], "assignee.id", work.now, problems)
-        others = [
-            _offer(book, "unit", u, "assistants", work.now, problems)
-            for u in dict.fromkeys(body.get("assistants") or ())
-        ]
-        if others and to["type"] != "unit":
-            problems.append(
-                FieldProblem("assistants", "a person has no assistants", "a unit as the assignee")
-            )
-        if problems or main is None:
-            raise Problem(422, "The assignment is wrong", problems=problems)
-        try:
-            moves = cases.assign(
-                case,
-                main,
-                [o for o in others if o is not None],
-                who.subject,
-                work.now,
-                mask(body["reason"]),
-                leg_id=body.get("leg"),
-                ground=body.get("ground"),
-            )
-        except NotAllowed as error:
-            raise conflict(case, case.leg(body.get("leg") or ""), str(error), error.allowed) from None
-        return done(moving, case, moves, call, book, body.get("sequence"))
-
-
 def need_desk(who: Principal, book: Book, case: Case) -> None:
+    """Problem 403 unless the caller is of the county or sits at the street's desk."""
     if "county" not in who.roles and not is_desk(who, book, case.street):
         raise Problem(403, "Not allowed", f"this is for the desk of {case.street} and the county")
-
-
-def _offer(
-    book: Book, type_: str, id_: str, field: str, at: Any, problems: list[FieldProblem]
-) -> Offer | None:
-    policy = book.policy(at)
-    if type_ == "unit":
-        if book.directory.unit(id_) is None:
-            problems.append(FieldProblem(field, f"there is no unit {id_}", "the code of a member unit"))
-            return None
-        return Offer(Assignee("unit", id_), "department", 0, policy.response("department"))
-    person = book.directory.person(id_)
-    if person is None:
-        problems.append(FieldProblem(field, f"there is no person {id_}", "the id of a person of a grid"))
-        return None
-    step = {"leader": 1, "chief": 2}.get(person.role, 0)
-    level = "community" if person.role == "chief" else "grid"
-    return Offer(Assignee("person", id_), level, step, policy.response(level))

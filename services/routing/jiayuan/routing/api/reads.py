@@ -17,10 +17,10 @@ from jiayuan.contracts.schemas.common import Demand, a_number, a_text, a_time, a
 from jiayuan.contracts.times import parse
 
 from .. import book as books
-from .. import reads, store, visibility
+from .. import reads, store
 from ..book import Book
 from .cases import wrong
-from .common import PRIVATE, caller
+from .common import PRIVATE, caller, sight
 
 MOST_LINES: Final = 500
 # Who may need somebody's number: those who hand out and handle. Machines and citizens don't phone anybody.
@@ -103,7 +103,7 @@ def _needs(work: Work, who: Principal, book: Book, id_: str, name: str | None) -
     case = store.read_case(work, name) if name else None
     if name and case is None:
         raise Problem(404, "No such case", f"there is no case {name[:64]}")
-    if case is not None and visibility.sight(who, book.directory, case) is None:
+    if case is not None and sight(who, book, case) is None:
         raise Problem(403, "Not allowed", "you have no part in this case")
     case_id = case.id if case is not None else None
     if "county" in who.roles:

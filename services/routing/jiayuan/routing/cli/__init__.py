@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .case import case
 from .decisions import colour, decisions, simulate, triage
 from .directory import directory
 from .emergency import emergency
@@ -32,6 +33,7 @@ for _command in (
     reads,
     gaming,
     emergency,
+    case,
     *GROUPS,
 ):
     routing.add_command(_command)

@@ -57,11 +57,12 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except Problem as error:
-        click.echo(
-            f"jiayuan routing: {error.title}" + (f": {error.detail}" if error.detail else ""), err=True
-        )
-        for p in error.problems:
-            click.echo(
-                f"  {p.field}: {p.problem}" + (f" (allowed: {p.allowed})" if p.allowed else ""), err=True
-            )
+        say(error)
         sys.exit(1)
+
+
+def say(error: Any) -> None:
+    """What was refused and why, field by field, as the API would say it."""
+    click.echo(f"jiayuan routing: {error.title}" + (f": {error.detail}" if error.detail else ""), err=True)
+    for p in error.problems:
+        click.echo(f"  {p.field}: {p.problem}" + (f" (allowed: {p.allowed})" if p.allowed else ""), err=True)

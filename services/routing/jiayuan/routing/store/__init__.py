@@ -51,7 +51,7 @@ from .helping import (
 )
 from .marks import wrong_dispatches
 from .policies import add_policy, add_verdict, policies, policy_row, policy_rows
-from .reads import contact_rows, log_read, reads
+from .reads import actings, contact_rows, log_read, note_acting, reads
 from .reports import (
     Claimed,
     cases_of_reports,
@@ -95,6 +95,7 @@ __all__ = [
     "Claimed",
     "Wanted",
     "acting",
+    "actings",
     "add_policy",
     "add_turns",
     "add_verdict",
@@ -144,6 +145,7 @@ __all__ = [
     "newer_corrections",
     "newer_joins",
     "next_directory_version",
+    "note_acting",
     "note_own_cases",
     "note_steps",
     "numbers",

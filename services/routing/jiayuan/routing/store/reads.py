@@ -13,6 +13,7 @@ from jiayuan.contracts.times import iso
 
 from . import tables
 from .rows import rows_of
+from .tables import acting
 
 # With the commit: what is logged costs the reader no round trip, and is there before the answer is.
 _LOG: Final = Prepared(
@@ -70,3 +71,22 @@ def contact_rows(work: Work, ids: Sequence[str]) -> dict[str, str]:
         now=work.now,
     )
     return {row[0]: row[1] for row in rows}
+
+
+def note_acting(work: Work, row: dict[str, Any]) -> None:
+    """Adds a line of what was done, or refused, at the command line for somebody (see `acting` in `tables`)."""
+    work.insert(acting, [{**row, "at": iso(work.now)}])
+
+
+def actings(work: Work, *, case: str | None = None, who: str | None = None, limit: int = 100) -> list[Any]:
+    """What was done at the command line, the newest first."""
+    wanted = [("a.case_id = CAST(:case AS uuid)", "case", case), ("a.who = :who", "who", who)]
+    where = " AND ".join(sql for sql, _, value in wanted if value is not None) or "true"
+    return rows_of(
+        work,
+        "SELECT a.id, a.at, a.operator, a.who, a.roles, a.action, a.case_id, a.leg, a.sequence, a.outcome, a.problem, "
+        'a.why, c.number FROM acting a LEFT JOIN "case" c ON c.id = a.case_id '
+        f"WHERE {where} ORDER BY a.id DESC LIMIT :most",
+        most=limit,
+        **{name: value for _, name, value in wanted if value is not None},
+    )

@@ -51,12 +51,18 @@ case_table = Table(
     Column("reopened", SmallInteger, nullable=False, server_default=text("0")),
     Column("rating", JSON),
     Column("state_doc", JSON, nullable=False),
-    # Pages of worklists: by street, in the order of their cursors; the county's are put together from these.
+    # Pages of worklists: by street, in the order of their cursors; the county's are put together from these. What lists
+    # are filtered by comes after the order, so that what isn't wanted is passed over without a look at its row.
     Index(
         "case_open",
         "street",
         "opened_at",
         "id",
+        "state",
+        "colour",
+        "kind",
+        "category",
+        "community",
         postgresql_where=text("state NOT IN ('closed', 'voided', 'merged')"),
     ),
     Index(
@@ -64,6 +70,11 @@ case_table = Table(
         "street",
         "closed_at",
         "id",
+        "state",
+        "colour",
+        "kind",
+        "category",
+        "community",
         postgresql_where=text("state IN ('closed', 'voided', 'merged')"),
     ),
     comment="A case; state_doc is the case as its last event told it",

@@ -45,16 +45,26 @@ class Wanted:
     overdue: datetime | None = None
 
 
-def _filters(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+def _filters(wanted: Wanted) -> tuple[str, str, dict[str, Any]]:
+    """What is joined to a list's sources, the conditions, and their parameters.
+
+    Each state and each colour is looked for by itself: an equality on a later column of an index is tried on the index
+    alone, one of several values only on the row.
+    """
     said: list[tuple[str, str, Any]] = [
-        ("c.state = ANY(:states)", "states", list(wanted.states) or None),
-        ("c.colour = ANY(:colours)", "colours", list(wanted.colours) or None),
+        ("c.state = w.state", "states", list(wanted.states) or None),
+        ("c.colour = x.colour", "colours", list(wanted.colours) or None),
         ("c.community = :community", "community", wanted.community),
         ("c.kind = :kind", "kind", wanted.kind),
         ("c.category = :category", "category", wanted.category),
     ]
     sql = "".join(f" AND {text}" for text, _, value in said if value is not None)
-    return sql, {name: value for _, name, value in said if value is not None}
+    values = ""
+    if wanted.states:
+        values += " CROSS JOIN (SELECT DISTINCT unnest(CAST(:states AS text[])) AS state) w"
+    if wanted.colours:
+        values += " CROSS JOIN (SELECT DISTINCT unnest(CAST(:colours AS text[])) AS colour) x"
+    return values, sql, {name: value for _, name, value in said if value is not None}
 
 
 def cases_page(work: Work, wanted: Wanted, after: Key | None, limit: int) -> list[Any]:
@@ -65,20 +75,20 @@ def cases_page(work: Work, wanted: Wanted, after: Key | None, limit: int) -> lis
 
 def cases_sql(wanted: Wanted, after: Key | None) -> tuple[str, dict[str, Any]]:
     """The statement of `cases_page` and its parameters, but for `most`."""
-    filters, parameters = _filters(wanted)
+    values, filters, parameters = _filters(wanted)
     if after is not None:
         parameters |= {"after": after[0], "row": after[1]}
     if wanted.street is not None:
         parameters["street"] = wanted.street
     if wanted.overdue is not None:
-        return _overdue(wanted, filters, parameters | {"due": wanted.overdue}, after)
+        return _overdue(wanted, values, filters, parameters | {"due": wanted.overdue}, after)
     if wanted.assignee is not None:
         parameters |= {"assignee": wanted.assignee, "legs": list(wanted.legs)}
-        return _held(wanted, filters, after), parameters
-    return _by_street(wanted, filters, after), parameters
+        return _held(wanted, values, filters, after), parameters
+    return _by_street(wanted, values, filters, after), parameters
 
 
-def _by_street(wanted: Wanted, filters: str, after: Key | None) -> str:
+def _by_street(wanted: Wanted, values: str, filters: str, after: Key | None) -> str:
     column, which = ("closed_at", _OVER) if wanted.over else ("opened_at", OPEN)
     order = "DESC" if wanted.over else "ASC"
     page = _page(after, f"c.{column}", "c.id", "<" if wanted.over else ">")
@@ -86,7 +96,7 @@ def _by_street(wanted: Wanted, filters: str, after: Key | None) -> str:
         "(SELECT CAST(:street AS text) AS street)" if wanted.street is not None else f"({_streets(which)})"
     )
     return (
-        f"SELECT p.id, p.key, p.id AS row, d.sequence, d.state_doc FROM (SELECT l.id, l.key FROM {streets} s "
+        f"SELECT p.id, p.key, p.id AS row, d.sequence, d.state_doc FROM (SELECT l.id, l.key FROM {streets} s{values} "
         f'CROSS JOIN LATERAL (SELECT c.id, c.{column} AS key FROM "case" c '
         f"WHERE c.street = s.street AND {which}{filters}{page} "
         f"ORDER BY c.{column} {order}, c.id {order} LIMIT :most) l "
@@ -109,13 +119,13 @@ def _page(after: Key | None, time: str, row: str, sign: str) -> str:
     return "" if after is None else f" AND ({time}, {row}) {sign} (:after, CAST(:row AS uuid))"
 
 
-def _held(wanted: Wanted, filters: str, after: Key | None) -> str:
+def _held(wanted: Wanted, values: str, filters: str, after: Key | None) -> str:
     page = _page(after, "l.offered_at", "l.id", ">")
     street = " AND c.street = :street" if wanted.street is not None else ""
     which = _OVER if wanted.over else OPEN
     return (
         "SELECT p.case_id AS id, p.offered_at AS key, p.id AS row, c.sequence, c.state_doc "
-        f"FROM unnest(CAST(:legs AS text[])) s(state) CROSS JOIN LATERAL ("
+        f"FROM unnest(CAST(:legs AS text[])) s(state){values} CROSS JOIN LATERAL ("
         "SELECT l.id, l.case_id, l.offered_at FROM leg l "
         'JOIN "case" c ON c.id = l.case_id '
         f"WHERE l.assignee = :assignee AND l.state = s.state AND {which}{street}{filters}{page} "
@@ -125,7 +135,7 @@ def _held(wanted: Wanted, filters: str, after: Key | None) -> str:
 
 
 def _overdue(
-    wanted: Wanted, filters: str, parameters: dict[str, Any], after: Key | None
+    wanted: Wanted, values: str, filters: str, parameters: dict[str, Any], after: Key | None
 ) -> tuple[str, dict[str, Any]]:
     """Few are ever overdue: they are all looked at."""
     which, page = (_OVER if wanted.over else OPEN), _page(after, "c.opened_at", "c.id", ">")
@@ -140,7 +150,7 @@ def _overdue(
     sql = (
         "SELECT c.id, c.opened_at AS key, c.id AS row, c.sequence, c.state_doc "
         "FROM (SELECT DISTINCT a.case_id FROM approval a WHERE a.decided_at IS NULL AND a.due_at < :due) a "
-        'JOIN "case" c ON c.id = a.case_id '
+        f'JOIN "case" c ON c.id = a.case_id{values} '
         f"WHERE {which}{street}{filters}{page}{held} ORDER BY c.opened_at, c.id LIMIT :most"
     )
     return sql, parameters
