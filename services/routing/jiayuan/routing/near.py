@@ -94,8 +94,9 @@ def near(policy: Policy, matter: Matter, fired: str, names: Names, most: int = M
             else:
                 why = words["order"]
             found.append((0, index, Near(rule, "", why)))
-        elif len(failed) == 1 and len(holds) > 1:
-            # A place or a danger that isn't there is nearer than another matter.
+        elif len(failed) == 1 and len(holds) > 1 and (failed != ["category"] or "kind" in holds):
+            # A place or a danger that isn't there is nearer than another matter; another matter of a place that
+            # happens to be the same isn't near at all.
             rank = 1 + ("place", "sign", "kind", "category").index(failed[0])
             found.append((rank, index, Near(rule, failed[0], _why(rule, matter, failed[0], names))))
     return [n for _, _, n in sorted(found, key=lambda f: f[:2])[:most]]
