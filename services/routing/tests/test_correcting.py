@@ -275,6 +275,17 @@ def test_what_is_over_stays_as_it_was(routing: Routing) -> None:
     assert routing.case(case["id"])["category"]["code"] == "1502"
 
 
+def test_a_livelihood_matter_is_entered_when_it_turns_out_to_be_one_and_stays_so(routing: Routing) -> None:
+    case = routing.open(id="r1", livelihood=False)
+    assert to_lamps(routing, "r1", 2)[0].data["case"]["livelihood"] is True
+    assert decisions(routing, case["id"])[-1].more["livelihood_from"] == 3
+    corrected(routing, "r1", 3, category={**LAMPS, "code": "1505"}, livelihood=False, importance=1, urgency=1)
+    now = routing.case(case["id"])
+    assert (now["category"]["code"], now["livelihood"]) == ("1505", True)
+    assert "livelihood_from" not in decisions(routing, case["id"])[-1].more
+    assert routing.rows('SELECT livelihood FROM "case"')[0][0] is True
+
+
 def test_words_alone_change_nothing(routing: Routing) -> None:
     routing.open(id="r1")
     assert corrected(routing, "r1", 2) == []

@@ -39,6 +39,8 @@ class Books:
     cases: list[Row] = field(default_factory=list)
     legs: list[Row] = field(default_factory=list)
     steps: list[Row] = field(default_factory=list)
+    entered_late: list[Row] = field(default_factory=list)
+    """Cases that turned out to be livelihood matters, and the step at which they did."""
     clocks: list[Row] = field(default_factory=list)
     seen: list[Row] = field(default_factory=list)
     progress: list[Row] = field(default_factory=list)
@@ -71,6 +73,11 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     "steps": (
         "routing",
         "SELECT case_id::text AS case, sequence, action, at, leg::text FROM case_step ORDER BY case_id, id",
+    ),
+    "entered_late": (
+        "routing",
+        "SELECT case_id::text AS case, (more->>'livelihood_from')::int AS sequence FROM decision "
+        "WHERE more->>'livelihood_from' IS NOT NULL",
     ),
     "calls": ("routing", "SELECT emergency::text, person FROM emergency_call"),
     "clocks": (
@@ -430,7 +437,9 @@ def _of_ledger(books: Books) -> list[Check]:
     livelihood = [c for c in books.cases if c["livelihood"]]
     ours = {c["id"]: c for c in livelihood}
     due = {c["id"] for c in livelihood if c["state"] == "closed" and c["confirmed"] in WRITTEN_OFF}
-    steps = {(c["id"], n) for c in livelihood for n in range(1, c["sequence"] + 1)}
+    since = {row["case"]: row["sequence"] for row in books.entered_late}
+    # An entry's opening is its first posting, whichever step opened it.
+    steps = {(c["id"], n) for c in livelihood for n in (1, *range(since.get(c["id"], 1), c["sequence"] + 1))}
     case_of = {e["id"]: e["case"] for e in books.entries}
     posted = {(case_of.get(p["entry"], p["entry"]), p["sequence"]) for p in books.postings if p["sequence"]}
     return [

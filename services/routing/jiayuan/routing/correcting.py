@@ -177,7 +177,7 @@ class Again:
         colour = case.colour if case.id in self.hand_coloured else decision.colour
         fresh = decision_to_keep(decision, colour, confidence if doubt else None)
         steps: list[cases.Moved] = []
-        now = case
+        now, entered = case, 0
         for action, changed in (("recategorise", said.category), ("relocate", said.place)):
             if changed is None:
                 continue
@@ -186,8 +186,9 @@ class Again:
                 fields["category"] = {
                     k: category[k] for k in ("code", "name", "confidence", "method") if k in category
                 }
-                if said.weights and said.weights.get("livelihood") is not None:
-                    fields["livelihood"] = said.weights["livelihood"]
+                # What was entered in the annual account stays in it, whatever it turns out to be.
+                if said.weights and said.weights.get("livelihood") and not now.livelihood:
+                    fields["livelihood"], entered = True, now.sequence + 1
             else:
                 fields["street"], fields["community"], fields["grid"] = where
             steps.append(cases.put_right(now, action, said.by, work.now, said.reason, **fields))
@@ -203,6 +204,8 @@ class Again:
         if taken and said.cause != deciding.TRIAGE:
             doubt = deciding.ACCEPTED
         more: dict[str, Any] = {"reason": said.reason, "before": _before(case)}
+        if entered:
+            more["livelihood_from"] = entered
         self._rows.append(
             deciding.row_of(
                 case.id,
