@@ -61,7 +61,7 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
         "clock.breached",
         "clock.escalated",
     ),
-    "sla": _CASE_SINCE_ASSIGNED,
+    "sla": (*_CASE_SINCE_ASSIGNED, "list.published", "service.claimed"),
     "ledger": ("case.*", "clock.breached"),
     "notify": (
         "report.received",

@@ -243,7 +243,7 @@ ClockKey = tuple[str, str, str]
 
 
 def expected_clocks(cases: Iterable[Row]) -> set[ClockKey]:
-    """The clocks that the cases must have by their limits; confirmation clocks aside, which repeat."""
+    """The clocks that the cases must have by their limits; those of resolutions aside, which repeat."""
     out: set[ClockKey] = set()
     for case in cases:
         doc = case["doc"]
@@ -256,6 +256,9 @@ def expected_clocks(cases: Iterable[Row]) -> set[ClockKey]:
                 out.add((case["id"], leg["id"], "finish"))
             if leg.get("report_in_limit"):
                 out.add((case["id"], leg["id"], "report_in"))
+        for approval in doc.get("approvals") or ():
+            if approval.get("limit"):
+                out.add((case["id"], approval["id"], "approval"))
     return out
 
 
@@ -390,12 +393,17 @@ def _of_routing(books: Books) -> list[Check]:
 
 
 def _of_clocks(books: Books) -> list[Check]:
-    armed = [c for c in books.clocks if c["kind"] != "confirmation"]
+    armed = [c for c in books.clocks if c["kind"] not in ("confirmation", "callback")]
     whole = [c for c in books.clocks if c["kind"] == "citizen"]
     confirming = {(c["case"], c["round"]) for c in books.clocks if c["kind"] == "confirmation"}
     wanted = expected_confirmations(books.cases)
     over = {c["id"] for c in books.cases if c["state"] in OVER}
-    running = {c["id"] for c in books.clocks if c["case"] in over and c["state"] in RUNNING}
+    # Somebody may have to be called back after his case is closed.
+    running = {
+        c["id"]
+        for c in books.clocks
+        if c["case"] in over and c["state"] in RUNNING and c["kind"] != "callback"
+    }
     return [
         same(
             "cases = citizen clocks",

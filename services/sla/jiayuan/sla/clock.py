@@ -390,6 +390,21 @@ def _approval(approval: Mapping[str, Any], over: _Stop, history: History) -> Wan
     return _wanted("approval", on, 0, parse(approval["asked_at"]), approval["limit"], stop, history)
 
 
+def promised(
+    kind: str,
+    about: str,
+    assignee: tuple[str, str] | None,
+    start: datetime,
+    limit: int,
+    done_at: datetime | None,
+    history: History,
+) -> Wanted | None:
+    """The clock of a promise that is in no case: `about` is its id, `limit` seconds from `start`, or 0 for none."""
+    type_, id_ = assignee or (None, None)
+    on = (about, type_, id_, "", "")
+    return _wanted(kind, on, 0, start, limit, _Stop(done_at), history) if limit else None
+
+
 def _wanted(
     kind: str,
     on: _On,

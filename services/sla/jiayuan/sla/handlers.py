@@ -12,22 +12,21 @@ from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import parse
 
-from . import books, store
+from . import books, promises, store
 from .clock import (
     Clock,
     History,
     Key,
-    Step,
     again,
     case_of,
     extensions_of,
     facts_of,
     fire,
     spans,
-    spoken,
     steps,
 )
 from .policy import Book, Policy, Rules
+from .saying import say
 
 log = logging.getLogger("jiayuan.sla")
 
@@ -68,7 +67,7 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
         for step in steps(case, event.sequence, clocks, work.now, rules, changed):
             (added if step.clock.sequence == 1 else moved).append(step.clock)
             if step.says:
-                _say(work, step, cause=event)
+                say(work, step, cause=event)
     if added:
         store.add(work, added)
     if moved:
@@ -93,19 +92,6 @@ def _seen(work: Work, event: Event) -> dict[str, Any]:
     }
 
 
-def _say(work: Work, step: Step, *, cause: Event | None = None, traceparent: str = "") -> None:
-    clock = step.clock
-    work.emit(
-        step.says,
-        spoken(step),
-        subject=clock.id,
-        sequence=clock.sequence,
-        street=clock.street,
-        cause=cause,
-        traceparent=traceparent,
-    )
-
-
 def speak(work: Work, most: int = CLAIM) -> int:
     """Lets the clocks speak that are due now, at most `most`; how many it found.
 
@@ -125,7 +111,7 @@ def speak(work: Work, most: int = CLAIM) -> int:
         changed.append(step.clock)
         work.lane = due.lane  # an import's deadlines, all long past, must not delay a call for help
         if step.says:
-            _say(work, step, traceparent=due.traceparent)
+            say(work, step, traceparent=due.traceparent)
     work.lane = lane
     if changed:
         store.change(work, changed)
@@ -231,4 +217,8 @@ def tried(work: Work, candidate: Policy) -> Tried:
     return Tried(*counts)
 
 
-HANDLERS: list[Handler] = [on("case.*", case_changed, newest=True)]
+HANDLERS: list[Handler] = [
+    on("case.*", case_changed, newest=True),
+    on("list.published", promises.list_published, wants=lambda e: e.data["kind"] == "service"),
+    on("service.claimed", promises.service_claimed),
+]

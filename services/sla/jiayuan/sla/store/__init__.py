@@ -17,6 +17,7 @@ from .clocks import (
     seen,
     skew,
 )
+from .matters import keep_matter, matter
 from .policies import (
     add_calendar,
     add_policy,
@@ -50,7 +51,9 @@ __all__ = [
     "clocks_of_cases",
     "due",
     "keep_job",
+    "keep_matter",
     "longest",
+    "matter",
     "metadata",
     "move",
     "next_due",
