@@ -437,6 +437,21 @@ def test_a_reporter_reads_that_an_emergency_puts_his_matter_off_and_since_when(
     assert parse(said["expected_at"]) == parse(AT.format(1)) + timedelta(days=1, hours=3)
 
 
+def test_what_a_convener_decides_among_units_is_no_step_of_the_reporters(
+    intake: Opened, reported: handlers.Receipt
+) -> None:
+    lead = {"id": "L1", "kind": "lead", "level": "department", "step": 0, "state": "offered"}
+    lead |= {"assignee": {"type": "unit", "id": "U02"}, "offered_at": AT.format(1)}
+    ask = {**lead, "id": "L2", "kind": "convene", "level": "street", "state": "done", "done_at": AT.format(3)}
+    ask |= {"assignee": {"type": "person", "id": "seat-1"}}
+    case = _case([reported.report], state="assigned", legs=[lead, ask])
+    _take(intake, [_event("case.whistled", 3, case, AT.format(3), "uphold")])
+    with intake() as work:
+        (row,) = store.progress_of(work, [reported.report]).values()
+    assert [leg["kind"] for leg in row.legs] == ["lead"]
+    assert "resolved" not in [step["step"] for step in progress.history(row)]
+
+
 def test_what_staff_write_about_a_pause_is_not_the_reporters_to_read(
     intake: Opened, reported: handlers.Receipt
 ) -> None:

@@ -144,6 +144,19 @@ def test_reopening_takes_the_write_off_back_by_a_posting_of_its_own(stories: Any
     assert posted[-1].row["note"] == "重新办理：又坏了"
 
 
+def test_the_steps_of_a_whistle_have_words_of_their_own(stories: Any) -> None:
+    story = stories.usual(stories.Story())
+    for name, action in (
+        ("case.returned", "refuse"),
+        ("case.whistled", "uphold"),
+        ("case.changed", "agenda"),
+    ):
+        story.step(name, reason="因为").data["change"]["action"] = action
+    _, posted = post_all([story.events])
+    notes = [p.row["note"] for p in posted][-3:]
+    assert notes == ["拒绝吹哨：因为", "召集人维持吹哨：因为", "列入大工委例会：因为"]
+
+
 def test_a_late_write_off_is_posted_and_moves_nothing(stories: Any) -> None:
     story = stories.usual(stories.Story())
     story.step("case.reopened", confirmed=None)

@@ -29,6 +29,7 @@ from jiayuan.routing.seed import seed
 
 T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 STREET, COMMUNITY = "350921001", "350921001001"
+CONVENER = "seat-350921001-1"
 
 
 class Routing:
@@ -178,15 +179,27 @@ def small_directory() -> dict[str, Any]:
     return seed(small_places(), directory.bundled("units")["units"], 12, 60)
 
 
+def with_convener(document: dict[str, Any]) -> dict[str, Any]:
+    """The directory with a convener of the first street's joint committee."""
+    convener = {
+        "id": CONVENER,
+        "name": "例召集",
+        "seat": "convener",
+        "street": STREET,
+        "phone": "00000900101",
+    }
+    return {**document, "committee": [convener]}
+
+
 @pytest.fixture
 def document() -> dict[str, Any]:
     """The small directory as a document."""
     return small_directory()
 
 
-def _with_directory(opened: Opened) -> Routing:
+def _with_directory(opened: Opened, document: dict[str, Any] | None = None) -> Routing:
     with opened() as work:
-        import_directory(work, opened.runtime.sealer, small_directory(), "test")
+        import_directory(work, opened.runtime.sealer, document or small_directory(), "test")
     return Routing(opened)
 
 
@@ -206,14 +219,15 @@ def own(opened: Opened) -> Routing:
 def shared(databases: Databases) -> Iterator[Routing]:
     """Routing with the small directory on a database that tests share: making one takes a second or two."""
     opened = Opened("routing", databases.fresh("routing"))
-    yield _with_directory(opened)
+    yield _with_directory(opened, with_convener(small_directory()))
     opened.close()
 
 
 _EMPTIED = (
     "mediation, mediation_session, wish, offer, visit, "
-    '"case", case_report, leg, case_step, decision, approval, read_log, acting, gaming_look, handling, inbox, outbox, '
-    "dead_letter, emergency, emergency_case, emergency_call, emergency_sweep, emergency_policy, alert"
+    '"case", case_report, leg, case_step, decision, approval, read_log, acting, handling, inbox, outbox, '
+    "gaming_look, unclaimed_whistle, dead_letter, emergency, emergency_case, emergency_call, emergency_sweep, "
+    "emergency_policy, alert"
 )
 
 

@@ -59,12 +59,13 @@ def fill(url: str, cases: int) -> None:
 
 def main(cases: int) -> None:
     """Fills, measures, prints."""
+    of = policy.bundled().gaming
+    assert of is not None
     databases = Databases(os.environ["DATABASE_URL"])
     url = databases.fresh("routing")
     try:
         fill(databases.admin(url), cases)
-        opened, of = Opened("routing", url), policy.bundled().gaming
-        assert of is not None
+        opened = Opened("routing", url)
         for days in (30, 92):
             span = Span(END - timedelta(days=days), END)
             for kind in gaming.KINDS:

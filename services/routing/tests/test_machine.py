@@ -87,9 +87,8 @@ LEG_MOVES: dict[str, dict[str, set[str]]] = {
 NOT_THE_ASSIGNEES = {"release": DESKS | {"convener of the street"}}
 CASE_MOVES: dict[str, tuple[set[str], set[str]]] = {
     "assign": (OPEN, DESKS),
-    "whistle": (OPEN, DESKS),
-    "wish": (OPEN, {"leader of the community", "chief of the community"}),
-    "add": (OPEN, DESKS | COMMITTEE),
+    "whistle": (OPEN, DESKS | {"leader of the community", "chief of the community"}),
+    "call": (OPEN, DESKS | COMMITTEE),
     "hand_over": (OPEN, DESKS | COMMITTEE),
     "agenda": (OPEN, COMMITTEE),
     "meeting": (OPEN, COMMITTEE),

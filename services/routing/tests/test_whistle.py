@@ -151,11 +151,11 @@ def test_a_case_has_one_whistle_at_a_time() -> None:
     case = called("U2")
     with pytest.raises(NotAllowed, match="U1 leads it already") as no:
         whistles.call(case, "emergency", "U5", (), LIMITS, "desk-1", at(2), REASON)
-    assert no.value.allowed == ("add", "hand_over")
+    assert no.value.allowed == ("call", "hand_over")
     case = do(case, "U1", "accept", "resolve")
     with pytest.raises(NotAllowed, match="its leg is done") as no:
         whistles.call(case, "emergency", "U5", (), LIMITS, "desk-1", at(2), REASON)
-    assert no.value.allowed == ("add", "release")
+    assert no.value.allowed == ("call", "release")
 
 
 def test_units_that_work_on_it_stay_when_another_is_whistled_to_lead() -> None:

@@ -114,7 +114,11 @@ class HandlingReported(Demand):
     )
     at = said(a_date(required=True), "When it was done at your end.")
     note = said(a_text(1000), "The answer, the reason of a return, or what was done.")
-    evidence = said(a_list(a_text(300, required=True), 20), "Addresses of photos or papers.")
+    evidence = said(
+        a_list(a_text(300, required=True), 20), "Addresses or SHA-256 digests of photos or papers."
+    )
+    place = said(a_text(200), "arrive: where you are.")
+    people = said(a_number(1, 10_000), "arrive: how many have come.")
     leg = said(an_id(required=False), "The id of the leg; the unit's own that it still owes when absent.")
     sequence = said(
         a_number(1), "The version of the case that you looked at: refused when it has moved on since."

@@ -134,6 +134,15 @@ _EVENTS: Final = {
     "open": "case.opened",
     "assign": "case.assigned",
     "whistle": "case.whistled",
+    "call": "case.whistled",
+    "hand_over": "case.whistled",
+    "uphold": "case.whistled",
+    "name": "case.whistled",
+    "meeting": "case.whistled",
+    "refuse": "case.returned",
+    "arrive": "case.changed",
+    "unclaimed": "case.changed",
+    "agenda": "case.changed",
     "raise": "case.assigned",
     "accept": "case.accepted",
     "answer": "case.answered",
@@ -212,6 +221,9 @@ def _of_case(case: Row, events: Iterable[tuple[str, Row]]) -> Iterator[NoticeKey
                 yield "citizen", reporter, emergency, event.removeprefix("case.")
         elif event in ("case.returned", "case.reopened"):
             yield "desk", f"desk-{doc['street']}", id_, f"{event}:{step['sequence']}"
+            for leg in doc["legs"]:
+                if leg["kind"] == "convene" and parse(leg["offered_at"]) == step["at"]:
+                    yield leg["assignee"]["type"], leg["assignee"]["id"], id_, f"offered:{leg['id']}"
         elif event in ("case.assigned", "case.whistled"):
             for leg in doc["legs"]:
                 if parse(leg["offered_at"]) == step["at"]:

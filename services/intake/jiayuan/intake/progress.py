@@ -121,7 +121,8 @@ def _row(event: Event, notes: dict[str, Any]) -> dict[str, Any]:
         "confirmed": case.get("confirmed"),
         "ended": case["state"] in ("closed", "voided"),
         "reports": [r["id"] for r in case["reports"]],
-        "legs": [_leg(leg) for leg in case["legs"]],
+        # What a convener decides among units is no handling of the matter.
+        "legs": [_leg(leg) for leg in case["legs"] if leg["kind"] != "convene"],
         "pauses": [_pause(p) for p in case.get("pauses") or ()],
         "extensions": [{"at": e["at"], "seconds": e["seconds"]} for e in case.get("extensions") or ()],
         "notes": notes,

@@ -84,7 +84,18 @@ _CHANGES: Final[Mapping[str, str]] = {
     "limits": "调整时限",
     "arrive": "到场",
     "session": "调解",
+    "unclaimed": "无人认领，列入大工委例会议题",
+    "agenda": "列入大工委例会",
     "note": "附记",
+}
+# What a whistle's steps are, where the event alone would say less.
+_WHISTLES: Final[Mapping[str, str]] = {
+    "call": "加哨",
+    "hand_over": "改任牵头",
+    "refuse": "拒绝吹哨",
+    "uphold": "召集人维持吹哨",
+    "name": "召集人另点单位",
+    "meeting": "大工委例会议定",
 }
 _CLOSED: Final[Mapping[str | None, str]] = {
     "satisfied": "诉求人确认，销账",
@@ -400,7 +411,7 @@ def _note(event: Event) -> str:
     elif event.name == "case.changed":
         word = _CHANGES.get(change["action"], _WORDS["case.changed"])
     else:
-        word = _WORDS[event.name]
+        word = _WHISTLES.get(change["action"]) or _WORDS[event.name]
     reason = change.get("reason")
     return f"{word}：{mask(reason)}"[:NOTE_LIMIT] if reason else word
 

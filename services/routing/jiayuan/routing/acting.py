@@ -43,7 +43,7 @@ from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import colouring, handing, helping, store
+from . import colouring, handing, helping, store, whistling
 from .book import Book
 from .case import Actor, Assignee, Case, Leg, Moves, NotAllowed, Offer, Situation, Terms, offering
 from .case.machine import TABLE, has_right, permit
@@ -66,7 +66,7 @@ def _reason(required: bool = True) -> fields.String:
 
 
 class NoteWords(Demand):
-    """accept, answer, resolve, arrive."""
+    """accept, answer, resolve."""
 
     note = said(a_text(1000), "What the reporter reads of it; numbers in it are masked.")
     evidence = said(
@@ -170,9 +170,7 @@ WORDS: Final[Mapping[str, type[Demand]]] = {
     "accept": NoteWords,
     "answer": NoteWords,
     "resolve": NoteWords,
-    "arrive": NoteWords,
     "return": ReturnWords,
-    "refuse": ReturnWords,
     "extend": ExtendWords,
     "pause": PauseWords,
     "release": ReasonWords,
@@ -187,6 +185,7 @@ WORDS: Final[Mapping[str, type[Demand]]] = {
     "reopen": ReasonWords,
     "void": ReasonWords,
     "decide": DecideWords,
+    **whistling.WORDS,
 }
 
 
@@ -232,7 +231,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class _Doing:
+class Doing:
     """An act on its locked case, after the machine has said yes."""
 
     case: Case
@@ -335,14 +334,15 @@ def take(
         moves = _repeated(what.move, situation, what.words)
         if moves is None:
             permit(what.move, situation)
-            doing = _Doing(case, leg, actor, at, what.words, book, terms, moving.work, what.approval)
+            doing = Doing(case, leg, actor, at, what.words, book, terms, moving.work, what.approval)
             moves = _MOVES[what.move](doing)
     except NotAllowed as error:
         raise problem_of(error, case, leg) from None
     if moves and what.sequence is not None and what.sequence != case.sequence:
         raise _stale(case, leg, actor, now, terms, what.sequence)
     if moves:
-        moves = cases.with_evidence(moves, what.words.get("evidence") or ())
+        if what.move != "arrive":  # which keeps its own with the step that it belongs to
+            moves = cases.with_evidence(moves, what.words.get("evidence") or ())
         moving.take(moves[-1].case, moves, cause, traceparent)
         case = moves[-1].case
     return Done(case, moves, leg.id if leg is not None else None)
@@ -394,7 +394,6 @@ _ASKS: Final = {
     "extend": "extension",
     "pause": "pause",
     "void": "void",
-    "refuse": "refusal",
 }
 
 
@@ -409,7 +408,7 @@ def _repeated(move: str, s: Situation, words: Mapping[str, Any]) -> Moves | None
             return ()
         if move == "arrive" and leg.arrived_at is not None:
             return ()
-    if _had(move, s, words):
+    if _had(move, s, words) or whistling.had(move, s, words):
         return ()
     kind = _ASKS.get(move)
     if kind is not None:
@@ -463,23 +462,19 @@ def _stale(case: Case, leg: Leg | None, actor: Actor, at: datetime, terms: Terms
 # -- the moves ---------------------------------------------------------------------------------------
 
 
-def _accept(d: _Doing) -> Moves:
+def _accept(d: Doing) -> Moves:
     return cases.accept(d.case, d.leg_id, d.by, d.at, d.text("note"))
 
 
-def _answer(d: _Doing) -> Moves:
+def _answer(d: Doing) -> Moves:
     return cases.answer(d.case, d.leg_id, d.by, d.at, d.text("note"))
 
 
-def _resolve(d: _Doing) -> Moves:
+def _resolve(d: Doing) -> Moves:
     return cases.resolve(d.case, d.leg_id, d.by, d.at, d.text("note"), d.desk_limit)
 
 
-def _arrive(d: _Doing) -> Moves:
-    return cases.arrive(d.case, d.leg_id, d.by, d.at, d.text("note"))
-
-
-def _return(d: _Doing) -> Moves:
+def _return(d: Doing) -> Moves:
     assert d.leg is not None
     if offering.is_offer(d.case, d.leg):
         return helping.given_up(d.work, d.book, d.case, d.leg_id, d.by, d.text("note") or "")
@@ -489,27 +484,20 @@ def _return(d: _Doing) -> Moves:
     return cases.return_(d.case, d.leg_id, d.by, d.at, d.text("note") or "", d.desk_limit, wrong)
 
 
-def _refuse(d: _Doing) -> Moves:
-    directory, street = d.book.directory, d.case.street
-    convener = directory.convener(street) or directory.desk(street)
-    limit = d.book.policy(d.at).whistle.convener
-    return cases.refuse(d.case, d.leg_id, convener, limit, d.by, d.at, d.text("note") or "")
-
-
-def _ask(d: _Doing, kind: str, reason: str, **more: Any) -> Moves:
+def _ask(d: Doing, kind: str, reason: str, **more: Any) -> Moves:
     leg = d.leg.id if d.leg is not None else None
     limit = d.terms.approval_limits[kind]
     return cases.ask(d.case, kind, d.by, d.at, reason, limit, leg=leg, **more)
 
 
-def _extend(d: _Doing) -> Moves:
+def _extend(d: Doing) -> Moves:
     seconds = d.words["seconds"]
     if seconds > d.terms.most_extension:
         raise _wrong("seconds", f"is {seconds}", f"60 to {d.terms.most_extension}")
     return _ask(d, "extension", d.reason, seconds=seconds)
 
 
-def _pause(d: _Doing) -> Moves:
+def _pause(d: Doing) -> Moves:
     until = parse(d.words["until"])
     latest = d.at + timedelta(seconds=d.terms.most_pause)
     if not d.at < until <= latest:
@@ -521,11 +509,11 @@ def _wrong(field_: str, problem: str, allowed: str) -> Problem:
     return Problem(422, "The words can't be used", problems=[FieldProblem(field_, problem, allowed)])
 
 
-def _release(d: _Doing) -> Moves:
+def _release(d: Doing) -> Moves:
     return cases.release(d.case, d.leg_id, d.by, d.at, d.reason, d.desk_limit)
 
 
-def _assign(d: _Doing) -> Moves:
+def _assign(d: Doing) -> Moves:
     to, problems = d.words["assignee"], list[FieldProblem]()
     ground = d.words.get("ground")
     main = offer(d.book, to["type"], to["id"], "assignee.id", d.at, problems, ground)
@@ -582,29 +570,29 @@ def offer(
     return Offer(Assignee("person", id_), level, step, policy.response(level))
 
 
-def _resume(d: _Doing) -> Moves:
+def _resume(d: Doing) -> Moves:
     return cases.resume(d.case, d.by, d.at, d.text("reason"))
 
 
-def _urge(d: _Doing) -> Moves:
+def _urge(d: Doing) -> Moves:
     return cases.urge(d.case, d.by, d.at, d.text("reason"))
 
 
-def _supervise(d: _Doing) -> Moves:
+def _supervise(d: Doing) -> Moves:
     return cases.put_under_supervision(d.case, d.by, d.at, d.reason)
 
 
-def _unsupervise(d: _Doing) -> Moves:
+def _unsupervise(d: Doing) -> Moves:
     return cases.end_supervision(d.case, d.by, d.at, d.text("reason"), "county" in d.actor.roles)
 
 
-def _recolour(d: _Doing) -> Moves:
+def _recolour(d: Doing) -> Moves:
     colour = d.words["colour"]
     finish = colouring.finish_limit(d.work, d.book.policy(d.at), d.case, colour)
     return cases.recolour(d.case, colour, d.by, d.at, d.reason, finish)
 
 
-def _inspect(d: _Doing) -> Moves:
+def _inspect(d: Doing) -> Moves:
     directory = d.book.directory
     gone = frozenset(
         leg.assignee.id
@@ -616,19 +604,22 @@ def _inspect(d: _Doing) -> Moves:
     return cases.inspect(d.case, passed, d.by, d.at, note, gone=gone, response_limit=d.desk_limit)
 
 
-def _close(d: _Doing) -> Moves:
+def _close(d: Doing) -> Moves:
     return cases.close(d.case, d.words["confirmed"], d.by, d.at, d.reason, d.words.get("satisfaction"))
 
 
-def _reopen(d: _Doing) -> Moves:
+def _reopen(d: Doing) -> Moves:
     return (cases.reopen(d.case, d.by, iso(d.at), d.reason, d.desk_limit),)
 
 
-def _void(d: _Doing) -> Moves:
+def _void(d: Doing) -> Moves:
     return _ask(d, "void", d.reason)
 
 
-def _decide(d: _Doing) -> Moves:
+def _decide(d: Doing) -> Moves:
+    found = cases.approvals.find(d.case, d.approval or "")
+    if found is not None and found["kind"] == "whistle":
+        return whistling.answer_wish(d, found)
     return cases.decide(
         d.case,
         d.approval or "",
@@ -641,13 +632,11 @@ def _decide(d: _Doing) -> Moves:
     )
 
 
-_MOVES: Final[Mapping[str, Callable[[_Doing], Moves]]] = {
+_MOVES: Final[Mapping[str, Callable[[Doing], Moves]]] = {
     "accept": _accept,
     "answer": _answer,
     "resolve": _resolve,
-    "arrive": _arrive,
     "return": _return,
-    "refuse": _refuse,
     "extend": _extend,
     "pause": _pause,
     "release": _release,
@@ -662,6 +651,7 @@ _MOVES: Final[Mapping[str, Callable[[_Doing], Moves]]] = {
     "reopen": _reopen,
     "void": _void,
     "decide": _decide,
+    **whistling.MOVES,
 }
 
 

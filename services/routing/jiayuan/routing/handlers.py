@@ -20,6 +20,7 @@ from . import case as cases
 from . import correcting, deciding, emergencies, handing, helping, modes, opening, store
 from .book import Book
 from .case import Case, Moves, Rung, offering
+from .case import whistle as whistles
 from .emergency import Kept
 from .moving import Moving, tell
 from .policy import Policy
@@ -429,6 +430,8 @@ def _by_clock(work: Work, book: Book, policy: Policy, case: Case, clock: dict[st
     rises = (clock.get("ladder") or {}).get("do") == "reassign"
     if (kind == "response" or rises) and leg:
         held = case.leg(leg)
+        if held is not None and held.kind == whistles.CONVENE:
+            return whistles.undecided(case, leg, ACTOR, now)
         if held is not None and held.state == "offered" and offering.is_offer(case, held):
             return helping.given_up(work, book, case, leg, ACTOR, offering.LAPSED, lapsed=True)
         step = clock.get("ladder") or {}

@@ -33,6 +33,11 @@ def tell(
     return doc
 
 
+def _unclaimed(*versions: Case) -> bool:
+    """Whether a whistle is or was one that nobody takes."""
+    return any(case.whistle is not None and "unclaimed" in case.whistle for case in versions)
+
+
 class Moving:
     """Locked cases that one transaction moves, perhaps several steps each; `save` stores and tells."""
 
@@ -42,10 +47,13 @@ class Moving:
         self._moves: dict[str, list[tuple[Moved, Event | None, str]]] = {}
         self._kept: set[str] = set()
         self._recoloured: list[tuple[Case, Moved]] = []
+        self._unclaimed: set[str] = set()
 
     def take(self, case: Case, moves: Moves, cause: Event | None = None, traceparent: str = "") -> None:
         """Takes over a case as it is now, and the steps that led there."""
         before = self.cases[case.id]
+        if case.whistle is not before.whistle and _unclaimed(case, before):
+            self._unclaimed.add(case.id)
         if moves or case is not before:
             self._recoloured += [(before, m) for m in moves if m.change.action == "recolour"]
             self.cases[case.id] = case
@@ -61,6 +69,8 @@ class Moving:
         moved = [(self.cases[i], [m for m, _, _ in self._moves[i]]) for i in sorted(self._kept)]
         store.save_moves(self.work, moved)
         colouring.keep(self.work, self._recoloured)
+        if self._unclaimed:
+            store.whistles.keep(self.work, [self.cases[i] for i in sorted(self._unclaimed)])
         for steps in self._moves.values():
             for step, cause, traceparent in steps:
                 tell(self.work, (step,), cause, traceparent)

@@ -118,12 +118,15 @@ def first_legs(
     elif decision.level == "department":
         lead = directory.unit(decision.lead or "")
         if lead is not None:
-            first = _leg("lead", "department", 0, Assignee("unit", lead.code), now, response, finish)
-            others = (
-                _leg("assist", "department", 0, Assignee("unit", u), now, decision.report_in_limit, finish)
-                for u in decision.assistants
-                if directory.unit(u) is not None
+            called = [u for u in decision.assistants if directory.unit(u) is not None]
+            # One unit alone isn't whistled: it is sent the case, and answers it.
+            report_in = (
+                policy.whistle.report_in(decision.ground, decision.report_in_limit) if called else None
             )
+            owed = (now, response, finish, None, report_in)
+            first = _leg("lead", "department", 0, Assignee("unit", lead.code), *owed)
+            owed = (now, decision.report_in_limit, finish, None, report_in)
+            others = (_leg("assist", "department", 0, Assignee("unit", u), *owed) for u in called)
             return (first, *others), ""
         note = f"（名录中没有单位{decision.lead}，先交街道分派。）"
     elif decision.level == "street":

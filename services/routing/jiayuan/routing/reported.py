@@ -23,7 +23,7 @@ from .book import Book
 from .case import Case
 from .moving import Moving
 
-_SAID: Final = ("note", "evidence", "seconds", "until", "misdirected")
+_SAID: Final = ("note", "evidence", "place", "people", "seconds", "until", "misdirected")
 
 
 def handling_reported(work: Work, events: Sequence[Event]) -> None:

@@ -16,6 +16,7 @@ from .api.interface import OpenApi
 from .api.moves import Handling
 from .api.policies import Policies
 from .api.reads import Reading
+from .api.whistles import Whistles
 from .api.workbook import Workbook
 from .timers import Timers
 
@@ -34,6 +35,7 @@ class RoutingService(
     Policies,
     Reading,
     Timers,
+    Whistles,
     Workbook,
 ):
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""

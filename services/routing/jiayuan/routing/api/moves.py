@@ -48,14 +48,18 @@ def roles_of(move: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(r for standing in sorted(rule.by) for r in _ROLES.get(standing, ())))
 
 
-def _on_leg(move: str, words: str) -> Callable[..., Any]:
+def on_leg(move: str, words: str) -> Callable[..., Any]:
+    """The entrypoint of a move on a leg; `words` say what it is."""
+
     def run(self: Any, call: Call, case: str, leg: str) -> Any:
         return do(self.delivery, call, case, move, leg=leg)
 
     return _entrypoint(run, move, words, f"/cases/<string:case>/legs/<string:leg>/{move}")
 
 
-def _on_case(move: str, words: str, path: str = "") -> Callable[..., Any]:
+def on_case(move: str, words: str, path: str = "") -> Callable[..., Any]:
+    """The entrypoint of a move on a case, at `path` where that isn't the move's name."""
+
     def run(self: Any, call: Call, case: str) -> Any:
         return do(self.delivery, call, case, move)
 
@@ -73,27 +77,27 @@ class Handling:
 
     delivery: Any
 
-    do_accept = _on_leg("accept", "签收: the assignee takes it on; for a whistled unit this is 报到.")
-    do_answer = _on_leg("answer", "应答: the assignee has spoken to the reporter, or to the place.")
-    do_resolve = _on_leg("resolve", "办结: the assignee's part is done.")
-    do_return = _on_leg("return", "退单: it isn't theirs; to the desk, at once or when it approves.")
-    do_refuse = _on_leg("refuse", "拒绝吹哨: a whistled unit says why it won't come; the convener decides.")
-    do_arrive = _on_leg("arrive", "到场: a whistled unit is on the spot.")
-    do_extend = _on_leg("extend", "延期: more time is asked for, once a leg.")
-    do_pause = _on_leg("pause", "挂账: clocks are asked to stand still until a day.")
-    do_release = _on_leg("release", "解除协办: the desk lets an assistant off.")
-    do_assign = _on_case(
+    do_accept = on_leg("accept", "签收: the assignee takes it on; for a whistled unit this is 报到.")
+    do_answer = on_leg("answer", "应答: the assignee has spoken to the reporter, or to the place.")
+    do_resolve = on_leg("resolve", "办结: the assignee's part is done.")
+    do_return = on_leg("return", "退单: it isn't theirs; to the desk, at once or when it approves.")
+    do_refuse = on_leg("refuse", "拒绝吹哨: a whistled unit says why it won't come; the convener decides.")
+    do_arrive = on_leg("arrive", "到场: a whistled unit is on the spot.")
+    do_extend = on_leg("extend", "延期: more time is asked for, once a leg.")
+    do_pause = on_leg("pause", "挂账: clocks are asked to stand still until a day.")
+    do_release = on_leg("release", "解除协办: the desk lets an assistant off.")
+    do_assign = on_case(
         "assign", "派单、吹哨: the desk gives it to a person, or whistles units.", "assignments"
     )
-    do_resume = _on_case("resume", "恢复: a pause ends before its day.")
-    do_urge = _on_case("urge", "催办: whoever holds it is asked to get on with it.")
-    do_supervise = _on_case("supervise", "督办: somebody above looks over it.")
-    do_unsupervise = _on_case("unsupervise", "解除督办: whoever began it ends it.")
-    do_recolour = _on_case("recolour", "调整分色: another colour, with a reason.")
-    do_inspect = _on_case("inspect", "核查: somebody who had no hand in it looks at the result.")
-    do_close = _on_case("close", "归档: somebody who neither handled nor inspected it closes it.")
-    do_reopen = _on_case("reopen", "重新办理: back to the desk.")
-    do_void = _on_case("void", "作废: opened in error; the county decides.")
+    do_resume = on_case("resume", "恢复: a pause ends before its day.")
+    do_urge = on_case("urge", "催办: whoever holds it is asked to get on with it.")
+    do_supervise = on_case("supervise", "督办: somebody above looks over it.")
+    do_unsupervise = on_case("unsupervise", "解除督办: whoever began it ends it.")
+    do_recolour = on_case("recolour", "调整分色: another colour, with a reason.")
+    do_inspect = on_case("inspect", "核查: somebody who had no hand in it looks at the result.")
+    do_close = on_case("close", "归档: somebody who neither handled nor inspected it closes it.")
+    do_reopen = on_case("reopen", "重新办理: back to the desk.")
+    do_void = on_case("void", "作废: opened in error; the county decides.")
 
     @http(
         "POST",

@@ -29,7 +29,7 @@ MOVES: Final = {
     "pause": "pause",
     "void": "void",
 }
-# What is decided otherwise: a refusal on the convener's leg, a wish to whistle by blowing it (`whistle`).
+# What is decided otherwise, and never by silence: a refusal on the convener's leg, a wish to whistle by `answer_wish`.
 OWN_WAYS: Final = ("refusal", "whistle")
 
 

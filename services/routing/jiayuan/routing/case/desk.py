@@ -83,8 +83,9 @@ def assign(
 
 
 def _offered(kind: str, to: Offer, when: str, finish: int | None, reason: str) -> Leg:
-    leg = new_leg(kind, to.level, to.step, to.assignee, when, to.response_limit, finish, reason)
-    return replace(leg, report_in_limit=to.report_in) if to.report_in is not None else leg
+    return new_leg(
+        kind, to.level, to.step, to.assignee, when, to.response_limit, finish, reason, to.report_in
+    )
 
 
 def _marked(legs: tuple[Leg, ...], misdirected: bool) -> tuple[Leg, ...]:

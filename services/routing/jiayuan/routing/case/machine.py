@@ -301,9 +301,9 @@ _UNDECIDED: Final = Need(
     "待批",
 )
 _BY_DECISION: Final = Need(
-    lambda s: s.approval is None or s.approval["kind"] not in ("refusal", "whistle"),
-    "a refusal is decided on the convener's leg, a wish to whistle by blowing it",
-    "不是拒绝吹哨（convene）或请哨（whistle）",
+    lambda s: s.approval is None or s.approval["kind"] != "refusal",
+    "a refusal is decided on the convener's leg",
+    "不是拒绝吹哨（convene）",
 )
 _ASKED_BY_OTHERS: Final = Need(
     lambda s: s.approval is None or s.approval["asked_by"] != s.actor.subject,
@@ -404,9 +404,15 @@ TABLE: Final[Mapping[str, Rule]] = {
         _rule("release", "解除协办", "leg", LIVE, (*_DESKS, "convener"), "released", _ASSISTANT),
         # -- on the case
         _rule("assign", "派单、改派、吹哨", "case", UNRESOLVED, _DESKS, "assigned，原环节 reassigned"),
-        _rule("whistle", "吹哨", "case", UNRESOLVED, _DESKS, "assigned，牵头与协办各得一环节"),
-        _rule("wish", "请街道吹哨", "case", UNRESOLVED, ("head",), "待工作台批，准则吹哨"),
-        _rule("add", "加哨", "case", UNRESOLVED, (*_DESKS, "convener"), "再加协办单位"),
+        _rule(
+            "whistle",
+            "吹哨",
+            "case",
+            UNRESOLVED,
+            (*_DESKS, "head"),
+            "assigned，牵头与协办各得一环节；总网格长按策略请工作台吹哨",
+        ),
+        _rule("call", "加哨", "case", UNRESOLVED, (*_DESKS, "convener"), "再加协办单位"),
         _rule("hand_over", "改任牵头", "case", UNRESOLVED, (*_DESKS, "convener"), "原牵头 reassigned"),
         _rule("agenda", "列入例会", "case", UNRESOLVED, ("county", "convener"), "记例会"),
         _rule("meeting", "例会议定", "case", UNRESOLVED, ("county", "convener"), "议定单位得一环节"),

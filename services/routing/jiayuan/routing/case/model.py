@@ -153,8 +153,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What was done, by whom, when, and the event that says so. `evidence` (links) stays with the step; `reports`
-    came into the case or went out of it."""
+    """What was done, by whom, when, and the event that says so.
+
+    `evidence` (links, and what was seen on arrival) stays with the step; `reports` came into the case or went out
+    of it.
+    """
 
     event: str
     action: str

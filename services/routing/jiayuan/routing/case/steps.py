@@ -36,6 +36,7 @@ def new_leg(
     response_limit: int | None,
     finish_limit: int | None,
     reason: str | None = None,
+    report_in_limit: int | None = None,
 ) -> Leg:
     """A leg that is offered now."""
     return Leg(
@@ -49,6 +50,7 @@ def new_leg(
         finish_limit,
         offered_at,
         reason=reason,
+        report_in_limit=report_in_limit,
     )
 
 

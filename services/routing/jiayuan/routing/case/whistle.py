@@ -147,7 +147,7 @@ def call(
     _unresolved(case, "whistle")
     now_lead = lead_leg(case)
     if now_lead is not None:
-        instead = ("add", "hand_over") if now_lead.live else ("add", "release")
+        instead = ("call", "hand_over") if now_lead.live else ("call", "release")
         raise NotAllowed(
             "whistle", f"{now_lead.assignee.id} leads it already, its leg is {now_lead.state}", instead
         )
@@ -201,9 +201,16 @@ def _called(
     units = [("lead", lead)] if lead is not None else []
     units += [("assist", u) for u in dict.fromkeys(assistants) if u not in there and u != lead]
     new = tuple(
-        replace(
-            new_leg(kind, "department", 0, Assignee("unit", unit), when, limits.response, finish, reason),
-            report_in_limit=limits.report_in,
+        new_leg(
+            kind,
+            "department",
+            0,
+            Assignee("unit", unit),
+            when,
+            limits.response,
+            finish,
+            reason,
+            limits.report_in,
         )
         for kind, unit in units
     )
@@ -247,11 +254,11 @@ def _roster(case: Case, move: str, units: Sequence[str]) -> None:
 
 def add(case: Case, units: Sequence[str], limits: Limits, actor: str, at: datetime, reason: str) -> Moves:
     """More units are called, as assistants; those who work on it or have done their part are left out."""
-    _unresolved(case, "add")
-    whistle = _whistled(case, "add")
+    _unresolved(case, "call")
+    whistle = _whistled(case, "call")
     if lead_leg(case) is None and not _lead_refused(case):
-        raise NotAllowed("add", "nobody leads it: whistle for a lead first", ("whistle",))
-    _roster(case, "add", units)
+        raise NotAllowed("call", "nobody leads it: whistle for a lead first", ("whistle",))
+    _roster(case, "call", units)
     since = _round(case.legs)
     done = {leg.assignee.id for leg in case.legs if leg.kind in CALLED and _done_since(leg, since)}
     when = iso(at)
@@ -262,7 +269,7 @@ def add(case: Case, units: Sequence[str], limits: Limits, actor: str, at: dateti
     if not new_ones:
         return ()
     whistle["assistants"] = _assistants(legs, refusals(case))
-    change = Change("case.whistled", "add", actor, when, first.id, reason)
+    change = Change("case.whistled", "call", actor, when, first.id, reason)
     return (next_step(case, change, legs, whistle=whistle),)
 
 
@@ -291,7 +298,7 @@ def hand_over(
     if old.assignee.id == unit:
         return ()
     if not old.live:
-        raise NotAllowed("hand_over", "the lead has finished", ("add", "release"))
+        raise NotAllowed("hand_over", "the lead has finished", ("call", "release"))
     _roster(case, "hand_over", (unit,))
     when = iso(at)
     ended = with_leg(case, replace(old, state="reassigned", ended_at=when, reason=reason))
@@ -534,16 +541,16 @@ def wish(
     reason: str,
 ) -> Moves:
     """Somebody who may not whistle asks the desk to."""
-    _unresolved(case, "wish")
+    _unresolved(case, "whistle")
     now = lead_leg(case)
     if now is not None:
-        raise NotAllowed("wish", f"{now.assignee.id} leads it already, its leg is {now.state}")
+        raise NotAllowed("whistle", f"{now.assignee.id} leads it already, its leg is {now.state}")
     what = {"ground": ground, "lead": lead, "assistants": list(dict.fromkeys(assistants))}
     open_ = asked(case)
     if any(a["whistle"] == what and a["asked_by"] == actor for a in open_):
         return ()
     if open_:
-        raise NotAllowed("wish", "the desk has a wish to whistle for this case already", ("decide",))
+        raise NotAllowed("whistle", "the desk has a wish to whistle for this case already", ("decide",))
     when = iso(at)
     approval = {
         "id": new_id(),

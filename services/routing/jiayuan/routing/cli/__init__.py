@@ -14,6 +14,7 @@ from .helping import GROUPS
 from .policy import policy
 from .reads import reads
 from .rotation import rotation
+from .whistle import whistle
 
 
 @click.group()
@@ -32,6 +33,7 @@ for _command in (
     rotation,
     reads,
     gaming,
+    whistle,
     emergency,
     case,
     *GROUPS,

@@ -28,10 +28,10 @@ class _Lazy(click.Group):
     """Makes the commands of the moves from the machine's table when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_moves()})
+        return sorted({*super().list_commands(ctx), *moves()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or _moves().get(cmd_name)
+        return super().get_command(ctx, cmd_name) or moves().get(cmd_name)
 
 
 @click.group(cls=_Lazy)
@@ -283,7 +283,7 @@ def log(name: str | None, who: str | None, limit: int) -> None:
 # -- moving ------------------------------------------------------------------------------------------
 
 
-def _moves() -> dict[str, click.Command]:
+def moves() -> dict[str, click.Command]:
     """A command for each move of `acting.WORDS`, whose options are the fields of its words."""
     if not _made:
         from .. import acting
@@ -334,7 +334,8 @@ def _command(move: str, chinese: str, on_leg: bool, schema: Any) -> click.Comman
 def _option(name: str, field: Any) -> Callable[..., Any]:
     from marshmallow import fields, validate
 
-    flag = f"--{name.replace('_', '-')}"
+    # --unit says whose clerk somebody is.
+    flag = "--to-unit" if name == "unit" else f"--{name.replace('_', '-')}"
     words = field.metadata.get("description", "") + (" Required." if field.required else "")
     chosen = next((v.choices for v in field.validators if isinstance(v, validate.OneOf)), None)
     if name == "assignee":

@@ -15,11 +15,11 @@ from typing import Final
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 
-from . import cases, directory, moves
+from . import cases, directory, moves, whistles
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final = (cases, moves, directory)
+_PARTS: Final = (cases, moves, directory, whistles)
 
 
 def interface() -> Interface:
@@ -41,6 +41,7 @@ def interface() -> Interface:
             "approval": {"description": "The approval's id."},
             "id": {"description": "The id of a person, the code of a unit, or desk-<street>."},
             "code": {"description": "The code of a grid or a community."},
+            "finding": {"description": "The id of a finding."},
         },
     )
 

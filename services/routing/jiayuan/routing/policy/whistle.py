@@ -10,18 +10,20 @@ from jiayuan.contracts.schemas.common import GROUNDS
 
 # A grid chief blows it alone, asks the desk to, or has no whistle.
 CHIEF: Final = ("blows", "asks", "no")
-_GROUND: Final = ("report_in", "reason_least", "says")
+_GROUND: Final = ("report_in", "reason_least", "says", "response")
 _MOST_UNITS: Final = 21
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
     """One of the three grounds. `report_in`: seconds from the call until a unit has to report in; `reason_least`: how
-    long a reason has to be at least; `says`: what the ground means, in words for people."""
+    long a reason has to be at least; `says`: what the ground means, in words for people; `response`: seconds to answer,
+    where a unit hasn't as long as always."""
 
     report_in: int
     reason_least: int
     says: str
+    response: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ DEFAULT: Final = WhistleTerms(
     {
         "public_matter": Ground(86400, 8, "街道自身无法解决、需要部门到场的公共事务"),
         "joint_enforcement": Ground(43200, 8, "需要几个部门一起到场的联合执法"),
-        "emergency": Ground(600, 4, "突发应急，需要马上到场"),
+        "emergency": Ground(600, 4, "突发应急，需要马上到场", 900),
     },
     convener=86400,
     ask=3600,
@@ -117,4 +119,5 @@ def _ground(
     if not isinstance(says, str) or not 0 < len(says) <= 100:
         wrong(f"{where}.says", "is missing or too long", "1 to 100 characters")
         says = ""
-    return Ground(seconds(f"{where}.report_in", document.get("report_in")), least, says)
+    response = seconds(f"{where}.response", document["response"]) if "response" in document else None
+    return Ground(seconds(f"{where}.report_in", document.get("report_in")), least, says, response)

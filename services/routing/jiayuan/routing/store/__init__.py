@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import gaming
+from . import gaming, whistles
 from .approvals import save_approvals
 from .cases import (
     find_ids,
@@ -86,6 +86,7 @@ from .tables import (
     policy_verdict,
     read_log,
     turn,
+    unclaimed_whistle,
     unit,
 )
 from .turns import add_turns, give_turns, loads, turn_counts, turns
@@ -179,10 +180,12 @@ __all__ = [
     "turn",
     "turn_counts",
     "turns",
+    "unclaimed_whistle",
     "unit",
     "visits_at",
     "visits_of",
     "wait_for_report",
+    "whistles",
     "wish_of",
     "wrong_dispatches",
 ]

@@ -141,11 +141,18 @@ def photos(work: Work, span: Span, back: timedelta) -> list[Any]:
 
     A photo is known by its digest (64 hexadecimal digits, wherever they stand in a link), other evidence by its text.
     """
-    sql = (
-        f"WITH used AS MATERIALIZED (SELECT {_PHOTO} AS photo, s.case_id, s.id, s.sequence, s.action, s.actor, s.at, "
-        "s.leg FROM case_step s CROSS JOIN LATERAL json_array_elements_text(s.evidence) AS e(said) "
+    said = (
+        "CROSS JOIN LATERAL json_array_elements_text(s.evidence) AS e(said) "
         "CROSS JOIN LATERAL (SELECT split_part(split_part(e.said, '/', -1), '.', 1) AS stem) AS p "
-        "WHERE s.at >= :back AND s.at < :until AND s.evidence IS NOT NULL), "
+    )
+    there = "s.evidence IS NOT NULL AND left(e.said, 1) <> '{'"
+    # First the photos of the span, then all that was before with one of these: nothing is kept of the others.
+    sql = (
+        f"WITH mine AS MATERIALIZED (SELECT DISTINCT hashtextextended({_PHOTO}, 0) AS hash FROM case_step s {said}"
+        f"WHERE s.at >= :since AND s.at < :until AND {there}), "
+        f"used AS MATERIALIZED (SELECT {_PHOTO} AS photo, s.case_id, s.id, s.sequence, s.action, s.actor, s.at, s.leg "
+        f"FROM case_step s {said}JOIN mine ON mine.hash = hashtextextended({_PHOTO}, 0) "
+        f"WHERE s.at >= :back AND s.at < :until AND {there}), "
         "several AS (SELECT photo, max(at) AS last FROM used GROUP BY photo "
         "HAVING min(CAST(case_id AS text)) <> max(CAST(case_id AS text)) AND max(at) >= :since "
         "ORDER BY last DESC LIMIT :found), "

@@ -153,6 +153,20 @@ case_step = Table(
     info={"grants": "SELECT, INSERT"},
 )
 
+unclaimed_whistle = Table(
+    "unclaimed_whistle",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("street", Text, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column(
+        "why", Text, nullable=False, comment="released: every unit was let go; undecided: by the convener"
+    ),
+    Column("meeting", Text, comment="the quarterly meeting that has taken it up"),
+    Index("unclaimed_whistle_street", "street", "since"),
+    comment="Cases that nobody takes, for the next quarterly meeting, beside their documents",
+)
+
 gaming_look = Table(
     "gaming_look",
     metadata,
