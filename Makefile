@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: .venv help setup test test-unit lint fuzz isolation chaos storm bench bench-intake demo down definitions lock compose-check fuzz-intake
+.PHONY: .venv help setup test test-unit lint fuzz isolation chaos storm bench bench-intake bench-routing demo down definitions lock compose-check fuzz-intake
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -47,6 +47,9 @@ bench: setup ## The whole path against its peers
 
 bench-intake: setup ## Intake alone against a bare handler (OPTIONS="--grow 200000")
 	$(PY) -m bench.intake $(OPTIONS)
+
+bench-routing: setup ## Whole lives of cases at 10,000 to 1,000,000 in the database (OPTIONS="--sizes 10000,100000")
+	$(PY) -m bench.routing $(OPTIONS)
 
 demo: setup ## Everything up, real reports through all five services (DATA=path)
 	$(PY) -m jiayuan.local.demo
