@@ -82,7 +82,9 @@ def _anew(legs: Sequence[Leg], i: int) -> bool:
     done = legs[i].done_at or ""
     returned = {leg.ended_at for leg in legs if leg.state == "returned"}
     return any(
-        leg.kind in MAIN and leg.offered_at >= done and leg.offered_at not in returned
+        leg.kind in MAIN
+        and leg.offered_at >= done
+        and not (leg.assignee.type == "desk" and leg.offered_at in returned)
         for leg in legs[i + 1 :]
     )
 
