@@ -13,7 +13,7 @@
 set -eu
 into=${JIAYUAN_SECRETS:-$(dirname "$0")/secrets}
 services="intake routing sla ledger notify"
-partners="hotline-12345 city-management department-systems"
+partners="hotline-12345 city-management department-systems weather-bureau emergency-bureau"
 
 # The folder keeps other people of the machine out. The files are readable by anybody inside a container,
 # where each gets only those that are its own: Compose mounts them as they are.

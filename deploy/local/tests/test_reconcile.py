@@ -346,6 +346,29 @@ def test_whether_the_end_of_a_leg_resolved_the_case_follows_from_what_came_next(
     assert [n for n, _ in reconcile.events_of(steps, "answered")][-1] == "case.assigned"
 
 
+def test_an_emergency_that_comes_to_a_case_says_nothing_of_the_step_before() -> None:
+    steps = _steps("c", ("resolve", 1, "a"), ("resolve", 2, "b"), ("limits", 3, None))
+    names = [name for name, _ in reconcile.events_of(steps, "resolved")]
+    assert names == ["case.answered", "case.resolved", "case.changed"]
+
+
+def test_an_emergencys_pause_is_told_to_each_reporter_once_and_people_are_called_once() -> None:
+    books = Books(calls=[{"emergency": "e1", "person": "v1"}])
+    for id_ in ("c1", "c2"):
+        case = _case(id_, f"r-{id_}", "p1", [], resolved=99)
+        pauses = [
+            {"start": iso(at(1)), "end": iso(at(2)), "emergency": "e1"},
+            {"start": iso(at(3)), "end": None},
+        ]
+        books.cases.append({**case, "state": "assigned", "doc": {**case["doc"], "pauses": pauses}})
+        books.steps += _steps(id_, ("pause", 1, None), ("resume", 2, None), ("pause", 3, None))
+    assert reconcile.expected_notices(books) == {
+        ("citizen", "p1", "e1", "paused"),
+        ("citizen", "p1", "e1", "resumed"),
+        ("person", "v1", "e1", "called"),
+    }
+
+
 def test_the_figures_count_what_the_tables_show() -> None:
     figures = reconcile.figures(story()[1])
     assert figures.channels == {"mini_program": 1, "file_import": 1}

@@ -142,3 +142,31 @@ def test_another_process_takes_it_up_from_the_database(intake: Opened) -> None:
     with intake() as work:
         emergencies.refresh(work)
     assert _joined(intake, 1)
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_when_everybody_reports_the_same_more_is_looked_at(intake: Opened, on: bool) -> None:
+    """The one report about this very street lies behind many newer ones with the same words, and many of the same
+    community and category: in peace it is out of reach, in an emergency it is found."""
+    (first,) = take(intake, sent(LAMP, "13800000001"))
+    elsewhere = (
+        "西关社区",
+        "彩虹社区",
+        "城北社区",
+        "松兴社区",
+        "俊星社区",
+        "中乘社区",
+        "俊贤社区",
+        "万贤社区",
+    )
+    for n, name in enumerate(elsewhere):
+        take(intake, sent(LAMP.replace("龙津社区", name), f"1390000000{n}"))
+        take(
+            intake,
+            sent(f"龙津社区{n + 1}号楼道路灯闪烁不停，物业说要等配件{n}，住户意见很大。", f"1370000000{n}"),
+        )
+    if on:
+        hear(intake, declared(intake, new_id()))
+    (again,) = take(intake, sent(LAMP, "13800000002"), hours=1)
+    joined = again.data.get("joined", {}).get("report")
+    assert (joined == first.subject) is on

@@ -325,11 +325,12 @@ def test_a_leg_to_which_a_person_granted_more_time_is_not_shortened() -> None:
     assert limits(on)[0][1] == 72 * HOUR
 
 
-def test_a_case_that_is_over_stays_as_it_is_and_a_resolved_one_is_not_paused() -> None:
-    for state in cases.OVER:
-        assert follow(case("green", state=state), emergency(), {}, at(0))[1] == ()
-    on, _, _ = follow(case("green", state="resolved", legs=()), emergency(), {}, at(0))
-    assert on.pauses == ()
+@pytest.mark.parametrize("state", [*cases.OVER, "resolved"])
+def test_a_case_that_is_resolved_or_over_stays_as_it_is(state: str) -> None:
+    done = case("green", state=state)
+    assert follow(done, emergency(), {}, at(0)) == (done, (), {})
+    under, kept = replace(done, emergency="e1"), {"leg": [900, 3600]}
+    assert follow(under, None, kept, at(0)) == (under, (), kept)
 
 
 def test_whoever_resumes_a_matter_by_hand_is_not_overruled_by_the_same_emergency() -> None:

@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,8 +21,10 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.names import CONTENT_TYPE, OUTCOMES_EXCHANGE
 from jiayuan.contracts.times import iso, parse
 from jiayuan.routing import book, emergencies, emergency, store
+from jiayuan.routing import case as cases
 from jiayuan.routing.directory import Person
 from jiayuan.routing.emergencies import NotPossible, Wish
+from jiayuan.routing.moving import Moving
 from jiayuan.routing.store import emergencies as records
 
 pytestmark = pytest.mark.store
@@ -121,6 +125,37 @@ def test_a_leg_that_a_move_makes_in_an_emergency_has_its_limits_and_gets_those_o
     end(routing, id_, 17)
     work_off(routing, 17)
     assert routing.case(case["id"])["legs"][-1]["response_limit"] == 900
+
+
+def test_a_case_that_was_closed_in_an_emergency_and_is_opened_again_in_peace_has_its_limits(
+    routing: Routing,
+) -> None:
+    case = routing.open(**URGENT)
+    peace = case["legs"][0]["finish_limit"]
+    id_ = declare(routing)
+    work_off(routing, 0)
+    leg = case["legs"][0]["id"]
+    for n, action in enumerate(("accept", "answer", "resolve")):
+        routing.move(case["id"], leg, action, 1 + n)
+    end(routing, id_, 10)
+    work_off(routing, 10)
+    with routing.work(20) as work:
+        moving = Moving(work, [case["id"]])
+        moved = cases.reopen(moving.cases[case["id"]], "desk", iso(work.now), "还没有解决", 900)
+        moving.take(moved.case, (moved,))
+        moving.save()
+    again = routing.case(case["id"])
+    assert "emergency" not in again
+    assert again["legs"][-1]["finish_limit"] == peace
+
+
+def test_the_answer_to_a_move_is_the_case_as_it_is_afterwards(client: Client, routing: Routing) -> None:
+    case = routing.open(**URGENT)
+    declare(routing)
+    work_off(routing, 0)
+    who = {"who": case["legs"][0]["assignee"]["id"], "role": "grid_worker"}
+    status, answer = client("POST", f"/cases/{case['id']}/legs/{case['legs'][0]['id']}/accept", {}, **who)
+    assert (status, answer["sequence"]) == (200, routing.rows('SELECT sequence FROM "case"')[0][0])
 
 
 def test_it_begins_and_ends_by_itself(routing: Routing) -> None:
@@ -523,3 +558,54 @@ def test_a_streets_desk_acts_for_its_own_street_where_the_mode_says_so(client: C
     lift = f"/emergencies/{id_}/lift"
     assert client("POST", lift, {"reason": "x"}, "desk", "desk", street=OTHER)[0] == 403
     assert client("POST", lift, {"reason": "x"}, "desk", "desk", street=STREET)[0] == 200
+
+
+# -- the command line --------------------------------------------------------------------------------
+
+
+def test_the_command_line_of_the_duty_officer(
+    routing: Routing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from click.testing import CliRunner
+
+    from jiayuan.routing.cli import routing as command
+
+    monkeypatch.setenv("JIAYUAN_DATABASE_URL", routing.opened.settings.database_url)
+    monkeypatch.setenv("JIAYUAN_SEAL_KEYS", routing.opened.settings.seal_keys)
+    monkeypatch.setenv("JIAYUAN_CLOCK_SPEED", "1")
+
+    def run(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(command, ["emergency", *words])
+        assert done.exit_code == code, done.output
+        return str(done.output)
+
+    assert "storm-1" in run("modes")
+    why = ("--reason", "台风红色预警，值班电话13800138000", "--who", "officer")
+    said = run("declare", "storm-1", "--area", f"{STREET}，{OTHER}", "--hours", "12", *why)
+    id_ = said.split(":")[0]
+    assert "13800138000" not in said
+    assert "declared already" in run("declare", "storm-1", "--area", f"{OTHER},{STREET}", *why)
+    assert id_ in run("list", "--state", "on")
+    assert "open cases under it: 0" in run("show", id_)
+    until = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
+    run("extend", id_, "--until", until, "--reason", "台风滞留")
+    assert "解除" in run("lift", id_, "--reason", "预警解除", "--who", "officer")
+    assert "it was over before" in run("lift", id_, "--reason", "again")
+    shown = run("show", id_)
+    assert [w in shown for w in ("declare by officer", "extend by", "lift by officer")] == [True] * 3
+    # What is wrong is named, and nothing is changed.
+    assert "mode: there is no mode war" in run("declare", "war", "--area", STREET, *why, code=1)
+    assert "area[0]" in run("declare", "storm-1", "--area", "1", *why, code=1)
+    assert "over" in run("extend", id_, "--until", until, "--reason", "x", code=1)
+    run("extend", id_, "--until", "tomorrow", "--reason", "x", code=2)
+    run("declare", "storm-1", "--area", STREET, "--until", until, "--hours", "3", *why, code=2)
+    assert "there is no emergency" in run("show", "nothing", code=1)
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    text = (resources.files("jiayuan.routing") / "data" / "emergency.yaml").read_text(encoding="utf-8")
+    good.write_text(text.replace('"2026.1"', '"2026.9"'), encoding="utf-8")
+    bad.write_text("modes: []", encoding="utf-8")
+    assert "good" in run("policy", "check", str(good))
+    assert "4 modes" in run("policy", "import", str(good))
+    assert "imported before" in run("policy", "import", str(good), code=1)
+    for verb in ("check", "import"):
+        assert "version" in run("policy", verb, str(bad), code=1)

@@ -16,7 +16,7 @@ What was done before is no error and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -279,7 +279,12 @@ def act(
     moving = Moving(work, store.find_ids(work, [what.case]).values())
     done = take(moving, book, actor, what, cause=cause, traceparent=traceparent)
     moving.save()
-    return done
+    return _afterwards(done, moving)
+
+
+def _afterwards(done: Done, moving: Moving) -> Done:
+    """The same with the case as it was stored: an emergency that holds may have added a step."""
+    return replace(done, case=moving.cases[done.case.id])
 
 
 def act_on_all(
@@ -296,7 +301,7 @@ def act_on_all(
         except Problem as problem:
             out.append(problem)
     moving.save()
-    return out
+    return [_afterwards(done, moving) if isinstance(done, Done) else done for done in out]
 
 
 def take(

@@ -109,6 +109,10 @@ def sentence(
         state = f"{state}（{_CONFIRMED[case.confirmed]}）"
     now = f"现由{holders}办理，{state}" if holders else f"现{state}"
     within = f"，限{span(min(limits))}办结" if limits else ""
+    if any(not p.get("end") for p in case.pauses):
+        now += "，暂缓办理"
+    if case.emergency is not None:
+        within = f"{within}（应急响应期间的时限）" if within else "，处于应急响应期间"
     again = f"，曾重办{case.reopened}次" if case.reopened else ""
     return (
         f"{case.number}（{where}，{category}）于{at:%Y年%m月%d日%H:%M}按政策{case.decision['policy']}的"

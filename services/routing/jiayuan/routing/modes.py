@@ -11,7 +11,7 @@ from jiayuan.chassis.work import Work
 
 from . import book as books
 from .book import Book
-from .case import OVER, Case, Moves
+from .case import Case, Moves
 from .emergency import Kept, follow
 from .store import emergencies as records
 
@@ -30,8 +30,6 @@ def settle(work: Work, cases: Sequence[Case]) -> list[tuple[Case, Moves]]:
         holding = known.at(case.street, case.community, case.grid, work.now) if known else None
         kept = before.get(case.id, {})
         new, moves, kept_now = follow(case, holding, kept, work.now)
-        if new.state in OVER:
-            kept_now = {}
         if kept_now != kept:
             after[case.id] = kept_now
         if moves:

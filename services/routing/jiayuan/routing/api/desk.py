@@ -180,7 +180,7 @@ def triage(
             now = moves[-1].case
             moving.take(now, moves, traceparent=traceparent)
     again.save()
-    return now
+    return moving.cases[now.id]  # an emergency that holds may have added a step
 
 
 def _offers(

@@ -389,7 +389,7 @@ def offer(delivery: Runtime, call: Call, name: str) -> Any:
             )
         moving.take(moves[-1].case, moves, traceparent=call.traceparent)
         moving.save()
-        return 201, view(moves[-1].case, who, book, at=work.now), PRIVATE
+        return 201, view(moving.cases[case.id], who, book, at=work.now), PRIVATE
 
 
 def take_or_decline(delivery: Runtime, call: Call, name: str, action: str) -> Any:
@@ -432,7 +432,7 @@ def move_point(delivery: Runtime, call: Call, name: str) -> Any:
         )
         moving.take(moves[-1].case, moves, traceparent=call.traceparent)
         moving.save()
-        return 200, view(moves[-1].case, who, book, at=work.now), PRIVATE
+        return 200, view(moving.cases[case.id], who, book, at=work.now), PRIVATE
 
 
 def visits(delivery: Runtime, call: Call, code: str) -> Any:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, Final
 
 from jiayuan.contracts.times import iso, parse
@@ -22,6 +23,7 @@ from ..case import OVER, Case, Change, Leg, Moved, Moves
 from ..case.machine import MOST_SPANS
 from .model import Emergency
 
+DONE: Final = (*OVER, "resolved")
 # Who acts where nobody does.
 ACTOR: Final = "routing"
 
@@ -34,10 +36,11 @@ _LIFTED: Final = "应急解除，恢复办理"
 def follow(case: Case, holding: Emergency | None, kept: Kept, now: datetime) -> tuple[Case, Moves, Kept]:
     """The case under the emergency that holds at its place, the step that leads there, and what is to be kept.
 
-    One step at most: case.paused, case.resumed, or case.changed (`limits`). A case that is over stays as it is, and one
-    that a person resumed is not paused again by the same emergency.
+    One step at most: case.paused, case.resumed, or case.changed (`limits`). A case that is resolved or over stays as it
+    is, and so does what is kept of it, should it be opened again. One that a person resumed is not paused again by the
+    same emergency.
     """
-    if case.state in OVER or (holding is None and case.emergency is None):
+    if case.state in DONE or (holding is None and case.emergency is None):
         return case, (), kept
     at = iso(now)
     wanted = holding if holding is not None and holding.terms.pauses(*_matter(case)) else None
@@ -69,7 +72,7 @@ def _pauses(case: Case, wanted: Emergency | None, at: str) -> tuple[tuple[Mappin
     mine = [p for p in case.pauses if p.get("emergency") and not p.get("end")]
     if wanted is None and mine:
         return tuple({**p, "end": at} if p in mine else p for p in case.pauses), "case.resumed"
-    if wanted is None or mine or case.state == "resolved" or len(case.pauses) >= MOST_SPANS:
+    if wanted is None or mine or len(case.pauses) >= MOST_SPANS:
         return case.pauses, ""
     if case.emergency == wanted.id and any(p.get("emergency") == wanted.id for p in case.pauses):
         return case.pauses, ""  # somebody resumed it
@@ -87,7 +90,7 @@ def _limits(case: Case, holding: Emergency | None, kept: Kept, now: datetime) ->
             legs.append(leg)
             continue
         peace = kept.get(leg.id) or _peace(case, leg, kept)
-        spent = int(_elapsed(case, parse(leg.offered_at), now).total_seconds())
+        spent = _elapsed(case, parse(leg.offered_at), now).total_seconds()
         response, finish = leg.response_limit, leg.finish_limit
         if leg.answered_at is None:
             response = _limit("response", case.colour, holding, response, peace[0], spent)
@@ -116,7 +119,7 @@ def _limit(
     holding: Emergency | None,
     now: int | None,
     peace: int | None,
-    spent: int,
+    spent: float,
     granted: bool = False,
 ) -> int | None:
     """What a limit is to be; one that is breached stays."""
@@ -125,7 +128,7 @@ def _limit(
     wanted = holding.terms.limit(which, colour, peace) if holding is not None else peace
     if wanted >= now:
         return wanted
-    return now if granted else min(now, spent + wanted)
+    return now if granted else min(now, ceil(spent) + wanted)
 
 
 def _elapsed(case: Case, since: datetime, until: datetime) -> timedelta:
