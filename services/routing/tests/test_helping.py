@@ -9,6 +9,7 @@ import pytest
 
 from jiayuan.contracts import ids
 from jiayuan.routing import book, helping, store
+from jiayuan.routing.interface import helping as told
 
 pytestmark = pytest.mark.store
 
@@ -87,6 +88,7 @@ def test_the_first_to_take_it_has_it(helped: Any, helped_client: Any) -> None:
     path = f"/cases/{case['id']}/offers/take"
     status, found = helped_client("GET", "/offers", **volunteer(first))
     assert (status, [o["case"]["id"] for o in found["offers"]]) == (200, [case["id"]])
+    assert told.MyOffers().validate(found) == {}
     status, found = helped_client("POST", path, {}, **volunteer(second))
     assert status == 200, found
     now = helped.case(case["id"])
@@ -205,6 +207,7 @@ def test_done_by_a_volunteer(helped: Any, helped_client: Any) -> None:
 def test_the_desk_sees_who_matches_and_has_anything_offered(helped: Any, helped_client: Any) -> None:
     case = helped.open()  # a problem that a grid worker has been given
     path = f"/cases/{case['id']}"
+    assert told.Matches().validate(helped_client("GET", f"{path}/matches?need=理发", **DESK)[1]) == {}
     status, found = helped_client("GET", f"{path}/matches?need=x", **DESK)
     assert (status, found["matches"]) == (200, [])
     body = {"needs": ["理发"], "languages": ["闽东话"], "most": 2, "reason": "独居老人需要上门理发"}
@@ -216,6 +219,7 @@ def test_the_desk_sees_who_matches_and_has_anything_offered(helped: Any, helped_
     assert holders(now, "released") == [case["legs"][0]["assignee"]["id"]]
     status, found = helped_client("GET", f"{path}/offers", **DESK)
     assert [o["helper"] for o in found["offers"]] == holders(now, "offered")
+    assert told.Offers().validate(found) == {}
     assert "会说闽东话" in found["offers"][0]["reasons"]
     mine = helped_client("GET", f"{path}/offers", **volunteer("v1"))[1]["offers"]
     assert [o["helper"] for o in mine] == ["v1"]
@@ -290,9 +294,12 @@ def test_a_session_an_agreement_and_a_look_whether_it_was_done(
     case, call = accepted
     status, found = call("POST", "/mediation/sessions", SESSION)
     assert (status, found["number"], found["sessions"][0]["state"]) == (201, 1, "fixed")
+    assert told.Fixed().validate(found) == {}
     helped.opened.clock.time = helped.opened.clock.time.replace(hour=3)
     status, found = call("POST", "/mediation/sessions/1/outcome", AGREED)
     assert (status, found["state"], found["outcome"]) == (200, "resolved", "agreed"), found
+    assert told.Concluded().validate(found) == {}
+    assert told.Mediation().validate(call("GET", "/mediation")[1]) == {}
     assert found["agreement"] == {
         "digest": DIGEST,
         "perform_by": "2026-03-20",
@@ -311,11 +318,13 @@ def test_a_session_an_agreement_and_a_look_whether_it_was_done(
 
     due = helped_client("GET", "/mediations/due?until=2026-03-27", **DESK)[1]["mediations"]
     assert [d["number"] for d in due] == [case["number"]]
+    assert told.Due().validate({"mediations": due}) == {}
     assert helped_client("GET", "/mediations/due?until=2026-03-26", **DESK)[1] == {"mediations": []}
     other = {"role": "desk", "street": "350921002"}
     assert helped_client("GET", "/mediations/due?until=2026-03-27", **other)[1] == {"mediations": []}
     status, found = call("POST", "/mediation/follow-up", {"performed": "no", "note": "尚未维修"})
     assert (status, found["reopened"], found["state"]) == (200, True, "assigned")
+    assert told.FollowedUp().validate(found) == {}
     assert holders(helped.case(case["id"]), "offered") == [f"desk-{STREET}"]
     assert helped_client("GET", "/mediations/due?until=2026-12-31", **DESK)[1] == {"mediations": []}
 
@@ -390,7 +399,7 @@ def test_what_is_refused_names_the_field(
     assert helped.case(case["id"]) == before
 
 
-def test_who_may_mediate(accepted: Any) -> None:
+def test_who_may_mediate(helped: Any, accepted: Any) -> None:
     case, call = accepted
     mine = holders(case)[0]
     other = "m2" if mine == "m1" else "m1"
@@ -398,6 +407,8 @@ def test_who_may_mediate(accepted: Any) -> None:
     assert call("POST", "/mediation/sessions", SESSION, role="desk", street="350921002")[0] == 403
     assert call("POST", "/mediation/sessions", SESSION, **DESK)[0] == 201
     assert call("GET", "/mediation", **DESK)[1]["mediator"] == mine
+    [read] = helped.rows("SELECT who, subject, why FROM read_log WHERE why LIKE '%mediation'")
+    assert tuple(read) == ("d1", case["number"], f"desk of {STREET}: mediation")
     assert call("GET", "/mediation", role="grid_worker", who="p00001")[0] == 403
     assert call("POST", "/mediation/sessions", {**SESSION, "sequence": 1}, **DESK)[0] == 409
     status, refused = call("POST", "/mediation/sessions/9/outcome", AGREED)
@@ -452,6 +463,7 @@ def test_a_booked_seat_stays_what_was_booked(helped: Any, helped_client: Any) ->
     assert status == 200
     assert [(v["case"], v["starts_at"]) for v in found["visits"]] == [(case["number"], booked["starts_at"])]
     assert found["room"] == 7
+    assert told.Visits().validate(found) == {}
     assert helped_client("GET", "/points/SP2/visits", role="desk", street="350921002")[0] == 403
     assert helped_client("GET", "/points/SP9/visits", **DESK)[0] == 404
     assert helped_client("GET", "/points/SP2/visits?day=2026-02-30", **DESK)[0] == 422

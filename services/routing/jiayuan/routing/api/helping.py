@@ -20,7 +20,6 @@ from jiayuan.contracts.schemas.common import (
     CODE,
     Demand,
     Pattern,
-    a_code,
     a_list,
     a_number,
     a_text,
@@ -30,7 +29,7 @@ from jiayuan.contracts.schemas.common import (
 from jiayuan.contracts.times import iso
 
 from .. import book as books
-from .. import helping, matching, mediate, store
+from .. import helping, matching, mediate, reads, store
 from ..book import Book
 from ..case import Case, NotAllowed
 from ..directory.duty import ZONE
@@ -91,7 +90,7 @@ class VisitsQuery(Demand):
 class MatchQuery(Demand):
     """Whose means would match."""
 
-    need = said(a_code(), "A skill, in the directory's words.")
+    need = said(a_text(40, least=1), "A skill, in the directory's words.")
 
 
 class Helping:
@@ -207,9 +206,10 @@ def show_mediation(delivery: Runtime, call: Call, name: str) -> Any:
         case = store.read_case(work, name)
         if case is None:
             raise Problem(404, "No such case", f"there is no case {name[:64]}")
-        sight_of(who, book, case)
+        seen = sight_of(who, book, case)
         _mediates(who, book, case)
         found = mediate.document(work, case)
+        reads.note_case(work, who, case, seen, why="mediation")
     if not found:
         raise Problem(404, "No mediation", f"case {case.number} is before no mediator")
     return 200, {"case": case.number, "sequence": case.sequence, **found}, PRIVATE
@@ -307,6 +307,7 @@ def offers(delivery: Runtime, call: Call, name: str) -> Any:
             raise Problem(404, "No such case", f"there is no case {name[:64]}")
         seen = sight_of(who, book, case)
         rows = store.offers_of(work, case.id)
+        reads.note_case(work, who, case, seen, why="offers")
         if not seen.notes:
             rows = [r for r in rows if r["helper"] in (who.subject, who.unit)]
         people = book.directory

@@ -15,11 +15,11 @@ from typing import Final
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 
-from . import cases, directory, moves, whistles
+from . import cases, directory, helping, moves, whistles
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final = (cases, moves, directory, whistles)
+_PARTS: Final = (cases, moves, directory, whistles, helping)
 
 
 def interface() -> Interface:
@@ -40,7 +40,8 @@ def interface() -> Interface:
             "leg": {"description": "The leg's id."},
             "approval": {"description": "The approval's id."},
             "id": {"description": "The id of a person, the code of a unit, or desk-<street>."},
-            "code": {"description": "The code of a grid or a community."},
+            "code": {"description": "The code of a grid, a community or a service point."},
+            "number": {"description": "The number of a session, from 1 on."},
             "finding": {"description": "The id of a finding."},
         },
     )
