@@ -68,6 +68,7 @@ definitions: .venv ## Write the contract files generated from the code
 	$(PY) -m jiayuan.contracts.generate
 	$(PY) -m jiayuan.intake.interface.document
 	$(PY) -m jiayuan.routing.interface.document
+	$(PY) -m jiayuan.routing.interface.machine
 
 lock: .venv ## Pin all dependencies again (UPGRADE=1 takes newer versions)
 	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

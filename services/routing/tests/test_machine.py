@@ -16,6 +16,7 @@ from jiayuan.routing.acting import WORDS
 from jiayuan.routing.case import Actor, Assignee, Case, Leg, NotAllowed, Situation
 from jiayuan.routing.case.machine import STANDINGS, TABLE, allowed, permit, refusal
 from jiayuan.routing.case.terms import DEFAULT
+from jiayuan.routing.interface.machine import PAGE, written
 
 pytestmark = pytest.mark.unit
 
@@ -265,6 +266,12 @@ def test_a_move_that_is_not_allowed_says_why_and_which_are() -> None:
                         permit(name, situation)
                     assert error.value.allowed == free
                     assert error.value.why
+
+
+def test_the_page_is_written_from_the_machine() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == written(page), "run `make definitions`"
+    assert "| `resolve` |" in page
 
 
 # -- conditions, one by one ----------------------------------------------------------------------------

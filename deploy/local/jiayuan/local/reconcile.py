@@ -157,10 +157,23 @@ _EVENTS: Final = {
     "pause": "case.paused",
     "resume": "case.resumed",
     "limits": "case.changed",
+    "ask": "case.changed",
+    "decide": "case.changed",
+    "urge": "case.changed",
+    "supervise": "case.changed",
+    "unsupervise": "case.changed",
+    "recolour": "case.changed",
+    "recategorise": "case.changed",
+    "relocate": "case.changed",
+    "extend": "case.extended",
+    "inspect": "case.inspected",
+    "rework": "case.reopened",
+    "unmerge": "case.reopened",
+    "void": "case.voided",
 }
-_AFTER_RESOLUTION: Final = ("reopen", "confirm", "lapse", "close")
+_AFTER_RESOLUTION: Final = ("reopen", "confirm", "lapse", "close", "inspect")
 # An emergency and its end come to cases whatever they are at: nothing follows from them for the step before.
-_ANYWHERE: Final = ("limits", "pause", "resume")
+_ANYWHERE: Final = ("limits", "pause", "resume", "ask", "decide", "unsupervise")
 # Noted beside the steps: nothing that others must know, and no version of the case.
 NOTED: Final = ("rated", "supplemented", "withdrawn")
 

@@ -462,7 +462,7 @@ TABLE: Final[Mapping[str, Rule]] = {
         _rule("raise", "逾期上升", "case", UNRESOLVED, ("routing",), "上一级，或工作台督办"),
         _rule("merge", "并案", "case", UNRESOLVED, ("routing",), "诉求并入；被并者 merged"),
         _rule("separate", "拆案", "case", NOT_OVER, ("routing",), "诉求拆出"),
-        _rule("unmerge", "撤销并案", "case", ("merged",), ("routing",), "assigned，交工作台"),
+        _rule("unmerge", "撤销并案", "case", ("merged",), ("routing",), "assigned，按策略重新派单"),
     )
 }
 
