@@ -39,10 +39,7 @@ def open_work(work_for: WorkFor) -> Opened:
 
 @pytest.fixture
 def run(open_work: Opened, tmp_path: Path) -> Run:
-    """`run("policy", "import", document)`: a command of `jiayuan sla`; documents become files.
-
-    Business time stands at 2026-03-02 01:00 UTC when the command begins, and goes on from there.
-    """
+    """`run("policy", "import", document)`: a command of `jiayuan sla`, by the wall clock; documents become files."""
     environment = {"JIAYUAN_DATABASE_URL": open_work.url}
 
     def command(*words: Any) -> Result:
@@ -238,8 +235,15 @@ def test_calendars_whose_holidays_end_are_said(open_work: Opened, run: Run, life
             books.refresh(work)
             watching.measure(work)
     assert [r.message for r in caplog.records if "short@1" in r.message] == [watching.look(work)[0].sentence]
-    assert REGISTRY.get_sample_value("jiayuan_sla_clocks_beyond_calendar", {"calendar": "short"}) == 1
-    left = REGISTRY.get_sample_value("jiayuan_sla_calendar_days_left", {"calendar": "short"})
+    assert (
+        REGISTRY.get_sample_value(
+            "jiayuan_sla_clocks_beyond_calendar", {"service": "sla", "calendar": "short"}
+        )
+        == 1
+    )
+    left = REGISTRY.get_sample_value(
+        "jiayuan_sla_calendar_days_left", {"service": "sla", "calendar": "short"}
+    )
     assert left is not None
     assert -12 < left < 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -628,3 +629,49 @@ RULED_RULES = [
     {"id": "red", "when": {"colour": ["red"], "clock": ["finish"]}, "then": {"calendar": "county", "limit": "1wd"}},
     {"id": "resp", "when": {"clock": ["response"]}, "then": {"warn": ["-60s"]}},
 ]  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(("assign", "answer", "extend", "pause", "resume")), st.integers(1, 3000)),
+        max_size=8,
+    ),
+    st.randoms(),
+)
+@settings(deadline=None, max_examples=60)
+def test_in_working_time_too_the_order_of_events_does_not_matter(
+    life: Any, moment: Moment, moves: list[tuple[str, int]], random: Random
+) -> None:
+    rule = {"id": "w", "when": {}, "then": {"calendar": "county", "warn": ["50%", "80%", "+1h"]}}
+    rules = read(version="1", rules=[rule])
+    case = life(response=6000, finish=20_000, citizen=40_000)
+    last = live(case, moves)
+    end = moment(last + 1)
+    plain, other = Memory(rules), Memory(rules)
+    for event in case.events:
+        plain.take(event, event.time)
+        plain.tick(event.time)
+    shuffled = [*case.events, *case.events[:2]]
+    random.shuffle(shuffled)
+    newest = 0
+    for event in shuffled:
+        if event.sequence > newest:  # what is older is ignored by the handler
+            newest = event.sequence
+            other.take(event, end)
+            other.tick(end)
+    for memory in (plain, other):
+        memory.tick(end + timedelta(seconds=1))
+
+    def facts(memory: Memory) -> Any:
+        return {
+            k: (
+                c.due_at,
+                c.limit_seconds,
+                "running" if c.state in ("armed", "warned") else c.state,
+                c.stopped_at,
+                c.paused,
+            )
+            for k, c in memory.kept.items()
+        }
+
+    assert facts(plain) == facts(other)

@@ -20,14 +20,17 @@ SHOWN: Final = 20
 DAYS_LEFT: Final = Gauge(
     "jiayuan_sla_calendar_days_left",
     "Days until a new clock may be due after the last day whose holidays are known; below 0 since then",
-    ["calendar"],
+    ["service", "calendar"],
 )
 BEYOND: Final = Gauge(
-    "jiayuan_sla_clocks_beyond_calendar", "Open clocks due after the last known day", ["calendar"]
+    "jiayuan_sla_clocks_beyond_calendar", "Open clocks due after the last known day", ["service", "calendar"]
 )
 SKEW: Final = Gauge(
-    "jiayuan_sla_clock_skew_seconds", "By how much this machine's clock is ahead of the database's"
+    "jiayuan_sla_clock_skew_seconds",
+    "By how much this machine's clock is ahead of the database's",
+    ["service"],
 )
+_SLA: Final = "sla"
 _said_at: dict[str, datetime] = {}
 
 
@@ -61,7 +64,7 @@ def look(work: Work) -> list[Line]:
 def measure(work: Work) -> None:
     """Sets the gauges, and says in the log once a day what is short. Readiness doesn't depend on it."""
     ahead = store.skew(work)
-    SKEW.set(ahead)
+    SKEW.labels(_SLA).set(ahead)
     if abs(ahead) > store.SKEW_MOST:
         log.error(
             "this machine's clock and the database's differ: it tells no deadline until they agree",
@@ -69,8 +72,8 @@ def measure(work: Work) -> None:
         )
     for line in look(work):
         name = line.reach.calendar.name
-        DAYS_LEFT.labels(name).set((line.reach.since - work.now) / timedelta(days=1))
-        BEYOND.labels(name).set(line.beyond)
+        DAYS_LEFT.labels(_SLA, name).set((line.reach.since - work.now) / timedelta(days=1))
+        BEYOND.labels(_SLA, name).set(line.beyond)
         last = _said_at.get(name)
         if line.short and (last is None or work.now - last >= timedelta(days=1)):
             _said_at[name] = work.now
