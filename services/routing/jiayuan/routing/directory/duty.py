@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -110,10 +111,10 @@ class Duty:
     ) -> None:
         self._people, self._above = people, above
         # (mode, person) or (mode, place, role) → lines.
-        self._lines: dict[tuple[str, ...], list[_Line]] = {}
+        self._lines: dict[tuple[str, ...], tuple[_Line, ...]] = {}
         for shift in shifts:
             key = (shift.mode, shift.who) if shift.who in people else (shift.mode, shift.who, shift.role)
-            self._lines.setdefault(key, []).append(_line(shift))
+            self._lines[key] = (*self._lines.get(key, ()), _line(shift))
         self._away: dict[str, list[_Away]] = {}
         self._covers: dict[str, list[_Away]] = {}
         for leave in leaves:
@@ -121,7 +122,7 @@ class Duty:
             self._away.setdefault(leave.person, []).append(away)
             if leave.stand_in:
                 self._covers.setdefault(leave.stand_in, []).append(away)
-        self._levels: dict[tuple[str, str], tuple[list[_Line], ...]] = {}
+        self._levels: dict[tuple[str, str], tuple[tuple[_Line, ...], ...]] = {}
         self._states: dict[tuple[str, str], tuple[float, float, bool]] = {}
         self._pools: dict[tuple[str, str, str], tuple[float, float, tuple[str, ...]]] = {}
 
@@ -211,7 +212,7 @@ class Duty:
                 break
         return on, day * _DAY + until - _OFFSET
 
-    def _levels_of(self, person: str, mode: str) -> tuple[list[_Line], ...]:
+    def _levels_of(self, person: str, mode: str) -> tuple[tuple[_Line, ...], ...]:
         known = self._people.get(person)
         if known is None:
             return ()
@@ -268,15 +269,21 @@ class Duty:
 
 
 def _line(shift: Shift) -> _Line:
-    mask = sum(1 << day for day in shift.days)
-    spans = tuple((begin * 60, end * 60) for begin, end in shift.spans)
-    return _Line(shift.first.toordinal() - _EPOCH, shift.last.toordinal() - _EPOCH, mask, spans)
+    return _made(shift.first, shift.last, shift.days, shift.spans)
 
 
-def _lines_of_week(week: Sequence[Sequence[tuple[int, int]]]) -> list[_Line]:
+@lru_cache(maxsize=4096)  # thousands of people share a few shifts
+def _made(first: date, last: date, days: tuple[int, ...], spans: tuple[tuple[int, int], ...]) -> _Line:
+    mask = sum(1 << day for day in days)
+    seconds = tuple((begin * 60, end * 60) for begin, end in spans)
+    return _Line(first.toordinal() - _EPOCH, last.toordinal() - _EPOCH, mask, seconds)
+
+
+@lru_cache(maxsize=4096)
+def _lines_of_week(week: tuple[tuple[tuple[int, int], ...], ...]) -> tuple[_Line, ...]:
     """Weekly hours as lines that cover every day."""
     far = 4_000_000  # days: thousands of years
-    return [
+    return tuple(
         _Line(-far, far, 1 << day, tuple((begin * 60, end * 60) for begin, end in spans))
         for day, spans in enumerate(week)
-    ]
+    )

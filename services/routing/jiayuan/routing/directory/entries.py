@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from .documents import HELPERS, LISTS, _interned, day_of, leave_key, shift_key, superior_id, time_of
@@ -265,7 +267,7 @@ def build(entries: Iterable[Entry], version: int, at: datetime, until: datetime 
         active = not over and doc.get("active", True)
         match e.kind:
             case "person":
-                people[e.key] = _person(e.key, doc, active)
+                people[intern(e.key)] = _person(e.key, doc, active)
             case "grid":
                 grid = _grid(e.key, doc)
                 if over:
@@ -281,7 +283,7 @@ def build(entries: Iterable[Entry], version: int, at: datetime, until: datetime 
                 teams[e.key] = _team(e.key, doc, active)
             case "place" if not over:
                 tree = (doc.get("party_group", ""), _interned(tuple(doc.get("functions", ()))))
-                places[e.key] = Place(e.key, doc["name"], doc["kind"], doc.get("parent", ""), *tree)
+                places[e.key] = Place(intern(e.key), doc["name"], doc["kind"], doc.get("parent", ""), *tree)
             case "superior" if not over:
                 step = Superior(e.key, doc["name"], doc.get("post", ""))
                 superiors.setdefault(doc["unit"], []).append((doc["step"], step))
@@ -330,28 +332,29 @@ def _texts(doc: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def _person(key: str, doc: Mapping[str, Any], active: bool) -> Person:
     hours = doc.get("hours")
     return Person(
-        key,
+        intern(key),
         doc["name"],
-        doc["role"],
-        doc["grid"],
-        doc.get("community", ""),
-        doc.get("street", ""),
+        intern(doc["role"]),
+        # Ten thousand people share a thousand codes.
+        intern(doc["grid"]),
+        intern(doc.get("community", "")),
+        intern(doc.get("street", "")),
         active,
         _texts(doc, "skills"),
         _texts(doc, "languages"),
-        doc.get("unit", ""),
+        intern(doc.get("unit", "")),
         week_of(hours) if hours else None,
     )
 
 
 def _grid(key: str, doc: Mapping[str, Any]) -> Grid:
     return Grid(
-        key,
+        intern(key),
         doc["name"],
-        doc["kind"],
-        doc["parent"],
-        doc["community"],
-        doc["street"],
+        intern(doc["kind"]),
+        intern(doc["parent"]),
+        intern(doc["community"]),
+        intern(doc["street"]),
         doc.get("party_group", ""),
         _texts(doc, "functions"),
         _texts(doc, "predecessors"),
@@ -429,15 +432,18 @@ def _point(key: str, doc: Mapping[str, Any]) -> ServicePoint:
 def _shift(doc: Mapping[str, Any]) -> Shift:
     days = doc.get("days")
     return Shift(
-        doc["who"],
-        date.fromisoformat(doc["from"]),
-        date.fromisoformat(doc["to"]),
-        tuple(DAYS.index(d) for d in days) if days else tuple(range(7)),
+        intern(doc["who"]),
+        _day(doc["from"]),
+        _day(doc["to"]),
+        _interned(tuple(DAYS.index(d) for d in days) if days else tuple(range(7))),
         _interned(tuple(sorted(minutes(s) for s in doc["spans"]))),
-        doc.get("role", ""),
-        doc.get("name", ""),
-        doc.get("mode", "normal"),
+        intern(doc.get("role", "")),
+        intern(doc.get("name", "")),
+        intern(doc.get("mode", "normal")),
     )
+
+
+_day = lru_cache(maxsize=1024)(date.fromisoformat)
 
 
 def _leave(doc: Mapping[str, Any]) -> Leave:

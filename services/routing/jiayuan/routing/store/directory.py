@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,17 +33,28 @@ def read_directory(work: Work, at: datetime | None = None) -> Directory:
     if not version:
         return EMPTY
     at = at or work.now
+    return build(_held_at(work, at), version, at, next_change(work, at))
+
+
+# Rows of the directory that are in memory at a time: all at once they would be three times what comes of them.
+_PAGE: Final = 1000
+
+
+def _held_at(work: Work, at: datetime) -> Iterator[Entry]:
+    """The newest entry of each key that began by a time and still holds, or is to be named when it is over."""
     # Text, since orjson reads ten thousand documents in a quarter of the time that psycopg2 takes for them.
-    rows = rows_of(
-        work,
+    work.execute(
+        "DECLARE directory_held NO SCROLL CURSOR FOR "
         "SELECT DISTINCT ON (kind, key) kind, key, doc::text AS doc, valid_to FROM directory_entry "
         f"WHERE valid_from <= :at AND {_HELD} AND (valid_to IS NULL OR valid_to > :at OR kind = ANY(:named)) "
         "ORDER BY kind, key, valid_from DESC, version DESC",
         at=at,
         named=list(NAMED),
     )
-    entries = (Entry(r[0], r[1], orjson.loads(r[2]), valid_to=r[3]) for r in rows)
-    return build(entries, version, at, next_change(work, at))
+    while page := work.execute(f"FETCH {_PAGE} FROM directory_held"):
+        for row in page:
+            yield Entry(row[0], row[1], orjson.loads(row[2]), valid_to=row[3])
+    work.execute("CLOSE directory_held")
 
 
 def next_change(work: Work, at: datetime) -> datetime | None:
