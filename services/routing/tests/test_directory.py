@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from jiayuan.routing import directory
 from jiayuan.routing.case import Assignee
 from jiayuan.routing.directory import EMPTY, DirectoryError
-from jiayuan.routing.seed import seed
+from jiayuan.routing.directory.duty import ZONE
+from jiayuan.routing.directory.gaps import find
+from jiayuan.routing.seed import More, seed
 
 pytestmark = pytest.mark.unit
 
@@ -292,3 +295,26 @@ def test_seeding_is_repeatable(seeded: dict[str, Any]) -> None:
 def test_too_few_to_seed(grids: int, workers: int) -> None:
     with pytest.raises(ValueError, match="at least"):
         seed(directory.bundled("places"), [], grids, workers)
+
+
+def test_seeded_with_everything_at_the_real_scale() -> None:
+    more = More(4000, 2000, 194, ("2026-01-01", "2028-12-31"))
+    document = seed(directory.bundled("places"), directory.bundled("units")["units"], 874, 3500, 1, more)
+    known = directory.read(document)
+    roles = Counter(p.role for p in known.people.values())
+    assert (roles["cadre"], roles["volunteer"], roles["mediator"]) == (4000, 2000, 194)
+    assert all(known.convener(s.code) and known.committee(s.code).full_time for s in known.streets())
+    lists = ("people", "cadres", "volunteers", "mediators", "committee")
+    assert all(p["name"].startswith("例") for key in lists for p in document[key])
+    assert all(p["name"].startswith("例") for p in document["points"])
+    phones = list(directory.phones(document).values())
+    assert len(phones) == len(set(phones))
+    assert all(re.fullmatch(r"000\d{8}", p) for p in phones)
+    # At any time somebody is there in every grid, and nothing is missing that a case would need.
+    at = datetime(2026, 12, 4, 9, tzinfo=ZONE)
+    assert [g for g in find(known, at, 3, directory.phones(document)) if not g.minor] == []
+    assert sum(len(known.people_on_duty(s.code, "worker", at)) for s in known.streets()) < roles["worker"]
+
+
+def test_nothing_else_without_being_asked(seeded: dict[str, Any]) -> None:
+    assert set(seeded) == {"county", "streets", "grids", "people", "units"}

@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 
 from jiayuan.routing import changes
-from jiayuan.routing.directory import bundled
+from jiayuan.routing.directory import DirectoryError, bundled
 from jiayuan.routing.directory.operations import split
 from jiayuan.routing.seed import More, seed
 
@@ -125,6 +125,33 @@ def test_a_report_of_the_night_goes_to_who_is_there(own: Any, full: dict[str, An
         case = own.open(at=minutes, place={"grid": G1})
         given = roster[case["legs"][0]["assignee"]["id"]]
         assert given == spans or (minutes == 6 * 60 and given == ["08:00-12:00", "14:30-18:00"])
+
+
+def test_what_a_grid_covers(ask: Any, own: Any, full: dict[str, Any]) -> None:
+    ring = [[120.0, 26.8], [120.1, 26.8], [120.1, 26.9], [120.0, 26.8]]
+    grids = [
+        g | {"area": "东至例路", "boundary": {"type": "Polygon", "coordinates": [ring]}}
+        if g["code"] == G1
+        else g
+        for g in full["grids"]
+    ]
+    with own.work(10) as work:
+        changes.change(work, own.opened.runtime.sealer, {**full, "grids": grids}, "test")
+    found = ask("GET", f"/directory/grids/{G1}/area", **SEAT)[1]
+    assert found["geometry"]["coordinates"] == [ring]
+    assert found["properties"]["area"] == "东至例路"
+    assert ask("GET", f"/directory/grids/{full['grids'][1]['code']}/area", **SEAT)[1]["geometry"] is None
+    assert ask("GET", "/directory/grids/nowhere/area", **SEAT)[0] == 404
+    for wrong in (
+        {"type": "Point", "coordinates": [120, 26]},
+        {"type": "Polygon", "coordinates": [ring[:-1]]},
+        {"type": "Polygon", "coordinates": [[*ring[:-1], [26.8, 120.0]]]},
+        {"type": "Polygon", "coordinates": [[[999, 0], *ring[1:-1], [999, 0]]]},
+        {"type": "Polygon", "coordinates": [[ring[0], *([ring[1]] * 4000), ring[0]]]},
+    ):
+        bad = [g | {"boundary": wrong} if g["code"] == G1 else g for g in full["grids"]]
+        with pytest.raises(DirectoryError, match="boundary"), own.work(11) as work:
+            changes.change(work, own.opened.runtime.sealer, {**full, "grids": bad}, "test")
 
 
 def test_a_committee_with_its_parts(ask: Any, full: dict[str, Any]) -> None:

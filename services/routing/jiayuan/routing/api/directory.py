@@ -43,6 +43,11 @@ class DirectoryPages:
         """What ever held of a grid and its people."""
         return grid_history(self.delivery, call, code)
 
+    @http("GET", "/directory/grids/<string:code>/area", roles=STAFF)
+    def grid_area(self, call: Call, code: str) -> Any:
+        """What a grid covers, as GeoJSON and in words."""
+        return grid_area(self.delivery, call, code)
+
     @http("GET", "/directory/units", roles=STAFF)
     def units(self, call: Call) -> Any:
         """The member units."""
@@ -199,6 +204,23 @@ def grid_history(delivery: Runtime, _call: Call, code: str) -> dict[str, Any]:
             for e in own
         ],
         "people": [span(e) | {"id": e.key, "name": e.doc["name"], "role": e.doc["role"]} for e in people],
+    }
+
+
+def grid_area(delivery: Runtime, _call: Call, code: str) -> dict[str, Any]:
+    """GET /directory/grids/<code>/area: a GeoJSON feature, WGS-84; its geometry is null where no boundary is known."""
+    with delivery.work() as work:
+        own = [e for kind in ("grid", "place") for e in rows.history(work, kind, code)]
+        own = [e for e in own if e.valid_from and e.valid_from <= work.now]
+    if not own or (own[-1].valid_to is not None and own[-1].valid_to <= work.now):
+        raise Problem(404, "No such grid", f"there is no grid {code[:_CODE_LENGTH]}")
+    entry = own[-1]
+    words = {"area": entry.extra["area"]} if "area" in entry.extra else {}
+    return {
+        "type": "Feature",
+        "id": code,
+        "geometry": entry.extra.get("boundary"),
+        "properties": {"name": entry.doc["name"], "kind": entry.doc["kind"], **words},
     }
 
 
