@@ -42,6 +42,8 @@ def interface() -> Interface:
             "id": {"description": "The id of a person, the code of a unit, or desk-<street>."},
             "code": {"description": "The code of a grid, a community or a service point."},
             "number": {"description": "The number of a session, from 1 on."},
+            "street": {"description": "The code of a street."},
+            "version": {"description": "The number of a change of the directory."},
             "finding": {"description": "The id of a finding."},
         },
     )
