@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: .venv help setup test test-unit lint fuzz isolation chaos storm bench bench-intake bench-routing demo down definitions lock compose-check fuzz-intake
+.PHONY: .venv help setup test test-unit lint fuzz isolation chaos models storm bench bench-intake bench-routing demo down definitions lock compose-check fuzz-intake
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -38,6 +38,9 @@ isolation: .venv ## Build and import every service with its own dependencies alo
 
 chaos: setup ## The long campaign of kills, then reconcile
 	$(PY) -m jiayuan.local.chaos --long
+
+models: .venv ## The tests that search by themselves, fifty times as far (JIAYUAN_MODELS=50)
+	JIAYUAN_MODELS=$${JIAYUAN_MODELS:-50} $(PY) -m pytest -q $$(grep -rl "testing.models" services/*/tests) -m unit
 
 storm: setup ## A typhoon's hour at 100 times the normal rate, then every clock counted again (OPTIONS="--minutes 10")
 	$(PY) -m bench.storm $(OPTIONS)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.testing.models import examples
 from jiayuan.contracts.check import problems
 from jiayuan.contracts.schemas.case import CaseChanged
 from jiayuan.contracts.times import iso, parse
@@ -923,7 +924,7 @@ class CaseMachine(RuleBasedStateMachine):
 
 
 CaseMachine.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=examples(12),
     # A failure is told as it was found: making it shorter takes minutes. Add Phase.shrink to have that.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     stateful_step_count=100,

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jiayuan.chassis.testing.models import examples
 from jiayuan.routing.directory import DirectoryError, bundled, read
 from jiayuan.routing.directory.duty import ZONE
 from jiayuan.routing.directory.entries import Entry, Key, build, flatten, unflatten
@@ -216,7 +217,7 @@ def apply(document: dict[str, Any], what: str, a: int, b: int, c: int, fresh: st
     return replace_person(document, code, workers[b % len(workers)], elsewhere[c % len(elsewhere)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 @given(steps())
 def test_no_day_of_any_grid_and_nobody_is_ever_lost(made: list[tuple[int, str, int, int, int]]) -> None:
     timeline, when = Timeline(), BEGIN

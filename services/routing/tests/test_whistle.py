@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from jiayuan.chassis.testing.models import examples
 from jiayuan.contracts.check import problems
 from jiayuan.contracts.schemas.case import CaseChanged
 from jiayuan.contracts.times import iso
@@ -828,4 +829,4 @@ class Whistled(RuleBasedStateMachine):
 
 
 TestWhistled = Whistled.TestCase
-TestWhistled.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestWhistled.settings = settings(max_examples=examples(30), stateful_step_count=30, deadline=None)
