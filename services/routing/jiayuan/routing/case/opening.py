@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from .model import (
@@ -11,6 +10,7 @@ from .model import (
     Change,
     Leg,
     Moved,
+    evolve,
 )
 
 
@@ -26,5 +26,5 @@ def assign_first(
     event, action = ("case.whistled", "whistle") if whistle is not None else ("case.assigned", "assign")
     change = Change(event, action, actor, legs[0].offered_at, legs[0].id, case.decision["reason"])
     return Moved(
-        replace(case, sequence=case.sequence + 1, state="assigned", legs=legs, whistle=whistle), change
+        evolve(case, sequence=case.sequence + 1, state="assigned", legs=legs, whistle=whistle), change
     )

@@ -21,6 +21,7 @@ from .model import (
     Moved,
     Moves,
     NotAllowed,
+    evolve,
 )
 
 _ADVANCE: Final = {"offered": 0, "accepted": 1, "answered": 2, "done": 2}
@@ -115,7 +116,7 @@ def next_step(case: Case, change: Change, legs: tuple[Leg, ...] | None = None, *
             fields["level"] = _level(legs, case.level)
         if case.approvals or case.pauses or case.supervised:
             _tidy(case, change, fields)
-    return Moved(replace(case, sequence=case.sequence + 1, **fields), change)
+    return Moved(evolve(case, sequence=case.sequence + 1, **fields), change)
 
 
 def _tidy(case: Case, change: Change, fields: dict[str, Any]) -> None:
