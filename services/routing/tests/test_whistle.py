@@ -578,6 +578,7 @@ class Whistled(RuleBasedStateMachine):
         self.lead_said = False
         self.bound: set[str] = set()
         self.desk = False
+        self.listed = False
 
     def tick(self) -> datetime:
         self.now += 1
@@ -686,7 +687,7 @@ class Whistled(RuleBasedStateMachine):
                 self.fresh(other)
                 self.lead = other if leads else self.lead
             elif leads:
-                self.desk = True
+                self.desk = self.listed = True
 
     @precondition(open)
     @rule(units=st.lists(st.sampled_from(UNITS), min_size=1, max_size=3))
@@ -746,14 +747,16 @@ class Whistled(RuleBasedStateMachine):
             )
         except NotAllowed:
             nobody_leads = self.desk or self.lead in self.waiting()
-            assert not (self.waiting() or self.desk) or (unit in self.owing() and not nobody_leads)
+            assert not (self.waiting() or self.listed) or (unit in self.owing() and not nobody_leads)
             return
         if not moves:
             return
         leads = self.desk or (self.lead in self.waiting() and not self.lead_said)
         self.took(moves)
+        assert self.waiting() or self.listed
         for waiting in self.waiting():
             self.part[waiting] = OFF
+        self.listed = False
         if leads:
             self.lead, self.desk = unit, False
         self.fresh(unit)
@@ -763,7 +766,7 @@ class Whistled(RuleBasedStateMachine):
     @rule(unit=st.sampled_from(UNITS))
     def the_desk_whistles_anew(self, unit: str) -> None:
         self.took(whistles.call(self.case, "emergency", unit, (), LIMITS, "desk-1", self.tick(), REASON))
-        self.lead, self.desk = unit, False
+        self.lead, self.desk, self.listed = unit, False, False
         self.fresh(unit)
         self.bound &= self.owing() - {unit}
 
@@ -783,7 +786,7 @@ class Whistled(RuleBasedStateMachine):
     def the_reporter_says_it_is_not_solved(self) -> None:
         self.took((cases.reopen(self.case, "report:R1", iso(self.tick()), "未解决", 60),))
         self.part = dict.fromkeys(self.part, OFF)
-        self.lead_said, self.desk = False, True
+        self.lead_said, self.desk, self.listed = False, True, False
 
     @precondition(lambda self: self.open() and self.desk)
     @rule()
@@ -793,7 +796,7 @@ class Whistled(RuleBasedStateMachine):
             moves = move(self.case, desk.id, "desk-1", self.tick())
             if moves:
                 self.took(moves)
-        self.lead_said, self.desk = True, False
+        self.lead_said, self.desk, self.listed = True, False, False
 
     @invariant()
     def each_unit_has_one_live_leg(self) -> None:

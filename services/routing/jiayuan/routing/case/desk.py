@@ -74,7 +74,8 @@ def assign(
     if to.assignee.type != "unit":
         change = Change("case.assigned", "assign", actor, when, main.id, reason)
         return (next_step(case, change, legs),)
-    whistle = whistle_of(legs, ground or (case.whistle or {}).get("ground") or "public_matter")
+    before = {k: v for k, v in (case.whistle or {}).items() if k not in ("unclaimed", "unclaimed_at")}
+    whistle = {**before, **whistle_of(legs, ground or before.get("ground") or "public_matter")}
     return (
         next_step(
             case, Change("case.whistled", "whistle", actor, when, main.id, reason), legs, whistle=whistle

@@ -107,6 +107,8 @@ def unclaimed(case: Case) -> str | None:
         return None
     if why == "undecided":
         return why if refusals(case) else None
+    if (case.whistle or {})["unclaimed_at"] < _round(case.legs):
+        return None  # it was handed out, or done and opened again, since
     taken = any(
         leg.live and leg.kind in ("handle", "lead") and leg.assignee.type != "desk" for leg in case.legs
     )
@@ -518,7 +520,7 @@ def undecided(case: Case, leg_id: str, actor: str, at: datetime) -> Moves:
     leg = case.leg(leg_id)
     if leg is None or leg.kind != CONVENE or not leg.live or case.state in (*OVER, "resolved"):
         return ()
-    if case.whistle is None or case.whistle.get("unclaimed"):
+    if case.whistle is None or unclaimed(case) == "undecided":
         return ()
     when = iso(at)
     whistle = {**case.whistle, "unclaimed": "undecided", "unclaimed_at": when}
