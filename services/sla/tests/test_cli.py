@@ -361,3 +361,18 @@ def test_explained_in_the_terminal_and_by_http(open_work: Opened, run: Run, life
 
 def test_spans_in_words() -> None:
     assert [span(s) for s in (0, 59, 3600, 90061, -60)] == ["0s", "59s", "1h", "1d 1h 1m 1s", "-1m"]
+
+
+def test_files_come_by_the_standard_input_too(open_work: Opened) -> None:
+    environment = {"JIAYUAN_DATABASE_URL": open_work.url}
+
+    def given(text: str, *words: str) -> Result:
+        return CliRunner().invoke(sla, list(words), input=text, env=environment, catch_exceptions=False)
+
+    text = yaml.safe_dump(POLICY, allow_unicode=True)
+    assert "nothing wrong" in given(text, "policy", "check", "-").output
+    assert "2026.2 holds now" in given(text, "policy", "import", "-").output
+    sheet = "date,kind,name\n2027-01-01,holiday,元旦\n"
+    imported = given(sheet, "calendar", "import", "-", "--format", "csv")
+    assert "county@1" in imported.output, imported.output
+    assert "say what the standard input is" in given(sheet, "calendar", "import", "-").output

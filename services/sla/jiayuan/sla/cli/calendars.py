@@ -7,7 +7,7 @@ import hashlib
 import sys
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import orjson
@@ -20,6 +20,15 @@ from .. import days as days_of
 from ..calendar import CalendarError, Day
 from .common import Works, recomputed, told, works
 
+_FORMS: Final = ("csv", "ics", "yaml")
+_SUFFIXES: Final = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".ics": "ics",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".json": "yaml",
+}
 _WAIT = click.option("--wait/--no-wait", default=True, help="Compute the open clocks again before returning.")
 
 
@@ -33,22 +42,25 @@ def calendar() -> None:
 @click.option("--name", default="county", show_default=True, help="The calendar that the days are for.")
 @click.option("--year", "years", type=int, multiple=True, help="Only this year of SOURCE; may be repeated.")
 @click.option("--note", default="", help="Where it is from, such as the number of the notice.")
+@click.option("--format", "form", type=click.Choice(_FORMS), help="Of the standard input, when SOURCE is -.")
 @_WAIT
-def import_(source: str, name: str, years: tuple[int, ...], note: str, wait: bool) -> None:
+def import_(source: str, name: str, years: tuple[int, ...], note: str, form: str | None, wait: bool) -> None:
     """Import a new version of a calendar from SOURCE, and compute every open clock again.
 
     SOURCE is a file, .csv or .ics with the days of whole years, which take the place of those that the calendar
-    had; or .yaml, .yml or .json with a whole calendar; or the word chinesecalendar, for the State Council's days of
-    --year out of the installed package of that name. When anything is wrong nothing goes in: exit code 1.
+    had; or .yaml, .yml or .json with a whole calendar; or - for the standard input, with --format; or the word
+    chinesecalendar, for the State Council's days of --year out of the installed package of that name. When anything
+    is wrong nothing goes in: exit code 1.
     """
     try:
-        if Path(source).suffix.lower() in (".yaml", ".yml", ".json"):
-            document = _document(Path(source))
+        form, data = _read(source, form)
+        if form == "yaml":
+            document = _document(source, data)
             found = None
             name = str(document.get("calendar"))
             calendars.read(document)
         else:
-            found = _found(source, years)
+            found = _found(source, form, data, years)
     except (CalendarError, days_of.DaysError) as error:
         _refused(error)
     open_work = works()
@@ -179,13 +191,14 @@ def check(file: Path | None) -> None:
     if file is None:
         sys.exit(1 if _horizon() else 0)
     try:
-        if file.suffix.lower() in (".yaml", ".yml", ".json"):
-            found = calendars.read(_document(file))
+        form, data = _read(str(file), None)
+        if form == "yaml":
+            found = calendars.read(_document(file.name, data))
             click.echo(
                 f"calendar {found.name}: {len(found.days)} days that differ, known until {found.known_until}"
             )
             return
-        read = _found(str(file), ())
+        read = _found(file.name, form, data, ())
     except (CalendarError, days_of.DaysError) as error:
         _refused(error)
     for remark in days_of.strange(calendars.bundled(), read):
@@ -209,30 +222,41 @@ def _horizon() -> bool:
     return any(line.short for line in found)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _read(source: str, form: str | None) -> tuple[str, bytes]:
+    """What SOURCE holds and in which form: csv, ics, yaml, or package for chinesecalendar."""
+    if source == "chinesecalendar":
+        return "package", b""
+    if source == "-":
+        if form is None:
+            raise days_of.DaysError(f"say what the standard input is: --format {', '.join(_FORMS)}")
+        return form, sys.stdin.buffer.read()
+    path = Path(source)
+    found = _SUFFIXES.get(path.suffix.lower())
+    if found is None or not path.is_file():
+        raise days_of.DaysError(
+            f"{source}: a file .csv, .ics, .yaml or .json that is there, or chinesecalendar"
+        )
+    return found, path.read_bytes()
+
+
+def _document(name: str, data: bytes) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise days_of.DaysError(f"{path.name} is no YAML or JSON: {error}") from None
+        found = yaml.safe_load(data.decode("utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise days_of.DaysError(f"{name} is no YAML or JSON: {error}") from None
     if not isinstance(found, dict):
-        raise days_of.DaysError(f"{path.name} holds no mapping")
+        raise days_of.DaysError(f"{name} holds no mapping")
     return found
 
 
-def _found(source: str, years: tuple[int, ...]) -> days_of.Found:
-    if source == "chinesecalendar":
+def _found(source: str, form: str, data: bytes, years: tuple[int, ...]) -> days_of.Found:
+    if form == "package":
         if not years:
             raise days_of.DaysError("say which year: --year 2027")
         parts = [days_of.from_package(year) for year in years]
         return days_of.Found(source, {d: w for part in parts for d, w in part.days.items()})
-    path = Path(source)
-    readers = {".csv": days_of.from_csv, ".tsv": days_of.from_csv, ".ics": days_of.from_ics}
-    reader = readers.get(path.suffix.lower())
-    if reader is None or not path.is_file():
-        raise days_of.DaysError(
-            f"{source}: a file .csv, .ics, .yaml or .json that is there, or chinesecalendar"
-        )
-    found = reader(path.read_bytes(), path.name)
+    reader = days_of.from_ics if form == "ics" else days_of.from_csv
+    found = reader(data, Path(source).name)
     return found.of(years) if years else found
 
 

@@ -23,7 +23,7 @@ from .calendars import _plain
 from .clocks import local, span
 from .common import recomputed, told, works
 
-_FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+_FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 
 
 @click.group("policy")
@@ -35,7 +35,7 @@ def policy() -> None:
 @_FILE
 @click.option("--wait/--no-wait", default=True, help="Compute the open clocks again before returning.")
 def import_(file: Path, wait: bool) -> None:
-    """Import FILE (YAML) as a new version; it holds from its effective_from on, or at once.
+    """Import FILE (YAML; - is the standard input) as a new version; it holds from its effective_from on, or at once.
 
     Every open clock is computed again then; what was breached before stays breached, under the version that it had.
     When anything is wrong nothing goes in: exit code 1.
@@ -159,7 +159,8 @@ def check(file: Path, look: bool) -> None:
 
 def _document(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        found = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         click.echo(f"{file.name} is no YAML: {error}", err=True)
         sys.exit(1)
