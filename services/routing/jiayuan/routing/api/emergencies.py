@@ -13,7 +13,7 @@ from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
-from jiayuan.contracts.schemas.common import Demand, a_code, a_date, a_text
+from jiayuan.contracts.schemas.common import Demand, a_code, a_date, a_text, a_word
 from jiayuan.contracts.times import iso, parse
 
 from .. import book as books
@@ -66,7 +66,7 @@ class EmergencyPages:
         return extend(self.delivery, call, emergency)
 
 
-class DeclareBody(Demand):
+class EmergencyDeclareBody(Demand):
     """A mode for an area and a time. `starts_at` absent: now; `ends_at` absent: as long as the mode lasts."""
 
     mode = a_code(required=True)
@@ -76,13 +76,19 @@ class DeclareBody(Demand):
     reason = a_text(500, required=True, least=1)
 
 
-class LiftBody(Demand):
+class EmergencyQuery(Demand):
+    """Which emergencies; those that are on when nothing is said."""
+
+    state = a_word(STATES, required=False)
+
+
+class EmergencyLiftBody(Demand):
     """Why it is over."""
 
     reason = a_text(500, required=True, least=1)
 
 
-class ExtendBody(Demand):
+class EmergencyExtendBody(Demand):
     """When it ends instead, and why."""
 
     ends_at = a_date(required=True)
@@ -142,7 +148,7 @@ def _problem(error: NotPossible, title: str) -> Problem:
 
 def declare(delivery: Runtime, call: Call) -> Any:
     """POST /emergencies. 201 with the emergency, 200 when the same one is declared already."""
-    who, body = caller(call), call.json_body(DeclareBody)
+    who, body = caller(call), call.json_body(EmergencyDeclareBody)
     with delivery.work() as work:
         directory = books.of(work).directory
         policy = emergencies.policy_at(work, work.now)
@@ -168,10 +174,7 @@ def declare(delivery: Runtime, call: Call) -> Any:
 
 def listed(delivery: Runtime, call: Call) -> dict[str, Any]:
     """GET /emergencies?state=on|coming|over|all, the newest first; those that are on when no state is given."""
-    state = call.args.get("state", "on")
-    if state not in STATES:
-        problem = FieldProblem("state", f"is {state!r:.40}", ", ".join(STATES))
-        raise Problem(422, "The query is wrong", problems=[problem])
+    state = call.query(EmergencyQuery).get("state") or "on"
     with delivery.work() as work:
         return {"emergencies": [document(row) for row in records.list_emergencies(work, state, MOST)]}
 
@@ -198,7 +201,7 @@ def show(delivery: Runtime, _call: Call, id_: str) -> dict[str, Any]:
 
 def lift(delivery: Runtime, call: Call, id_: str) -> dict[str, Any]:
     """POST /emergencies/<id>/lift. 200 with the emergency, also when it was over before."""
-    who, body = caller(call), call.json_body(LiftBody)
+    who, body = caller(call), call.json_body(EmergencyLiftBody)
     with delivery.work() as work:
         row = _found(work, id_, lock=True)
         _may(who, books.of(work).directory, terms_of(row.terms).who, row.area)
@@ -208,7 +211,7 @@ def lift(delivery: Runtime, call: Call, id_: str) -> dict[str, Any]:
 
 def extend(delivery: Runtime, call: Call, id_: str) -> dict[str, Any]:
     """POST /emergencies/<id>/extend. 200 with the emergency; 409 when it is over, 422 for a time that can't be."""
-    who, body = caller(call), call.json_body(ExtendBody)
+    who, body = caller(call), call.json_body(EmergencyExtendBody)
     with delivery.work() as work:
         row = _found(work, id_, lock=True)
         _may(who, books.of(work).directory, terms_of(row.terms).who, row.area)

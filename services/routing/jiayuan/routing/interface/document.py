@@ -15,11 +15,11 @@ from typing import Final
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 
-from . import cases, directory, helping, moves, whistles
+from . import cases, directory, emergencies, helping, moves, whistles
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final = (cases, moves, directory, whistles, helping)
+_PARTS: Final = (cases, moves, directory, whistles, helping, emergencies)
 
 
 def interface() -> Interface:
@@ -45,6 +45,7 @@ def interface() -> Interface:
             "street": {"description": "The code of a street."},
             "version": {"description": "The number of a change of the directory."},
             "finding": {"description": "The id of a finding."},
+            "emergency": {"description": "The id of an emergency."},
         },
     )
 
