@@ -318,3 +318,11 @@ def test_seeded_with_everything_at_the_real_scale() -> None:
 
 def test_nothing_else_without_being_asked(seeded: dict[str, Any]) -> None:
     assert set(seeded) == {"county", "streets", "grids", "people", "units"}
+
+
+def test_a_leave_and_a_line_of_a_roster_that_name_nobody_are_told_of(document: dict[str, Any]) -> None:
+    document["leave"] = [{"from": "2026-03-01", "to": "2026-03-05"}]
+    document["roster"] = [{"from": "2026-03-01", "to": "2026-03-05", "spans": ["08:00-12:00"]}]
+    with pytest.raises(DirectoryError) as refused:
+        directory.read(document)
+    assert {"leave[0].person", "roster[0].who"} <= {p.field for p in refused.value.problems}

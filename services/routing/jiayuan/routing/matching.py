@@ -18,6 +18,7 @@ from typing import Any, Final
 import yaml
 
 from .directory import Directory, Person, Unit
+from .directory.duty import ZONE
 from .directory.hours import DAYS, Week, minutes
 from .policy import seconds
 
@@ -35,6 +36,8 @@ _NEAR: Final = (
     ("county", 3, "本县"),
 )
 _ROLES: Final = ("volunteer", "cadre")
+# So many helpers of a community are enough to choose from, where nothing in particular is wanted.
+_ENOUGH: Final = 12
 NONE: Final[frozenset[str]] = frozenset()
 ORGANISATIONS: Final = ("association",)
 
@@ -223,20 +226,43 @@ def matches(
     `where`: street, community, grid. Helpers of other streets are asked only for a skill that is wanted.
     """
     gone, out = set(without), []
-    for role in _ROLES:
-        for id_ in directory.members(directory.county.code, role):
-            person = directory.people[id_]
-            if id_ in gone or directory.on_leave(id_, at):
-                continue
-            match = _person(directory, person, want, where, at, load(id_))
-            if match is not None:
-                out.append(match)
+    for id_ in _candidates(directory, want, where):
+        if id_ in gone or directory.on_leave(id_, at):
+            continue
+        match = _person(directory, directory.people[id_], want, where, at, load(id_))
+        if match is not None:
+            out.append(match)
     for unit in directory.units.values():
         if unit.active and unit.kind in ORGANISATIONS and unit.code not in gone:
             match = _organisation(directory, unit, want, where, category, load(unit.code))
             if match is not None:
                 out.append(match)
     return sorted(out, key=lambda m: (-m.score, last(m.id), m.id))
+
+
+# By skill word the helpers of the directory that was asked last: a county has thousands, and few can do one thing.
+_by_skill: list[tuple[Directory, dict[str, list[str]]]] = []
+
+
+def _candidates(
+    directory: Directory, want: Wanted, where: tuple[str, str | None, str | None]
+) -> Iterable[str]:
+    """Who could match at all: of the whole county whoever has a skill that is wanted; without one the neighbourhood."""
+    street, community, _ = where
+    if not want.needs:
+        near = [i for role in _ROLES for i in directory.members(community or street, role)]
+        if len(near) >= _ENOUGH:
+            return near
+        return [i for role in _ROLES for i in directory.members(street, role)]
+    if not _by_skill or _by_skill[0][0] is not directory:
+        index: dict[str, list[str]] = {}
+        for role in _ROLES:
+            for id_ in directory.members(directory.county.code, role):
+                for word in directory.people[id_].skills:
+                    index.setdefault(word, []).append(id_)
+        _by_skill[:] = [(directory, index)]
+    index = _by_skill[0][1]
+    return dict.fromkeys(i for words in want.needs for word in words for i in index.get(word, ()))
 
 
 def _person(
@@ -308,10 +334,20 @@ def _hours(directory: Directory, person: Person, want: Wanted, at: datetime, rea
     if directory.on_duty(person.id, at):
         reasons.append("现在有空")
         return TIME
-    if any(directory.on_duty(person.id, at + timedelta(hours=h)) for h in range(1, 49)):
+    if _soon(directory, person, at):
         reasons.append("两天内有空")
         return TIME // 2
     return 0
+
+
+def _soon(directory: Directory, person: Person, at: datetime) -> bool:
+    """Whether somebody has time within two days: by their own hours, else by a few looks at the roster."""
+    if person.week is None:
+        return any(directory.on_duty(person.id, at + timedelta(hours=h)) for h in (6, 12, 18, 24, 36, 48))
+    local = at.astimezone(ZONE)
+    minute, day = local.hour * 60 + local.minute, local.weekday()
+    later = any(end > minute for _, end in person.week[day])
+    return later or bool(person.week[(day + 1) % 7]) or bool(person.week[(day + 2) % 7])
 
 
 def _free(week: Week, time: Time) -> bool:

@@ -253,9 +253,10 @@ class _Reader:
     ) -> list[Any]:
         out, seen = [], set()
         for i, row in self._rows(document, key):
+            found = len(self.problems)
             item = make(f"{key}[{i}]", row)
-            if item is None:
-                continue
+            if item is None or len(self.problems) > found:
+                continue  # what is wrong in itself may lack what it would be named by
             if (named := name(row, item)) in seen:
                 self.wrong(f"{key}[{i}]", f"{named[:80]} is there twice")
             seen.add(named)
