@@ -11,6 +11,7 @@ from .model import (
     Change,
     Leg,
     Rating,
+    made,
 )
 
 _LEG_OPTIONAL: Final = (
@@ -133,16 +134,9 @@ def from_document(
     )
     fields: dict[str, Any] = {f: doc.get(f) for f in _DOCUMENT_FIELDS}
     for name in _LISTS:
-        if name in doc:
-            fields[name] = tuple(doc[name])
-    return Case(
-        sequence=sequence,
-        legs=legs,
-        reports=tuple(doc["reports"]),
-        pauses=tuple(doc["pauses"]),
-        extensions=tuple(doc["extensions"]),
-        reworked=doc.get("reworked") or 0,
-        reopened=reopened,
-        rating=Rating(**rating) if rating else None,
-        **fields,
-    )
+        fields[name] = tuple(doc[name]) if name in doc else ()
+    fields["sequence"], fields["legs"], fields["reports"] = sequence, legs, tuple(doc["reports"])
+    fields["pauses"], fields["extensions"] = tuple(doc["pauses"]), tuple(doc["extensions"])
+    fields["reworked"], fields["reopened"] = doc.get("reworked") or 0, reopened
+    fields["rating"] = Rating(**rating) if rating else None
+    return made(fields)

@@ -169,6 +169,14 @@ def evolve(case: Case, **fields: Any) -> Case:
     return new
 
 
+def made(fields: Mapping[str, Any]) -> Case:
+    """The case with exactly these fields; KeyError when one is missing."""
+    new: Case = object.__new__(Case)
+    for name, put in _SLOTS.items():
+        put(new, fields[name])
+    return new
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What was done, by whom, when, and the event that says so.
