@@ -292,9 +292,16 @@ class Client:
         self.map = Map([Rule(e.url, methods=[e.method], endpoint=id(e)) for e, _ in entrypoints])
 
     def __call__(
-        self, method: str, path: str, body: Any = None, who: str = "", role: str = "", **claims: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        who: str = "",
+        role: str = "",
+        headers: Any = None,
+        **claims: str,
     ) -> tuple[int, dict[str, Any]]:
-        headers: list[tuple[str, str]] = []
+        headers = list((headers or {}).items())
         if role:
             secret = self.opened.settings.token_secret
             token = tokens.issue(secret, who or role, (role,), **claims)  # type: ignore[arg-type]
