@@ -73,7 +73,7 @@ def plain(method: str, path: str) -> Operation:
     """What is said of an operation of which nothing is said: JSON in, JSON out, and that it may be refused."""
     tag = re.findall(r"[a-z]+", path)[0]
     body = _OBJECT if method in ("POST", "PUT", "PATCH") else None
-    return Operation(tag, {200: _OBJECT}, body=body, refuses=(404, 409, 422), bodiless=True)
+    return Operation(tag, {200: _OBJECT, 201: _OBJECT}, body=body, refuses=(400, 404, 409, 422))
 
 
 def _as_it_is(components: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ _ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "approver": ("desk", "county", "convener"),
 }
 DESKS: Final = ("desk", "county")
-_IF_MATCH: Final = re.compile(r'(?:W/)?"([0-9]{1,9})"')
+_IF_MATCH: Final = re.compile(r'(?:W/)?"([1-9][0-9]{0,8})"')
 
 
 def roles_of(move: str) -> tuple[str, ...]:
@@ -157,8 +157,8 @@ def _version(call: Call, said: Any) -> int | None:
     """The version of the case that the caller looked at."""
     if said is not None and (type(said) is not int or not 1 <= said < 2**31):
         raise _wrong("sequence", "is no version", "a whole number from 1 on, as in `sequence` of the case")
-    header = call.headers.get("If-Match", "").strip()
-    if not header or header == "*":
+    header = call.headers.get("If-Match", "*").strip()
+    if header == "*":
         return said
     found = _IF_MATCH.fullmatch(header)
     if found is None:

@@ -15,11 +15,11 @@ from typing import Final
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 
-from . import cases, directory, emergencies, helping, moves, whistles
+from . import cases, directory, emergencies, helping, moves, others, whistles
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final = (cases, moves, directory, whistles, helping, emergencies)
+_PARTS: Final = (cases, moves, directory, others, whistles, helping, emergencies)
 
 
 def interface() -> Interface:

@@ -29,7 +29,7 @@ def body_of(move: str) -> type[Schema]:
     sequence = said(
         a_number(1), "The version of the case that you looked at: 409 when it has moved on since."
     )
-    name = f"{move.capitalize()}Body"
+    name = f"{move.capitalize()}Move"
     return type(name, (words,), {"__doc__": f"The words of {move}.", "sequence": sequence})
 
 
