@@ -40,7 +40,7 @@ headers = {{ Authorization = "Bearer {auditor}" }}
 checks.positive_data_acceptance.expected-statuses = {_EITHER}
 
 [[operations]]
-include-path-regex = "^/(cases|legs|approvals|directory|emergencies|desk|policies|points|offers|mediations|gaming)"
+include-path-regex = "^/(cases|legs|approvals|directory|emergencies|triage|policies|points|offers|mediations|gaming)"
 headers = {{ Authorization = "Bearer {county}" }}
 checks.positive_data_acceptance.expected-statuses = {_EITHER}
 
