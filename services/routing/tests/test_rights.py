@@ -36,6 +36,7 @@ WHOSE: dict[str, dict[str, str]] = {
             "/directory/committees/<string:street>",
             "/directory/duty",
             "/directory/grids/<string:code>",
+            "/directory/grids/<string:code>/area",
             "/directory/grids/<string:code>/history",
             "/directory/units",
             "/emergencies",
