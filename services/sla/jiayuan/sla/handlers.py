@@ -12,7 +12,7 @@ from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import parse
 
-from . import books, promises, store
+from . import books, promises, rates, store
 from .clock import (
     Clock,
     History,
@@ -89,6 +89,7 @@ def _seen(work: Work, event: Event) -> dict[str, Any]:
         ],
         "facts": facts_of(case),
         "seen_at": work.now,
+        "measured": rates.measured(case, event.data["change"]["at"]),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from jiayuan.chassis.service import Delivery, Service, every, http
 
-from . import api, books, handlers, store, watching
+from . import api, api_rates, books, handlers, store, watching
 
 
 class SlaService(Service):
@@ -29,6 +29,16 @@ class SlaService(Service):
     def clocks_due(self, call: Any) -> Any:
         """The clocks of a street that go red next."""
         return api.due(self.delivery, call)
+
+    @http("GET", "/rates", roles=api_rates.READERS)
+    def rates(self, call: Any) -> Any:
+        """How much of what was due was done, in time, and to whose satisfaction."""
+        return api_rates.rates(self.delivery, call)
+
+    @http("GET", "/rates/cases", roles=api_rates.READERS)
+    def rates_cases(self, call: Any) -> Any:
+        """The cases behind a figure."""
+        return api_rates.cases(self.delivery, call)
 
     @every(seconds=0.1, role="clock")
     def tick(self) -> bool:

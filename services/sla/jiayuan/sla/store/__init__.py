@@ -29,6 +29,7 @@ from .policies import (
     recomputations,
     signature,
 )
+from .rates import Kept, measured_cases, unmeasured
 from .recomputing import Job, keep_job, next_job, open_clocks
 from .tables import calendar_version, case_seen, clock, metadata, policy_version, recomputation
 
@@ -36,6 +37,7 @@ __all__ = [
     "SKEW_MOST",
     "Due",
     "Job",
+    "Kept",
     "Read",
     "add",
     "add_calendar",
@@ -54,6 +56,7 @@ __all__ = [
     "keep_matter",
     "longest",
     "matter",
+    "measured_cases",
     "metadata",
     "move",
     "next_due",
@@ -69,4 +72,5 @@ __all__ = [
     "seen",
     "signature",
     "skew",
+    "unmeasured",
 ]

@@ -79,6 +79,11 @@ case_seen: Final = Table(
     Column("extensions", JSONB, nullable=False),
     Column("facts", JSONB, comment="what the policy's rules look at"),
     Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column(
+        "measured",
+        JSON,
+        comment="what the rates need; null of a matter that is no case, and of one not seen since",
+    ),
     comment="The newest version of each case that was seen, and what moves its deadlines",
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
