@@ -17,8 +17,10 @@ START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 class CaseLife:
     """A case to which things happen; `events` are what routing told of it, in order. Times are seconds."""
 
-    def __init__(self, id_: str = "case-1", *, lane: str = "live", **limits: int | None) -> None:
-        self.lane = lane
+    def __init__(
+        self, id_: str = "case-1", *, lane: str = "live", begins: datetime = START, **limits: int | None
+    ) -> None:
+        self.lane, self.begins = lane, begins
         self.sequence = 0
         self.events: list[Event] = []
         self.limits: dict[str, int | None] = {
@@ -57,10 +59,9 @@ class CaseLife:
             "satisfaction": None,
         }
 
-    @staticmethod
-    def at(second: float) -> str:
+    def at(self, second: float) -> str:
         """RFC 3339 text of a second of this life."""
-        return iso(START + timedelta(seconds=second))
+        return iso(self.begins + timedelta(seconds=second))
 
     def tell(self, name: str, second: float, **change: Any) -> Event:
         """The next event; `change` replaces fields of the case."""
@@ -71,7 +72,7 @@ class CaseLife:
             name,
             "/jiayuan/routing",
             {"case": self.case, "change": what},
-            at=START + timedelta(seconds=second),
+            at=self.begins + timedelta(seconds=second),
             subject=self.case["id"],
             sequence=self.sequence,
             street=self.case["street"],
