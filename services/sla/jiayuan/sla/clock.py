@@ -585,6 +585,24 @@ def again(kept: Mapping[Key, Clock], history: History, now: datetime) -> list[St
     return out
 
 
+def under(old: Clock, leg: tuple[str, str], ended: bool, history: History) -> Wanted | None:
+    """The clock as it would be by the rules of `history` alone, over whatever it was; None where there would be none.
+
+    `leg` is its leg's kind and level; `ended`: what stopped it was the leg's end, not that the thing was done. It was
+    stopped when it was. Nothing is held of the terms that it had.
+    """
+    on = (old.leg_id, old.assignee_type, old.assignee_id, *leg)
+    stop = _Stop(None)
+    if old.state == "cancelled" or ended:
+        stop = _Stop(None, True, old.stopped_at)
+    elif old.stopped_at is not None:
+        stop = _Stop(old.stopped_at)
+    if old.closed:
+        pauses = merged([*history.pauses, *((parse(a), parse(b)) for a, b in old.closed)])
+        history = replace(history, pauses=pauses)
+    return _wanted(old.kind, on, old.round, old.started_at, old.given, stop, history)
+
+
 def arm(wanted: Wanted, id_: str, case_id: str, case_sequence: int, now: datetime) -> Step:
     """A new clock, which may be over already when the news of it is late."""
     blank = Clock(

@@ -235,7 +235,7 @@ def measured(case: Mapping[str, Any], changed_at: str) -> dict[str, Any]:
 def _leg(leg: Mapping[str, Any]) -> tuple[Any, ...]:
     get, assignee = leg.get, leg["assignee"]
     unit = GRID if assignee["type"] == "person" else assignee["id"]
-    head = (leg["id"], leg["kind"], unit, leg["state"], leg["offered_at"])
+    head = (leg["id"], leg["kind"], leg["level"], unit, leg["state"], leg["offered_at"])
     return (*head, get("accepted_at"), get("answered_at"), get("done_at"), get("ended_at"))
 
 
@@ -244,6 +244,7 @@ class Leg(NamedTuple):
 
     id: str
     kind: str
+    level: str
     unit: str
     state: str
     offered_at: datetime
@@ -296,7 +297,7 @@ class Deadline(NamedTuple):
 
 
 def case_of(
-    id_: str,
+    case_id: str,
     street: str,
     state: str,
     facts: Mapping[str, Any] | None,
@@ -310,7 +311,7 @@ def case_of(
         return parse(text) if text else None
 
     return Case(
-        id_,
+        case_id,
         street,
         state,
         (facts or {}).get("category") or "-",
@@ -323,8 +324,8 @@ def case_of(
         kept.get("reworked") or 0,
         kept.get("reopened") or 0,
         [
-            Leg(a, b, c, d, parse(e), *(parse(t) if t else None for t in more))
-            for a, b, c, d, e, *more in kept["legs"]
+            Leg(id_, kind, level, unit, state, parse(offered), *(parse(t) if t else None for t in times))
+            for id_, kind, level, unit, state, offered, *times in kept["legs"]
         ],
         pauses,
         extensions,

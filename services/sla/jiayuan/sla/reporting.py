@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -11,11 +12,14 @@ from zoneinfo import ZoneInfo
 
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
-from jiayuan.contracts.times import iso
+from jiayuan.contracts.times import iso, parse
 
 from . import books, rates, store
 from .calendar import day_of
+from .clock import History, extensions_of, spans
+from .policy import ALWAYS, Policy
 from .rates import BY, BY_NAME, FIGURES, Entry, Figure, Period, Sum, Tally
+from .simulating import EXAMPLES, Comparison, outcomes
 
 FORMATS: Final = ("json", "csv", "xlsx")
 MOST_CASES: Final = 10_000
@@ -56,8 +60,8 @@ def query(
     wrong: list[FieldProblem] = []
     if by is not None and by not in BY:
         wrong.append(FieldProblem("by", f"is {by!r:.40}", f"one of {', '.join(BY)}"))
-    start = _moment("since", since, zone, wrong)
-    end = _moment("until", until, zone, wrong)
+    start = moment("since", since, zone, wrong)
+    end = moment("until", until, zone, wrong)
     if start is None:
         start = datetime(work.now.astimezone(zone).year, 1, 1, tzinfo=zone)
     end = min(end or work.now, work.now)
@@ -72,7 +76,8 @@ def query(
     return Query(by or "street", Period(start, end), zone, street, unit)
 
 
-def _moment(name: str, text: str | None, zone: ZoneInfo, wrong: list[FieldProblem]) -> datetime | None:
+def moment(name: str, text: str | None, zone: ZoneInfo, wrong: list[FieldProblem]) -> datetime | None:
+    """A day (its midnight in `zone`) or a time, as people write them; what isn't one goes into `wrong`."""
     if not text:
         return None
     day: date | None = day_of(text)
@@ -123,6 +128,25 @@ def document(work: Work, asked: Query) -> dict[str, Any]:
 
 def _shown(sums: dict[str, Sum]) -> dict[str, Any]:
     return {f.name: sums[f.name].shown(f) for f in FIGURES if f.name in sums}
+
+
+def simulated(work: Work, candidate: Policy, since: datetime, examples: int = EXAMPLES) -> dict[str, Any]:
+    """What breach rates would have been if `candidate` had always held; clocks that began before `since` are left out.
+
+    Clocks come a page at a time; nothing is stored.
+    """
+    rules = dataclasses.replace(candidate, since=ALWAYS)
+    found = Comparison(examples)
+    for past in store.past_clocks(work, since):
+        clock = past.clock
+        leg = next((leg for leg in past.legs if leg[0] == clock.leg_id), None)
+        # Done comes before the end in a leg's times: what has an end alone was not done.
+        ended = leg is not None and not leg[8] and bool(leg[9]) and clock.stopped_at == parse(leg[9])
+        history = History(
+            past.street, spans(past.pauses), extensions_of(past.extensions), rules, past.facts, now=work.now
+        )
+        found.add(clock, outcomes(clock, (leg[1], leg[2]) if leg else ("", ""), ended, history, work.now))
+    return {"policy": candidate.version, "since": iso(since), "at": iso(work.now), **found.document()}
 
 
 def lines(found: dict[str, Any]) -> list[list[Any]]:

@@ -7,7 +7,7 @@ import click
 from .calendars import calendar
 from .clocks import clocks, explain
 from .policies import policy
-from .rates import rates
+from .rates import rates, simulate
 
 
 @click.group()
@@ -15,7 +15,7 @@ def sla() -> None:
     """Clocks of legs and cases, their policies and calendars."""
 
 
-for command in (clocks, explain, calendar, policy, rates):
+for command in (clocks, explain, calendar, policy, rates, simulate):
     sla.add_command(command)
 
 COMMANDS: list[click.Command] = [sla]

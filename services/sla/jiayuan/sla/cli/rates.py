@@ -14,8 +14,10 @@ import click
 
 from jiayuan.chassis.config import Settings, load
 from jiayuan.chassis.work import reading
+from jiayuan.contracts.check import FieldProblem
 
 from ..rates import BY, BY_NAME, FIGURES, SMALL
+from .common import told
 
 
 @click.command("rates")
@@ -59,8 +61,7 @@ def rates(
         try:
             asked = reporting.query(work, by, since, until, street, unit)
         except reporting.QueryError as error:
-            for p in error.problems:
-                click.echo(f"{p.field}: {p.problem}; allowed: {p.allowed}", err=True)
+            told(error.problems)
             sys.exit(1)
         if figure is not None:
             listed = reporting.cases(work, asked, BY_NAME[figure], group)
@@ -87,6 +88,53 @@ def rates(
         output.write_bytes(data)
     else:
         click.echo(data, nl=False)
+
+
+@click.command("simulate")
+@click.option(
+    "--policy", "file", required=True, type=click.Path(path_type=Path, exists=True, allow_dash=True)
+)
+@click.option("--since", required=True, help="Clocks that began from here on: a day, or a time.")
+@click.option("--format", "form", type=click.Choice(("table", "json")), default="table", show_default=True)
+@click.option("--examples", type=click.IntRange(0, 1000), default=20, show_default=True)
+def simulate(file: Path, since: str, form: str, examples: int) -> None:
+    """What breach rates would have been under another policy, before → after, by kind of clock and street.
+
+    Nothing is changed. Everything is taken to be done when it was done.
+    """
+    from .. import books, reporting
+    from .policies import _document, _read
+
+    document = _document(file)
+    wrong: list[Any] = []
+    with reading(load(Settings, "sla", {"JIAYUAN_AMQP_URI": "", **os.environ})) as work:
+        candidate = _read(document, books.calendars(work), work.now)
+        start = reporting.moment("since", since, candidate.zone, wrong)
+        if start is None:
+            told(wrong or [FieldProblem("since", "is empty", "a day such as 2026-03-01")])
+            sys.exit(1)
+        found = reporting.simulated(work, candidate, start, examples)
+    if form == "json":
+        click.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        return
+    table: list[list[Any]] = [["kind", "street", "clocks", "breached", "newly", "spared", "no clock"]]
+    for row in (*found["groups"], *({"street": "total", **row} for row in found["kinds"])):
+        rates_ = f"{_share(row['before'])} → {_share(row['after'])}"
+        counts = (row["newly_breached"], row["spared"], row["no_clock"])
+        table.append([row["kind"], row["street"], row["clocks"], rates_, *counts])
+    click.echo(f"policy {found['policy']}, clocks since {found['since']}; nothing was changed")
+    click.echo("\n".join(_aligned(_drawn(table))))
+    for one in found["examples"]:
+        before, after = one["before"], one["after"]
+        click.echo(
+            f"  {one['kind']} of {one['case']} in {one['street']}: {before['outcome']}, due {before['due_at']} → "
+            f"{after['outcome']}, due {after['due_at'] or '-'}; stopped {one['stopped_at'] or '-'}"
+        )
+
+
+def _share(rate: dict[str, Any]) -> str:
+    counts = f"{rate['breached']}/{rate['over']}"
+    return f"{rate['percent']} % ({counts})" if "percent" in rate else counts
 
 
 def _head(document: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from .policies import (
     recomputations,
     signature,
 )
-from .rates import Kept, measured_cases, unmeasured
+from .rates import Kept, Past, measured_cases, past_clocks, unmeasured
 from .recomputing import Job, keep_job, next_job, open_clocks
 from .tables import calendar_version, case_seen, clock, metadata, policy_version, recomputation
 
@@ -38,6 +38,7 @@ __all__ = [
     "Due",
     "Job",
     "Kept",
+    "Past",
     "Read",
     "add",
     "add_calendar",
@@ -63,6 +64,7 @@ __all__ = [
     "next_job",
     "of_case",
     "open_clocks",
+    "past_clocks",
     "policies",
     "policy_document",
     "policy_version",

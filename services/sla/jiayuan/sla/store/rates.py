@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from jiayuan.chassis.work import Work
 
 from .. import rates
+from ..clock import Clock
 from ..rates import Case, Deadline
+from .clocks import _COLUMNS, _FIELDS, _clock
 
 PAGE: Final = 500
 """Cases that are worked on at once: under a tenth of a second, in which a service does nothing else."""
@@ -59,3 +62,36 @@ def unmeasured(work: Work, street: str | None) -> int:
             street=street,
         ).scalar_one()
     )
+
+
+class Past(NamedTuple):
+    """A clock, and what is kept of its case. `legs` as `rates.measured` has them."""
+
+    clock: Clock
+    street: str
+    pauses: list[dict[str, Any]]
+    extensions: list[dict[str, Any]]
+    facts: dict[str, Any] | None
+    legs: list[list[Any]]
+
+
+def past_clocks(work: Work, since: datetime, page: int = PAGE) -> Iterator[Past]:
+    """Every clock that began at `since` or later, in the order of the ids of the clocks. Nothing is locked."""
+    after = None
+    while True:
+        rows: Any = work.execute(
+            f"SELECT {_COLUMNS}, s.street, s.pauses, s.extensions, s.facts, "
+            "CASE WHEN c.leg_id <> '' THEN s.measured -> 'legs' END "
+            "FROM clock c JOIN case_seen s ON s.case_id = c.case_id "
+            "WHERE c.started_at >= :since AND (CAST(:after AS uuid) IS NULL OR c.id > CAST(:after AS uuid)) "
+            "ORDER BY c.id LIMIT :page",
+            since=since,
+            after=after,
+            page=page,
+        )
+        for row in rows:
+            street, pauses, extensions, facts, legs = row[len(_FIELDS) :]
+            yield Past(_clock(row), street, pauses, extensions, facts, legs or [])
+        if len(rows) < page:
+            return
+        after = rows[-1][0]
