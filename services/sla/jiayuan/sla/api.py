@@ -42,15 +42,21 @@ def explanation(delivery: Any, call: Any) -> dict[str, Any]:
 
 def due(delivery: Any, call: Any) -> dict[str, Any]:
     """`GET /clocks/due?street=CODE&limit=50`: the clocks that go red next, the first one first."""
-    own = _own_street(call)
-    street = _given(call, "street", "the code of a street", own)
-    if own and street != own:
-        raise Problem(403, "Not allowed", "a street's staff see the clocks of their own street")
+    street = street_of(call)
     with delivery.work() as work:
         rows = store.next_due(work, street, work.now, _most(call))
         now, rules = work.now, books.of(work)
     clocks = [shown(r.clock, r.pauses, now, rules) for r in rows]
     return {"street": street, "at": iso(now), "clocks": clocks}
+
+
+def street_of(call: Any) -> str:
+    """The street that is asked for, by default the caller's own; Problem 403 when it isn't for the caller to see."""
+    own = _own_street(call)
+    street = _given(call, "street", "the code of a street", own)
+    if own and street != own:
+        raise Problem(403, "Not allowed", "a street's staff see the clocks of their own street")
+    return street
 
 
 def _given(call: Any, name: str, what: str, otherwise: str | None = None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from jiayuan.chassis.service import Delivery, Service, every, http
 
-from . import api, api_rates, books, handlers, store, watching
+from . import api, api_rates, books, feed, handlers, store, watching
 
 
 class SlaService(Service):
@@ -39,6 +39,11 @@ class SlaService(Service):
     def rates_cases(self, call: Any) -> Any:
         """The cases behind a figure."""
         return api_rates.cases(self.delivery, call)
+
+    @http("GET", "/feed", roles=api.STAFF)
+    def feed(self, call: Any) -> Any:
+        """What is about to go red in a street, as server-sent events."""
+        return feed.feed(self.delivery, call)
 
     @every(seconds=0.1, role="clock")
     def tick(self) -> bool:
