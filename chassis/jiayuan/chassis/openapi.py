@@ -36,6 +36,7 @@ TOKEN: Final[Mapping[str, Any]] = {
     "description": "A bearer token of staff.",
 }
 _VALUE: Final = re.compile(r"<(?:(\w+(?:\([^>]*\))?):)?(\w+)>")
+_NARROW: Final = re.compile(r"<(?:int|string\(length=\d+\)|any\([^>]*\)):")
 _TITLES: Final = {
     200: "Done; or, with an Idempotency-Key that was used before, the first answer again.",
     201: "Made.",
@@ -211,6 +212,8 @@ class Interface:
         self, entrypoint: Http, operation: Operation, schemas: dict[str, type[Schema]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         statuses = set(operation.refuses) | {503}
+        if _NARROW.search(entrypoint.url):  # a value of another form is no address at all
+            statuses.add(404)
         if operation.body is not None:
             statuses |= {400, 413, 422}
         if operation.query is not None:

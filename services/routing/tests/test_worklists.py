@@ -303,3 +303,10 @@ def test_pages_of_many_are_in_order_and_complete(many: Opened) -> None:
                     break
                 after = (rows[-1].key, rows[-1].row)
             assert found == expected
+
+
+def test_an_offset_that_postgresql_does_not_know_is_a_time_all_the_same(client: Any) -> None:
+    far = "2026-08-31T10:51:49%2B16:01"
+    assert client("GET", f"/legs?of=county&after={far}", **COUNTY)[0] == 200
+    assert client("GET", f"/reads?since={far}&until={far}", role="auditor")[0] == 200
+    assert client("GET", "/legs?after=9999-12-31T23:59:59-16:01", **COUNTY)[0] == 422

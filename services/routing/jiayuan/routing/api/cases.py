@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from marshmallow import fields, validate
@@ -22,8 +23,8 @@ from jiayuan.contracts.schemas.common import (
     LEG_STATES,
     Demand,
     a_code,
+    a_date,
     a_number,
-    a_time,
     a_word,
     an_id,
     said,
@@ -84,7 +85,7 @@ class LegsQuery(Demand):
     )
     of = said(a_word(("county",), required=False), "Everybody's legs, for the county's people.")
     limit = said(a_number(1, MOST_LEGS), "Legs a page; 50 when absent.")
-    after = said(a_time(), "Only those that were offered later.")
+    after = said(a_date(), "Only those that were offered later.")
     after_leg = said(fields.UUID(), "With after: also those of the same time that come after this leg.")
 
 
@@ -297,9 +298,14 @@ def _key(cursor: str | None) -> Key | None:
         time, _, row = raw.decode().partition(" ")
         if not store.is_uuid(row):
             raise ValueError(row)
-        return parse(time), row
-    except (ValueError, binascii.Error):
+        return parse(time).astimezone(UTC), row
+    except (ValueError, OverflowError, binascii.Error):
         raise wrong("cursor", "is no cursor of ours", "`next` of the page before") from None
+
+
+def in_utc(given: str | None) -> datetime | None:
+    """A time of a query for PostgreSQL, which takes no offset beyond 15:59."""
+    return parse(given).astimezone(UTC) if given else None
 
 
 def wrong(field: str, problem: str, allowed: str) -> Problem:
@@ -320,7 +326,7 @@ def legs(delivery: Runtime, call: Call) -> Any:
     everybody = query.get("of") == "county"
     if everybody and not set(who.roles) & set(SEE_ALL):
         raise Problem(403, "Not allowed", "the legs of the whole county are for the county's people")
-    after = parse(query["after"]) if query.get("after") else None
+    after = in_utc(query.get("after"))
     with delivery.work() as work:
         assignee = None if everybody else assignee_of(who, books.of(work)).id
         rows = store.open_legs(

@@ -13,13 +13,12 @@ from jiayuan.chassis.service import Runtime, http
 from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
 from jiayuan.chassis.work import Work
-from jiayuan.contracts.schemas.common import Demand, a_number, a_text, a_time, an_id, said
-from jiayuan.contracts.times import parse
+from jiayuan.contracts.schemas.common import Demand, a_date, a_number, a_text, an_id, said
 
 from .. import book as books
 from .. import reads, store
 from ..book import Book
-from .cases import wrong
+from .cases import in_utc, wrong
 from .common import PRIVATE, caller, sight
 
 MOST_LINES: Final = 500
@@ -50,8 +49,8 @@ class ReadsQuery(Demand):
     case = said(an_id(required=False), "The id or number of a case.")
     who = said(an_id(required=False), "Who read.")
     subject = said(an_id(required=False), "A case's number, or whose contact was read.")
-    since = said(a_time(), "From when on.")
-    until = said(a_time(), "Before when.")
+    since = said(a_date(), "From when on.")
+    until = said(a_date(), "Before when.")
     limit = said(a_number(1, MOST_LINES), "Lines; 100 when absent.")
     before = said(
         fields.Integer(strict=True, validate=validate.Range(min=1, max=2**62)),
@@ -134,8 +133,8 @@ def lines(work: Work, query: Mapping[str, Any]) -> dict[str, Any]:
         case=case_id,
         who=query.get("who"),
         subject=query.get("subject"),
-        since=parse(query["since"]) if query.get("since") else None,
-        until=parse(query["until"]) if query.get("until") else None,
+        since=in_utc(query.get("since")),
+        until=in_utc(query.get("until")),
         before=query.get("before"),
         limit=limit + 1,
     )
