@@ -55,10 +55,10 @@ def reports() -> list[dict[str, Any]]:
 
 
 def _ordinary_rule(rules: list[dict[str, Any]], leaf: str) -> dict[str, Any]:
-    """The rule for an ordinary problem of this leaf anywhere."""
+    """The rule for an ordinary problem of this leaf anywhere: of the highest priority, then the first."""
     return next(
         r
-        for r in rules
+        for r in sorted(rules, key=lambda r: -r.get("priority", 0))
         if {"sign", "place"}.isdisjoint(r["when"])
         and "problem" in r["when"].get("kind", ["problem"])
         and leaf.startswith(tuple(r["when"].get("category", [""])))
@@ -130,3 +130,14 @@ def test_the_reports_offer_what_intake_must_cope_with(reports: list[dict[str, An
 
 def test_reporters_read_the_units_names_as_the_directory_has_them(units: Any) -> None:
     assert _yaml("jiayuan.intake", "units.yaml")["units"] == {u["code"]: u["name"] for u in units}
+
+
+def test_routing_has_the_codes_names_and_weights_of_intakes_catalogue(catalogue: Any) -> None:
+    matters = _yaml("jiayuan.routing", "matters.yaml")
+    assert matters["categories"] == [
+        {k: v for k, v in category.items() if k != "keywords"} for category in catalogue["categories"]
+    ]
+    assert matters["danger_signs"] == [
+        {k: sign[k] for k in ("code", "name", "call")} for sign in catalogue["danger_signs"]
+    ]
+    assert matters["version"] == catalogue["version"]

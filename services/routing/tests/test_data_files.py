@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from jiayuan.chassis.errors import StartError
 from jiayuan.contracts.schemas.common import COLOURS, KINDS
+from jiayuan.routing import catalogue
 from jiayuan.routing.policy import Matter, Policy, load
 
 pytestmark = pytest.mark.unit
@@ -156,3 +158,24 @@ def test_a_place_can_change_the_assistants(policy: Policy) -> None:
     shore = policy.decide(Matter("1304", "problem", 2, 1, (), "350921003", "350921003202"))
     town = policy.decide(Matter("1304", "problem", 2, 1, (), "350921001", None))
     assert (shore.rule, town.rule) == ("sea-rubbish-songshan", "sea-rubbish")
+
+
+def test_a_catalogue_of_ones_own_is_read(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "catalogue.yaml"
+    entry = {
+        "code": "A1",
+        "name": "井盖",
+        "livelihood": True,
+        "importance": 3,
+        "urgency": 2,
+        "keywords": ["井盖"],
+    }
+    file.write_text(yaml.safe_dump({"version": "x", "categories": [entry]}), encoding="utf-8")
+    monkeypatch.setenv("JIAYUAN_CATALOGUE", str(file))
+    found = catalogue.current()
+    assert (list(found.categories), found.name("A1"), found.name("A2")) == (["A1"], "井盖", "A2")
+    assert "fire" in found.signs  # it names none: those that come with the service
+    file.write_text("categories: [{code: A1}]", encoding="utf-8")
+    catalogue.load.cache_clear()
+    with pytest.raises(StartError, match="can't be used"):
+        catalogue.current()

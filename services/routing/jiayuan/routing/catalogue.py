@@ -16,10 +16,20 @@ from typing import Any, Final
 
 import yaml
 
+from jiayuan.chassis.config import Settings
 from jiayuan.chassis.errors import EXIT_CONFIG, StartError
 
+# Commands that need no service read the same setting from the environment.
 SETTINGS: Final = ("JIAYUAN_ROUTING_CATALOGUE", "JIAYUAN_CATALOGUE")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class RoutingSettings(Settings):
+    """Settings of routing. `catalogue`: a file in the form of intake's, whose categories the policy, the desk and
+    explanations name; empty: the one that comes with the service."""
+
+    catalogue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import emergencies, handlers, store
+from . import catalogue, emergencies, handlers, store
 from .api.cases import Cases
 from .api.desk import DeskPages
 from .api.directory import DirectoryPages
@@ -19,6 +19,17 @@ from .api.reads import Reading
 from .api.whistles import Whistles
 from .api.workbook import Workbook
 from .timers import Timers
+
+
+class Routing(Delivery):
+    """Delivery that reads the catalogue before the first message comes: one that can't be used stops the start."""
+
+    def setup(self) -> None:
+        """Called once a process."""
+        super().setup()
+        settings = self.runtime.settings
+        assert isinstance(settings, catalogue.RoutingSettings)
+        catalogue.load(settings.catalogue)
 
 
 class RoutingService(
@@ -41,7 +52,8 @@ class RoutingService(
     """Opens cases, hands them out, and takes what assignees do; each group brings its own entrypoints."""
 
     name = "routing"
-    delivery = Delivery(store.metadata, handlers.HANDLERS)
+    settings_class = catalogue.RoutingSettings
+    delivery = Routing(store.metadata, handlers.HANDLERS)
 
     @every(seconds=0.5, role="relay")
     def keep_emergencies(self) -> bool:

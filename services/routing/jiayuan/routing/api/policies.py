@@ -40,34 +40,37 @@ class Policies:
         with self.delivery.work() as work:
             return {"policies": [_line(p) for p in enacting.listing(work)]}
 
-    @http("GET", "/policies/<string:version>", roles=STAFF)
-    def policy(self, call: Call, version: str) -> Any:  # noqa: ARG002
+    @http("GET", "/policies/<string:table>", roles=STAFF)
+    def policy(self, call: Call, table: str) -> Any:  # noqa: ARG002
         """The document of a table."""
         with self.delivery.work() as work:
-            document = enacting.document_of(work, version)
+            document = enacting.document_of(work, table)
             if document is None:
-                raise Problem(404, "No such policy", f"there is no policy {version[:40]}")
-            line = next((p for p in enacting.listing(work) if p["version"] == version), None)
+                raise Problem(404, "No such policy", f"there is no policy {table[:40]}")
+            line = next((p for p in enacting.listing(work) if p["version"] == table), None)
             plain = enacting.plain(document)
             return {"document": plain, **({"state": line["state"]} if line else {})}
 
     @http("POST", "/policies", roles=COUNTY)
     def hand_in(self, call: Call) -> Any:
         """Hands in a table (the JSON of its document); it waits for somebody else."""
+        raw = call.get_data()
+        if b"\\u0000" in raw:
+            raise Problem(400, "The body is not usable", "it holds U+0000, which cannot be stored")
         try:
-            document = orjson.loads(call.get_data())
+            document = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise Problem(400, "The body is not JSON", f"{error}") from None
         with _refused(), self.delivery.work() as work:
             done = enacting.import_policy(work, document, caller(call).subject)
             return 201, _said(done, enacting.WAITING)
 
-    @http("POST", "/policies/<string:version>/verdicts", roles=COUNTY)
-    def judge(self, call: Call, version: str) -> Any:
+    @http("POST", "/policies/<string:table>/verdicts", roles=COUNTY)
+    def judge(self, call: Call, table: str) -> Any:
         """Somebody else approves or rejects a table that waits; an approved one can be withdrawn."""
         body = call.json_body(VerdictBody)
         with _refused(), self.delivery.work() as work:
-            done = enacting.judge(work, version, body["verdict"], caller(call).subject, body.get("reason"))
+            done = enacting.judge(work, table, body["verdict"], caller(call).subject, body.get("reason"))
             return _said(done, body["verdict"])
 
 

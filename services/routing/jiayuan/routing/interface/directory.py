@@ -244,6 +244,6 @@ OPERATIONS: Final[Operations] = {
         refuses=(400, 422),
     ),
     ("POST", "/directory/versions/<int:version>/cancellation"): Operation(
-        "directory", {200: Cancelled}, body=workbook.CancelBody, refuses=(409,)
+        "directory", {200: Cancelled}, body=workbook.CancelBody, refuses=(404, 409)
     ),
 }

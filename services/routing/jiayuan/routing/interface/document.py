@@ -15,11 +15,11 @@ from typing import Final
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 
-from . import cases, directory, emergencies, helping, moves, others, whistles
+from . import cases, deciding, directory, emergencies, helping, moves, others, whistles
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final = (cases, moves, directory, others, whistles, helping, emergencies)
+_PARTS: Final = (cases, deciding, moves, directory, others, whistles, helping, emergencies)
 
 
 def interface() -> Interface:
@@ -44,6 +44,7 @@ def interface() -> Interface:
             "number": {"description": "The number of a session, from 1 on."},
             "street": {"description": "The code of a street."},
             "version": {"description": "The number of a change of the directory."},
+            "table": {"description": "The version of a policy table."},
             "finding": {"description": "The id of a finding."},
             "emergency": {"description": "The id of an emergency."},
         },

@@ -139,5 +139,5 @@ OPERATIONS: Final[Operations] = {
     ("GET", "/whistles/unclaimed"): Operation("whistles", {200: Unclaimed}, query=whistles.UnclaimedQuery),
     ("GET", "/gaming"): Operation("gaming", {200: Findings}, query=gaming.GamingQuery),
     ("POST", "/gaming/looks"): Operation("gaming", {201: Looked}, body=gaming.LookBody, refuses=(404,)),
-    ("GET", "/gaming/looks/<string(length=20):finding>"): Operation("gaming", {200: Looks}),
+    ("GET", "/gaming/looks/<string(length=20):finding>"): Operation("gaming", {200: Looks}, refuses=(404,)),
 }
