@@ -72,7 +72,12 @@ def test_each_partner_sends_what_is_its_to_send(rabbit: Any, publisher: Make) ->
     assert len(rabbit.bodies(names.queue("routing", "live"))) == 2
 
 
-def test_nothing_takes_it(publisher: Make) -> None:
+def test_nothing_takes_it(rabbit: Any, publisher: Make) -> None:
+    with rabbit.channel() as channel:
+        for lane in names.LANES:
+            channel.queue_unbind(
+                names.queue("routing", lane), names.INBOUND_EXCHANGE, names.binding_key("alert.raised", lane)
+            )
     alert = {"external_id": "1", "event": "台风", "severity": "red", "starts_at": "2026-08-19T12:00:00+08:00"}
     with pytest.raises(Unroutable) as error:
         publisher("weather-bureau").alert_raised(alert)
