@@ -8,6 +8,7 @@ from .calendars import calendar
 from .clocks import clocks, explain
 from .policies import policy
 from .rates import rates, simulate
+from .replay import replay
 
 
 @click.group()
@@ -15,7 +16,7 @@ def sla() -> None:
     """Clocks of legs and cases, their policies and calendars."""
 
 
-for command in (clocks, explain, calendar, policy, rates, simulate):
+for command in (clocks, explain, calendar, policy, rates, simulate, replay):
     sla.add_command(command)
 
 COMMANDS: list[click.Command] = [sla]
