@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from click.testing import CliRunner, Result
 from openpyxl import load_workbook
 from werkzeug.test import EnvironBuilder
@@ -171,6 +173,12 @@ def test_pages_of_cases_leave_nobody_out(filled: Opened) -> None:
     with filled() as work:
         assert len(list(store.measured_cases(work, None, page=5))) == 12
         assert len(list(store.measured_cases(work, None, page=4))) == 12
+
+
+def test_tables_and_migrations_agree(open_work: Opened) -> None:
+    with open_work.engine.connect() as conn:
+        found = compare_metadata(MigrationContext.configure(conn), store.metadata)
+    assert [d for d in found if "alembic_version" not in str(d)] == []
 
 
 # -- in the terminal ---------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from ..clock import Clock
 from ..rates import Case, Deadline
 from .clocks import _COLUMNS, _FIELDS, _clock
 
-PAGE: Final = 500
-"""Cases that are worked on at once: under a tenth of a second, in which a service does nothing else."""
+PAGE: Final = 200
+"""Cases or clocks that are worked on at once: some hundredths of a second, in which the process does nothing else."""
 
 
 class Kept(NamedTuple):
