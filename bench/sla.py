@@ -3,9 +3,9 @@
 One process of sla with its own virtual host and database, fsync on; broker, database and this program are on the same
 two cores. What sla tells the other services is thrown away from their queues.
 
-- Arming and calling off: case events in batches of the service's own size go through its handler here, on its real
-  database and beside its running process, without a broker; making the events isn't counted. `over the bus` is the
-  same by the broker and the process.
+- Arming and calling off: case events in batches of the service's own size go through its handler here, two at a
+  time, on its real database and beside its running process, without a broker; making the events isn't counted.
+  `over the bus` is the same by the broker and the process.
 - Firing: so many warnings fall due within one second, and 12 s later as many breaches. The lag is from the moment that
   a clock is due to the commit that tells it, as the database has noted it.
 - A tick with nothing due: what it costs in the database (CPU of its backend, pages) and here, at every size.
@@ -19,6 +19,7 @@ Options: --sizes 10000,100000,1000000 (open clocks), --due 10000, --recompute 10
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -27,9 +28,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, NullPool, create_engine, text
 
@@ -58,6 +60,20 @@ BURST = 60
 """Limit of the clocks that fire, s: the warnings come 12 s before the breaches."""
 LEAD = 6.0
 TICKS = 300
+HANDS = 2
+"""Batches that are handled at the same time, as two processes would."""
+
+
+class Rate(NamedTuple):
+    """How many clocks, how many a second, and µs of CPU a clock here and in the database's backends."""
+
+    clocks: int
+    per_s: float
+    here: float
+    there: float
+
+    def __str__(self) -> str:
+        return f"{self.clocks:,} clocks, {self.per_s:,.0f}/s, {self.here:.0f} + {self.there:.0f} µs of CPU a clock"
 
 
 class Stage:
@@ -149,11 +165,28 @@ class Stage:
             yield [self.case(n, begins).assign(0) for n in range(self.cases, self.cases + count)]
             self.cases += count
 
-    def arm(self, clocks: int) -> tuple[int, float]:
-        """Adds clocks; how many, and how many a second."""
+    def handle_all(self, batches: Iterator[list[Event]], clocks: int) -> Rate:
+        """All batches through the handler, two at a time; making their events isn't counted."""
+        wall, here, there, own = 0.0, 0.0, 0.0, {"backends": self.backends()}
+        with ThreadPoolExecutor(HANDS) as hands:
+            while some := list(itertools.islice(batches, 25)):
+                used, known, started = time.process_time(), cpu(own)["backends"], time.perf_counter()
+                list(hands.map(self.handle, some))
+                wall += time.perf_counter() - started
+                here += time.process_time() - used
+                there += cpu(own)["backends"] - known
+                own = {"backends": self.backends()}
+        return Rate(clocks, clocks / wall, 1e6 * here / clocks, 1e6 * there / clocks)
+
+    def backends(self) -> list[int]:
+        """The server's processes for this database."""
+        found = self.rows("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        return [pid for (pid,) in found]
+
+    def arm(self, clocks: int) -> Rate:
+        """Adds clocks."""
         cases = -(-clocks // A_CASE)
-        spent = sum(map(self.handle, self.batches(cases)))
-        return cases * A_CASE, cases * A_CASE / spent
+        return self.handle_all(self.batches(cases), cases * A_CASE)
 
     def carry(self, cases: int) -> float:
         """New cases over the broker and the process; clocks a second."""
@@ -175,22 +208,25 @@ class Stage:
         connection.release()
         return cases * A_CASE / (time.perf_counter() - started)
 
-    def void_half(self) -> tuple[int, float]:
-        """Voids every other case; the clocks that were called off, and how many a second."""
-        half, spent, count = range(0, self.cases, 2), 0.0, 0
-        for first in range(0, len(half), BATCH):
-            events = []
-            for number in half[first : first + BATCH]:
-                case = self.case(number, self.begun[number])
-                case.assign(0)
-                second = (datetime.now(UTC) - self.begun[number]).total_seconds()
-                events.append(case.tell("case.voided", second, state="voided"))
-            spent += self.handle(events)
-            count += len(events) * A_CASE
-        left = self.one("SELECT count(*) FROM clock WHERE state = 'cancelled'")
-        if left != count:
-            raise SystemExit(f"{count} clocks were to be cancelled, {left} are")
-        return count, count / spent
+    def void_half(self) -> Rate:
+        """Voids every other case, which calls its clocks off."""
+        half = range(0, self.cases, 2)
+
+        def batches() -> Iterator[list[Event]]:
+            for first in range(0, len(half), BATCH):
+                events = []
+                for number in half[first : first + BATCH]:
+                    case = self.case(number, self.begun[number])
+                    case.assign(0)
+                    second = (datetime.now(UTC) - self.begun[number]).total_seconds()
+                    events.append(case.tell("case.voided", second, state="voided"))
+                yield events
+
+        found = self.handle_all(batches(), len(half) * A_CASE)
+        off = self.one("SELECT count(*) FROM clock WHERE state = 'cancelled'")
+        if off != found.clocks:
+            raise SystemExit(f"{found.clocks} clocks were to be called off, {off} are")
+        return found
 
     # -- firing
 
@@ -315,17 +351,17 @@ def ours(stage: Stage, sizes: list[int], due: int, bus: int) -> dict[str, Any]:
     out: dict[str, Any] = {"ticks": {}, "arm": {}, "bursts": {}, "mb": {0: stage.idle_mb}}
     for size in sizes:
         busy, started = machine(), time.monotonic()
-        count, rate = stage.arm(size - A_CASE * stage.cases)
+        rate = stage.arm(size - A_CASE * stage.cases)
         load = (machine() - busy) / (time.monotonic() - started) / (os.cpu_count() or 1)
-        out["arm"][size] = rate
+        out["arm"][size] = rate._asdict()
         with stage.admin.connect() as conn:
             conn.execute(text("VACUUM ANALYZE clock"))
             conn.execute(text("CHECKPOINT"))
         out["ticks"][size] = tick = stage.tick()
         out["mb"][size] = stage.memory.now()
         print(
-            f"{size:>9,} open clocks: {count:,} armed, {rate:,.0f}/s (machine {load:.0%} busy); a tick with nothing "
-            f"due: {tick['database_us']:.0f} µs in the database, {tick['here_us']:.0f} µs here, "
+            f"{size:>9,} open clocks: armed {rate} (machine {load:.0%} busy); a tick with nothing due: "
+            f"{tick['database_us']:.0f} µs in the database, {tick['here_us']:.0f} µs here, "
             f"{tick['pages']:.0f} pages; process {out['mb'][size]:.0f} MB",
             flush=True,
         )
@@ -337,11 +373,12 @@ def ours(stage: Stage, sizes: list[int], due: int, bus: int) -> dict[str, Any]:
     if bus:
         out["bus"] = stage.carry(bus)
         print(f"over the bus: {bus * A_CASE:,} clocks, {out['bus']:,.0f}/s", flush=True)
-    count, out["cancel"] = stage.void_half()
+    cancel = stage.void_half()
+    out["cancel"] = cancel._asdict()
     after = stage.tick()
     out["mb"]["most"] = stage.memory.most
     print(
-        f"half called off: {count:,} clocks, {out['cancel']:,.0f}/s; a tick after that "
+        f"half called off: {cancel}; a tick after that "
         f"{after['database_us']:.0f} µs, {after['pages']:.0f} pages; "
         f"process {stage.idle_mb:.0f} MB at the start, {stage.memory.now():.0f} now, {stage.memory.most:.0f} at most",
         flush=True,
@@ -374,9 +411,9 @@ def peer(python: Path, name: str, servers: Servers, pending: int, due: int) -> d
 
 def compare(stage: Stage, python: Path, servers: Servers, pending: int, due: int) -> dict[str, Any]:
     """Everybody with as many pending and due, and the ratios."""
-    _, arm = stage.arm(pending)
+    arm = stage.arm(pending).per_s
     burst = stage.burst(due)["breaches"]
-    _, cancel = stage.void_half()
+    cancel = stage.void_half().per_s
     print(
         f"\n{'':24} {'arm/s':>9} {'bulk/s':>9} {'cancel/s':>9} {'fired':>7} {'fired/s':>8} {'lag p50':>9} {'p99 ms':>9}"
     )

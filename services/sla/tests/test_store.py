@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from jiayuan.chassis.testing.databases import Opened, WorkFor, round_trips
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event, encode
 from jiayuan.sla import handlers
+from jiayuan.sla.store import clocks
 
 pytestmark = pytest.mark.store
 Moment = Callable[[float], datetime]
@@ -105,6 +107,49 @@ def test_an_imports_clocks_speak_in_the_bulk_lane(open_work: Opened, life: Any, 
         handlers.speak(work)
         lanes = {e.data["clock"]["case"]: e.lane for e in work.emitted}
     assert lanes == {"old": "bulk", "new": "live"}
+
+
+def test_clocks_that_have_just_begun_and_those_that_are_over_are_stored_alike(
+    open_work: Opened, life: Any, moment: Moment
+) -> None:
+    """Of those that run nothing is written of what has not happened to them; the others keep all that has."""
+    take(
+        open_work, life("earlier").assign(0), now=moment(0)
+    )  # the policy is known, the statements are prepared
+    running, met, late = life("running"), life("met"), life("late")
+    for case in (running, met, late):
+        case.open(), case.assign(0)
+    met.resolve(60), late.answer(1000)
+    with round_trips() as asked:
+        take(open_work, running.events[-1], met.events[-1], late.events[-1], now=moment(1001))
+    assert len(asked) == 2, "the news of the cases, and everything else with the commit"
+    assert {r.state for r in rows(open_work, "running").values()} == {"armed"}
+    begun = rows(open_work, "running")["finish 1"]
+    assert (begun.warned_at, begun.breached_at, begun.met_at, begun.stopped_at) == (None,) * 4
+    assert rows(open_work, "met")["finish 1"].met_at == moment(60)
+    breached = rows(open_work, "late")["response 1"]
+    assert (breached.state, breached.stopped_at) == ("breached", moment(1000))
+    assert breached.breached_at == moment(1001)
+
+
+def test_a_tick_looks_at_no_more_pages_when_more_is_not_due(
+    open_work: Opened, life: Any, moment: Moment
+) -> None:
+    def pages() -> int:
+        with open_work(now=moment(1)) as work:
+            for _ in range(6):  # a connection plans the statement anew five times, then once for all
+                assert not clocks.due(work, handlers.CLAIM)
+            explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {clocks._DUE.name}(:now, 500, :at)"
+            (found,) = work.execute(explain, now=work.now, at=time.time()).scalar()
+        return int(found["Plan"]["Shared Hit Blocks"] + found["Plan"]["Shared Read Blocks"])
+
+    def more(count: int, name: str) -> None:
+        take(open_work, *(life(f"{name}-{n}").assign(0) for n in range(count)), now=moment(0))
+
+    more(10, "few")
+    few = pages()
+    more(3000, "many")
+    assert pages() <= few + 3, "a level of the index at most"
 
 
 def test_old_news_is_ignored(open_work: Opened, life: Any, moment: Moment) -> None:
