@@ -132,6 +132,22 @@ def test_clocks_that_have_just_begun_and_those_that_are_over_are_stored_alike(
     assert breached.breached_at == moment(1001)
 
 
+def test_what_a_clock_says_changes_nothing_else_of_it(open_work: Opened, life: Any, moment: Moment) -> None:
+    case = life()
+    take(open_work, case.assign(0), now=moment(1))
+    armed = rows(open_work)["response 1"]
+    assert tick(open_work, moment(720)) == [("response", "clock.warned")]
+    warned = rows(open_work)["response 1"]
+    assert warned == armed._replace(
+        state="warned", warned_at=moment(720), next_at=warned.next_at, sequence=armed.sequence + 1
+    )
+    assert moment(900) < warned.next_at < moment(900.001)
+    assert tick(open_work, moment(901)) == [("response", "clock.breached")]
+    assert rows(open_work)["response 1"] == warned._replace(
+        state="breached", breached_at=moment(901), next_at=None, sequence=warned.sequence + 1
+    )
+
+
 def test_a_tick_looks_at_no_more_pages_when_more_is_not_due(
     open_work: Opened, life: Any, moment: Moment
 ) -> None:

@@ -19,7 +19,7 @@ done: a deadline that had passed before stays passed, under the terms that it ha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
@@ -758,6 +758,15 @@ def _next(state: State, warn_at: datetime | None, due_at: datetime, paused: bool
     return due_at + _LATE if state == "warned" and not paused else None
 
 
+_EVERY = attrgetter(*(f.name for f in fields(Clock)))
+
+
+def _next_version(clock: Clock) -> Clock:
+    new = Clock(*_EVERY(clock))  # `replace` takes ten times as long, with as many fields
+    new.sequence += 1
+    return new
+
+
 def fire(clock: Clock, now: datetime, rules: Rules) -> Step | None:
     """The next version of a clock whose `next_at` has come; None when there is nothing to say.
 
@@ -771,11 +780,13 @@ def fire(clock: Clock, now: datetime, rules: Rules) -> Step | None:
     if clock.state not in _RUNNING:
         return None
     if not clock.paused and clock.due_at < now:
-        late = replace(clock, state="breached", next_at=None, breached_at=now, sequence=clock.sequence + 1)
+        late = _next_version(clock)
+        late.state, late.next_at, late.breached_at = "breached", None, now
         return Step(late, BREACHED, 100, now)
     if clock.state == "warned":
         return None
-    near = replace(clock, state="warned", warned_at=now, sequence=clock.sequence + 1)
+    near = _next_version(clock)
+    near.state, near.warned_at = "warned", now
     near.next_at = _next("warned", clock.warn_at, clock.due_at, clock.paused)
     return Step(near, WARNED, terms.warn_percent if terms is not None else 80, now)
 

@@ -115,7 +115,7 @@ def speak(work: Work, most: int = CLAIM) -> int:
             say(work, step, traceparent=due.traceparent)
     work.lane = lane
     if changed:
-        store.change(work, changed)
+        store.spoke(work, changed)
     return len(found)
 
 

@@ -16,6 +16,7 @@ from .clocks import (
     see,
     seen,
     skew,
+    spoke,
 )
 from .matters import keep_matter, matter
 from .policies import (
@@ -74,5 +75,6 @@ __all__ = [
     "seen",
     "signature",
     "skew",
+    "spoke",
     "unmeasured",
 ]

@@ -42,6 +42,9 @@ _MOVING = (
     *_UNUSUAL,
 )
 _moving = attrgetter(*_MOVING)
+# What an ordinary clock changes when it speaks.
+_SPEAKING = ("id", "next_at", "state", "sequence", "case_sequence", "warned_at", "breached_at")
+_speaking = attrgetter(*_SPEAKING)
 _changing, _all_changing = attrgetter(*_CHANGING), attrgetter(*_ALL_CHANGING)
 _COLUMNS = ", ".join(f"c.{f}" if f != "id" else "c.id::text" for f in _FIELDS)
 
@@ -130,6 +133,12 @@ def change(work: Work, clocks: Sequence[Clock]) -> None:
     if len(ordinary) < len(clocks):
         rest = [dict(zip(_ALL_CHANGING, _all_changing(c), strict=True)) for c in clocks if not c.ordinary]
         work.update(clock, rest)
+
+
+def spoke(work: Work, clocks: Sequence[Clock]) -> None:
+    """Stores what became of locked clocks by the passing of time alone."""
+    work.update(clock, [dict(zip(_SPEAKING, _speaking(c), strict=True)) for c in clocks if c.points is None])
+    change(work, [c for c in clocks if c.points is not None])
 
 
 def move(work: Work, clocks: Sequence[Clock]) -> None:
