@@ -167,21 +167,22 @@ class Stage:
 
     def handle_all(self, batches: Iterator[list[Event]], clocks: int) -> Rate:
         """All batches through the handler, two at a time; making their events isn't counted."""
-        wall, here, there, own = 0.0, 0.0, 0.0, {"backends": self.backends()}
+        wall, here, there, before = 0.0, 0.0, 0.0, self.backends()
         with ThreadPoolExecutor(HANDS) as hands:
             while some := list(itertools.islice(batches, 25)):
-                used, known, started = time.process_time(), cpu(own)["backends"], time.perf_counter()
+                used, started = time.process_time(), time.perf_counter()
                 list(hands.map(self.handle, some))
                 wall += time.perf_counter() - started
                 here += time.process_time() - used
-                there += cpu(own)["backends"] - known
-                own = {"backends": self.backends()}
+                after = self.backends()
+                there += sum(spent - before.get(pid, 0.0) for pid, spent in after.items())
+                before = after
         return Rate(clocks, clocks / wall, 1e6 * here / clocks, 1e6 * there / clocks)
 
-    def backends(self) -> list[int]:
-        """The server's processes for this database."""
+    def backends(self) -> dict[str, float]:
+        """The server's processes for this database, and the CPU seconds of each."""
         found = self.rows("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
-        return [pid for (pid,) in found]
+        return cpu({str(pid): [pid] for (pid,) in found})
 
     def arm(self, clocks: int) -> Rate:
         """Adds clocks."""
