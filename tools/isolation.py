@@ -23,8 +23,9 @@ PROBE = """
 import ast, importlib, importlib.util, pathlib, sys
 own, others = sys.argv[1], sys.argv[2:]
 service = importlib.import_module(f"jiayuan.{own}.service")
-# Of an extra, and imported where its absence is told: scikit-learn for training. `testing` is for tests alone.
-wanted, extra = {}, {"sklearn"}
+# Of an extra, and imported where its absence is told: scikit-learn for training, chinesecalendar for a year's days.
+# `testing` is for tests alone.
+wanted, extra = {}, {"sklearn", "chinese_calendar"}
 folder = pathlib.Path(service.__file__).parent
 for path in folder.rglob("*.py"):
     if "testing" in path.relative_to(folder).parts:

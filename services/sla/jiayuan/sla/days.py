@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from importlib import import_module
 from typing import Any, Final
 
 from .calendar import Calendar, CalendarError, Day, holidays, read
@@ -198,8 +197,7 @@ def _take_event(found: Found, event: Mapping[str, str], number: int) -> None:
 def from_package(year: int) -> Found:
     """The days of a year that the installed chinesecalendar knows. DaysError when it isn't there, or too old."""
     try:
-        # An extra of this package, which nothing else needs: a service runs without it.
-        constants = import_module("chinese_calendar.constants")
+        from chinese_calendar import constants
     except ImportError:
         raise DaysError(
             "the package chinesecalendar is not installed here: pip install chinesecalendar"
