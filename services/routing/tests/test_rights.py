@@ -43,7 +43,7 @@ WHOSE: dict[str, dict[str, str]] = {
             "/emergencies/<string:emergency>",
             "/emergencies/modes",
             "/policies",
-            "/policies/<string:version>",
+            "/policies/<string:table>",
         )
     }
     | {"GET /directory/points/nearest": f"{STAFF} citizen agent rider"},
@@ -100,7 +100,7 @@ WHOSE: dict[str, dict[str, str]] = {
         "GET /directory/workbook": "county organisation",
         "POST /directory/workbook": "county organisation",
         "POST /policies": "county",
-        "POST /policies/<string:version>/verdicts": "county",
+        "POST /policies/<string:table>/verdicts": "county",
     },
     "personal data": {
         "POST /directory/contacts/<string:id>/reading": f"{GRID} desk unit_clerk county convener inspector mediator",
