@@ -31,7 +31,7 @@ from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import make_url
 
 from bench import bare
-from bench.measure import cpu, machine, percentile, rss_mb, yardstick
+from bench.measure import cpu, machine, percentile, rss_mb, whole_answer, yardstick
 from jiayuan.chassis.database import driver_url
 from jiayuan.local.cluster import Cluster, free_port
 from jiayuan.local.servers import Servers, provide
@@ -135,17 +135,9 @@ class Client:
         if not data:
             raise SystemExit("the service closed a connection")
         connection.got += data
-        head, end, body = connection.got.partition(b"\r\n\r\n")
-        if not end:
+        if not whole_answer(connection.got):
             return False
-        length = next(
-            int(line.split(b":")[1])
-            for line in head.split(b"\r\n")
-            if line[:15].lower() == b"content-length:"
-        )
-        if len(body) < length:
-            return False
-        if not head.startswith(b"HTTP/1.1 201"):
+        if not connection.got.startswith(b"HTTP/1.1 201"):
             self.faults.append(connection.got[:400].decode(errors="replace"))
         self.latencies.append(1e3 * (time.perf_counter() - connection.due))
         connection.got = b""

@@ -67,6 +67,16 @@ def rss_mb(pid: int) -> float:
     return 0.0
 
 
+def whole_answer(got: bytes) -> bool:
+    """Whether what has been read on a kept HTTP connection is a whole answer with a Content-Length."""
+    head, end, body = got.partition(b"\r\n\r\n")
+    if not end:
+        return False
+    return len(body) >= next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line[:15].lower() == b"content-length:"
+    )
+
+
 def percentile(values: list[float], q: float) -> float:
     """The q-quantile (0 to 1) of values, nearest rank."""
     ordered = sorted(values)

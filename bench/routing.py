@@ -34,7 +34,7 @@ from typing import Any
 
 from sqlalchemy import Engine, NullPool, create_engine, text
 
-from bench.measure import cpu, machine, percentile, yardstick
+from bench.measure import cpu, machine, percentile, whole_answer, yardstick
 from jiayuan.chassis import wire
 from jiayuan.chassis.broker import connect
 from jiayuan.chassis.database import driver_url
@@ -229,7 +229,8 @@ class Everybody:
         self.channel = self.sender.channel()
         self.listening = connect(broker.uri("admin"), heartbeat=0)
         self.listener = self.listening.channel()
-        self.arrived: deque[wire.Delivery] = deque()
+        self.cleaning = connect(broker.uri("admin"), heartbeat=0)
+        self.cleaner = self.cleaning.channel()
         self.listener.basic_consume(LISTENER, no_ack=True, callback=self._hear)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listening.connection.transport.sock, selectors.EVENT_READ, "broker")
@@ -243,6 +244,7 @@ class Everybody:
         self.selector.close()
         self.sender.release()
         self.listening.release()
+        self.cleaning.release()
 
     def _come(self) -> None:
         for _ in range(self.connections):
@@ -411,17 +413,9 @@ class Everybody:
         if not data:
             raise SystemExit("the service closed a connection")
         connection.got += data
-        head, end, body = connection.got.partition(b"\r\n\r\n")
-        if not end:
+        if not whole_answer(connection.got):
             return
-        length = next(
-            int(line.split(b":")[1])
-            for line in head.split(b"\r\n")
-            if line[:15].lower() == b"content-length:"
-        )
-        if len(body) < length:
-            return
-        if not head.startswith(b"HTTP/1.1 200"):
+        if not connection.got.startswith(b"HTTP/1.1 200"):
             raise SystemExit(f"refused: {connection.got[:1200].decode(errors='replace')}")
         life, now = connection.life, time.perf_counter()
         assert life is not None
@@ -440,13 +434,7 @@ class Everybody:
             return
         self.purged = time.monotonic()
         for queue in OTHERS:
-            self.channel_admin().queue_purge(queue)
-
-    def channel_admin(self) -> Any:
-        """A channel that may purge."""
-        if not hasattr(self, "_admin"):
-            self._admin = connect(self.stage.broker.uri("admin"), heartbeat=0).channel()
-        return self._admin
+            self.cleaner.queue_purge(queue)
 
 
 # -- the run -----------------------------------------------------------------------------------------
