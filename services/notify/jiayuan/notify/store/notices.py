@@ -1,0 +1,101 @@
+"""Notices: recorded once each, and found again with what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from jiayuan.chassis import bulk
+from jiayuan.chassis.transaction import Prepared
+from jiayuan.chassis.work import Work
+
+FACTS: Final = """
+n.recipient_type, n.recipient, n.role, n.matter, n.step, n.template, n.template_version, n.rule, n.case_id,
+n.report_id, n.parameters, n.at, n.event_id, n.traceparent, n.street
+"""
+
+# A notice that is there already stays as it is, and so does what became of it.
+_PUT_NOTICES: Final = Prepared(
+    """
+WITH row AS (
+    SELECT * FROM json_to_recordset(CAST($1 AS json)) AS r(
+        id uuid, recipient_type text, recipient text, role text, matter text, step text, template text,
+        template_version int, rule text, case_id text, report_id text, street text, parameters jsonb,
+        at timestamptz, event_id text, traceparent text,
+        state text, reason text, state_at timestamptz, priority smallint, due_at timestamptz)),
+new AS (
+    INSERT INTO notice (id, recipient_type, recipient, role, matter, step, template, template_version, rule, case_id,
+                        report_id, street, parameters, at, event_id, traceparent)
+    SELECT id, recipient_type, recipient, role, matter, step, template, template_version, rule, case_id,
+           report_id, street, parameters, at, event_id, traceparent FROM row ORDER BY id
+    ON CONFLICT (recipient_type, recipient, matter, step, template) DO NOTHING RETURNING id)
+INSERT INTO sending (notice_id, state, reason, state_at, priority, due_at)
+SELECT id, state, reason, state_at, priority, due_at FROM row JOIN new USING (id) ORDER BY id
+""",
+    "text",
+)
+
+_NUMBERS: Final = """
+SELECT DISTINCT ON (case_id) case_id, parameters ->> 'number' AS number FROM notice
+WHERE case_id = ANY(:cases) AND parameters ? 'number' ORDER BY case_id
+"""
+
+_ATTEMPTS: Final = """
+SELECT notice_id, number, kind, provider, outcome, error, started_at, ended_at FROM attempt
+WHERE notice_id = ANY(CAST(:ids AS uuid[])) ORDER BY notice_id, ended_at, id
+"""
+
+_FOUND: Final = f"""
+SELECT CAST(n.id AS text) AS id, {FACTS}, s.state, s.reason, s.state_at, s.attempts, s.provider,
+       s.provider_ref
+FROM notice n JOIN sending s ON s.notice_id = n.id
+WHERE {{where}} AND (:street = '' OR n.street = :street) ORDER BY n.at, n.id LIMIT 500
+"""
+
+
+def put_notices(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Record notices and their first states; one that is there already (same person, matter, step, template) stays.
+
+    Rows go in by their ids, so ids are dealt out in the order of what makes them unique: two replicas with
+    the same events then wait for each other in one order and never deadlock.
+    """
+    if not rows:
+        return
+    ordered = sorted(rows, key=lambda r: (r["recipient"], r["matter"], r["step"], r["template"]))
+    for row, id_ in zip(ordered, sorted(row["id"] for row in rows), strict=True):
+        row["id"] = id_
+    work.later(_PUT_NOTICES, bulk.dumps(ordered))
+
+
+def numbers(work: Work, cases: Iterable[str]) -> dict[str, str]:
+    """Case numbers, which clock.* events don't carry, as earlier notices on the same cases knew them."""
+    return {row.case_id: row.number for row in work.execute(_NUMBERS, cases=list(cases))}
+
+
+def find(work: Work, *, case: str = "", report_: str = "", street: str = "") -> list[dict[str, Any]]:
+    """Notices of a case (and of the reports it told about) or of a report, oldest first, with attempts.
+
+    `street` limits them to a street's. At most 500.
+    """
+    if case:
+        # The notice of receipt is older than the case; it is found by the reports that the case has told of.
+        where = (
+            "(n.case_id = :id OR (n.report_id IN (SELECT report_id FROM notice WHERE case_id = :id "
+            "AND report_id IS NOT NULL) AND n.case_id IS NULL))"
+        )
+    else:
+        where = "n.report_id = :id"
+    rows = work.execute(_FOUND.format(where=where), id=case or report_, street=street)
+    found = {row.id: dict(row._mapping) | {"calls": []} for row in rows}
+    for call in work.execute(_ATTEMPTS, ids=list(found)):
+        found[str(call.notice_id)]["calls"].append(dict(call._mapping))
+    return list(found.values())
+
+
+def counts(work: Work) -> list[tuple[str, str, int]]:
+    """How many notices there are by role and state."""
+    found = work.execute(
+        "SELECT n.role, s.state, count(*) AS n FROM notice n JOIN sending s ON s.notice_id = n.id "
+        "GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    return [(row.role, row.state, row.n) for row in found]

@@ -1,0 +1,117 @@
+"""Notify's tables.
+
+Two clocks meet here. `at` and `state_at` are business time (they may run faster in a demonstration);
+`due_at` and `submitted_at` are wall time, because they are about leases, back-off and time-outs of calls.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from jiayuan.chassis import tables
+
+metadata = sa.MetaData()
+tables.add(metadata)
+
+_TIME: Final = sa.DateTime(timezone=True)
+
+recipient = sa.Table(
+    "recipient",
+    metadata,
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("ref", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("street", sa.Text, nullable=False),
+    sa.Column("grid", sa.Text, nullable=False),
+    sa.Column("contact", sa.Text),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column(
+        "erased",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.text("false"),
+        comment="the citizen had the contact erased: none is kept any more",
+    ),
+    info={"sealed": {"contact": "ref"}},
+)
+
+report = sa.Table(
+    "report",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("tracking_code", sa.Text, nullable=False),
+)
+
+notice = sa.Table(
+    "notice",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("recipient_type", sa.Text, nullable=False),
+    sa.Column("recipient", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("matter", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("template", sa.Text, nullable=False),
+    sa.Column("template_version", sa.Integer, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("case_id", sa.Text),
+    sa.Column("report_id", sa.Text),
+    sa.Column("street", sa.Text, nullable=False),
+    sa.Column("parameters", JSONB, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("traceparent", sa.Text, nullable=False),
+    info={"grants": "SELECT, INSERT"},
+)
+
+# What changes of a notice, apart from what doesn't: its few changes then cost no wide row and no wide index.
+sending = sa.Table(
+    "sending",
+    metadata,
+    sa.Column("notice_id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("state_at", _TIME, nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("due_at", _TIME, nullable=False),
+    sa.Column("waits", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("awaits_recipient", sa.Text),
+    sa.Column("awaits_report", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("provider", sa.Text),
+    sa.Column("request_id", UUID(as_uuid=False)),
+    sa.Column("provider_ref", sa.Text),
+    sa.Column("submitted_at", _TIME),
+)
+
+attempt = sa.Table(
+    "attempt",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("notice_id", UUID(as_uuid=False), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("request_id", UUID(as_uuid=False), nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("provider_ref", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("started_at", _TIME, nullable=False),
+    sa.Column("ended_at", _TIME, nullable=False),
+    info={"grants": "SELECT, INSERT"},  # a record of calls is never changed
+)
+
+sink_message = sa.Table(
+    "sink_message",
+    metadata,
+    sa.Column("request_id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("recipient", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    info={"grants": "SELECT, INSERT"},
+)
