@@ -28,8 +28,9 @@ from jiayuan.chassis.testing.databases import Databases, Opened, WorkFor, round_
 from jiayuan.chassis.web import Call
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event, decode, encode
-from jiayuan.ledger import api, handlers, store
+from jiayuan.ledger import handlers, store
 from jiayuan.ledger.account import account
+from jiayuan.ledger.api import accounts, entries
 from jiayuan.ledger.cli import ledger as command
 
 pytestmark = pytest.mark.store
@@ -185,7 +186,7 @@ def test_closed_as_unsatisfied_stays_open_and_says_so(opened: Opened, stories: A
     story.close("unsatisfied")
     take(opened, story.events)
     assert figures(opened) == [("350921001", 0, 1, 0, 1, 0, 1)]
-    (found,) = api.entries(opened.runtime, asked(case=story.id))["entries"]
+    (found,) = entries.entries(opened.runtime, asked(case=story.id))["entries"]
     assert (found["state"], found["unsatisfied"]) == ("open", True)
 
 
@@ -583,8 +584,8 @@ def asked(**arguments: str) -> Call:
 def test_an_entry_is_shown_with_its_postings(opened: Opened, stories: Any) -> None:
     story = stories.usual(stories.Story())
     take(opened, [*story.events, story.breach(clock="clock-1")])
-    (found,) = api.entries(opened.runtime, asked(case=story.id))["entries"]
-    shown = api.entry(opened.runtime, found["id"])
+    (found,) = entries.entries(opened.runtime, asked(case=story.id))["entries"]
+    shown = entries.entry_of(opened.runtime, found["id"])
     assert [p["number"] for p in shown["postings"]] == [1, 2, 3, 4, 5, 6, 7]
     assert shown["postings"][5]["moved"] == {"opening": 0, "entered": 0, "written_off": 1}
     assert shown["postings"][5]["at"] == shown["written_off_at"]
@@ -593,7 +594,7 @@ def test_an_entry_is_shown_with_its_postings(opened: Opened, stories: Any) -> No
     assert json.dumps(shown)
     for unknown in ("0198c692-3fe5-7396-ac6c-d9343e11af77", "nothing"):
         with pytest.raises(Problem) as raised:
-            api.entry(opened.runtime, unknown)
+            entries.entry_of(opened.runtime, unknown)
         assert raised.value.status == 404
 
 
@@ -603,13 +604,13 @@ def test_entries_of_a_street_page_by_page(opened: Opened, stories: Any) -> None:
     seen: list[str] = []
     after: dict[str, str] = {}
     while True:
-        page = api.entries(opened.runtime, asked(street="350921001", year="2026", limit="2", **after))
+        page = entries.entries(opened.runtime, asked(street="350921001", year="2026", limit="2", **after))
         seen += [e["case"] for e in page["entries"]]
         if page["next"] is None:
             break
         after = {"after": page["next"]}
     assert sorted(seen) == sorted(s.id for s in told)
-    assert api.entries(opened.runtime, asked(street="350921009"))["entries"] == []
+    assert entries.entries(opened.runtime, asked(street="350921009"))["entries"] == []
 
 
 @pytest.mark.parametrize(
@@ -625,16 +626,16 @@ def test_entries_of_a_street_page_by_page(opened: Opened, stories: Any) -> None:
 )
 def test_a_query_that_is_wrong_is_told_where(opened: Opened, arguments: dict[str, str], field: str) -> None:
     with pytest.raises(Problem) as raised:
-        api.entries(opened.runtime, asked(**arguments))
+        entries.entries(opened.runtime, asked(**arguments))
     assert (raised.value.status, raised.value.problems[0].field) == (400, field)
 
 
 def test_the_account_over_http(opened: Opened, stories: Any) -> None:
     take(opened, stories.usual(stories.Story()).events)
-    shown = api.account(opened.runtime, asked(by="unit"), 2026)
+    shown = accounts.account(opened.runtime, asked(by="unit"), 2026)
     assert shown["lines"][0]["unit"] is None
     assert shown["total"]["written_off"] == 1
-    public = api.summary(opened.runtime, 2026)
+    public = accounts.summary(opened.runtime, 2026)
     assert {k: public[k] for k in ("opening", "entered", "written_off", "open", "balances")} == {
         "opening": 0,
         "entered": 1,
@@ -644,6 +645,6 @@ def test_the_account_over_http(opened: Opened, stories: Any) -> None:
     }
     assert [s["street"] for s in public["streets"]] == ["350921001"]
     with pytest.raises(Problem, match="400"):
-        api.account(opened.runtime, asked(by="colour"), 2026)
+        accounts.account(opened.runtime, asked(by="colour"), 2026)
     with pytest.raises(Problem, match="404"):
-        api.summary(opened.runtime, 1999)
+        accounts.summary(opened.runtime, 1999)

@@ -1,34 +1,19 @@
-"""`jiayuan ledger …`: the account at the command line."""
+"""The account at the command line."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from contextlib import AbstractContextManager
 
 import click
 
-from jiayuan.chassis.config import Settings, load
-from jiayuan.chassis.work import Work, reading
-
-from . import store
-from .account import FAULTS, ON_THE_WAY, Account, account
-
-_YEAR = click.argument("year", type=click.IntRange(2000, 2999))
+from .. import store
+from ..account import FAULTS, ON_THE_WAY, Account, account
+from .common import YEAR, reading
 
 
-def _reading() -> AbstractContextManager[Work]:
-    return reading(load(Settings, "ledger", {"JIAYUAN_AMQP_URI": "", **os.environ}))
-
-
-@click.group()
-def ledger() -> None:
-    """The annual livelihood account 民生实事账本."""
-
-
-@ledger.command()
-@_YEAR
+@click.command()
+@YEAR
 @click.option("--street", default=None, help="Only this street (its code).")
 @click.option("--by", type=click.Choice(["street", "unit"]), default="street", show_default=True)
 @click.option("--json", "as_json", is_flag=True)
@@ -40,15 +25,15 @@ def show(year: int, street: str | None, by: str, as_json: bool) -> None:
 
 
 def _account(year: int, by: str, street: str | None) -> Account:
-    with _reading() as work:
+    with reading() as work:
         return account(year, by, street, store.figures(work, year, by, street))
 
 
-@ledger.command()
-@_YEAR
+@click.command()
+@YEAR
 def check(year: int) -> None:
     """Prove the account of a year, entry by entry; exit code 1 and the entries at fault when it is wrong."""
-    with _reading() as work:
+    with reading() as work:
         whole = [account(year, by, None, store.figures(work, year, by, None)) for by in ("street", "unit")]
         faults = store.faults(work, year)
     wrong = [f for f in faults if f.kind != ON_THE_WAY]
@@ -63,6 +48,3 @@ def check(year: int) -> None:
         f"结存 {total.open}：{'账目相符' if good else '账目不符'}"
     )
     sys.exit(0 if good else 1)
-
-
-COMMANDS: list[click.Command] = [ledger]

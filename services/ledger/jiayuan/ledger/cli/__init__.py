@@ -1,0 +1,20 @@
+"""`jiayuan ledger …`: a module a group of commands."""
+
+from __future__ import annotations
+
+import click
+
+from .account import check, show
+
+
+@click.group()
+def ledger() -> None:
+    """The annual livelihood account 民生实事账本."""
+
+
+for _command in (show, check):
+    ledger.add_command(_command)
+
+COMMANDS: list[click.Command] = [ledger]
+
+__all__ = ["COMMANDS", "ledger"]
