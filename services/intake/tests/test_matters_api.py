@@ -165,7 +165,8 @@ def test_hotspots_are_kept_by_command_and_read_by_http(
     answer = ask(matters_api.hotspots, roles=("county",))
     assert answer.json["reports"] == 8
     for hotspot in answer.json["hotspots"]:
-        assert all(message["title"] for message in hotspot["messages"])
+        assert all(m["title"] and m["category"] and "community" in m for m in hotspot["messages"])
+    assert ask(matters_api.hotspots, roles=("service",)).json == answer.json
     assert ask(matters_api.hotspots, roles=("desk",), street=STREET).status_code == 404
     assert run("hotspots").exit_code == 2
     assert run("hotspots", "--since", "gestern").exit_code == 2

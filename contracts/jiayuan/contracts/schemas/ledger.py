@@ -17,6 +17,7 @@ from .common import (
     a_time,
     a_word,
     an_id,
+    said,
 )
 
 
@@ -67,16 +68,28 @@ class ListPublished(Fact):
     at = a_time(required=True)
 
 
+class Milestone(Fact):
+    """A step that a unit promised on its way to a claim's limit."""
+
+    name = a_text(100, required=True, least=1)
+    due_at = a_time(required=True)
+    done_at = a_time()
+
+
 class ServiceClaimed(Fact):
-    """A unit took a line of the service list."""
+    """A unit took a line of the service list, or its claim changed: of one `claim` the newest `sequence` holds."""
 
     line = an_id()
     unit = an_id()
     quarter = fields.String(required=True, validate=QUARTER)
     street = a_code(required=True)
-    person = an_id(required=False)
-    due_at = a_time()
-    at = a_time(required=True)
+    person = said(an_id(required=False), "The responsible person's id in the directory, where one was given.")
+    due_at = said(a_time(), "The limit that the unit promised.")
+    at = said(a_time(required=True), "When it was claimed.")
+    claim = said(an_id(required=False), "The claim's id; a line may be claimed by several units.")
+    state = said(a_word(("claimed", "done", "released"), required=False), "Absent means claimed.")
+    done_at = a_time()
+    milestones = a_list(fields.Nested(Milestone), 12)
 
 
 class MeetingHeld(Fact):

@@ -14,6 +14,8 @@ from . import category as categories
 from . import joins, report, schemas, store
 
 DESK: Final = ("desk", "county", "operator")
+# The ledger reads hotspots for the quarter's demand lists.
+HOTSPOTS: Final = (*DESK, "service")
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -105,10 +107,11 @@ def hotspots(delivery: Any, call: Any) -> dict[str, Any]:
             raise Problem(
                 404, "No hotspots yet", "nobody has looked for any: jiayuan intake hotspots --keep does"
             )
-        titles = store.titles(work, [m["id"] for h in row.document for m in h["messages"]])
+        outlines = store.outlines(work, [m["id"] for h in row.document for m in h["messages"]])
     for hotspot in row.document:
         for message in hotspot["messages"]:
-            message["title"] = titles.get(message["id"], "")
+            # A report that was erased meanwhile is about nothing any more.
+            message |= outlines.get(message["id"], {"title": "", "category": "", "community": ""})
     return {
         "since": iso(row.since),
         "until": iso(row.until),
@@ -120,7 +123,7 @@ def hotspots(delivery: Any, call: Any) -> dict[str, Any]:
 
 def _street(call: Any) -> str:
     """The street that a caller is bound to; "" for who works for the whole county."""
-    return "" if set(call.who.roles) & {"county", "operator"} else call.who.street
+    return "" if set(call.who.roles) & {"county", "operator", "service"} else call.who.street
 
 
 def _mine(work: Work, call: Any, report_id: str) -> None:

@@ -42,7 +42,7 @@ class Matters:
         """A join was wrong."""
         return matters_api.undo(self.delivery, call, report)
 
-    @http("GET", "/hotspots", roles=matters_api.DESK, before=_READ)
+    @http("GET", "/hotspots", roles=matters_api.HOTSPOTS, before=_READ)
     def hotspots(self, call: Any) -> Any:
         """What many people say about one thing, as `jiayuan intake hotspots --keep` found it last."""
         return matters_api.hotspots(self.delivery, call)

@@ -79,7 +79,17 @@ Hotspot = told(
     "What many people say about one thing at one place.",
     words=fields.List(fields.String(), required=True),
     people=whole(),
-    messages=many(told("HotspotReport", "One report of it.", id=text(), at=at(), title=text())),
+    messages=many(
+        told(
+            "HotspotReport",
+            "One report of it.",
+            id=text(),
+            at=at(),
+            title=text(),
+            category=text(),
+            community=text(metadata={"description": "Its code; empty where it isn't known."}),
+        )
+    ),
     first=at(),
     last=at(),
     peak=at(),

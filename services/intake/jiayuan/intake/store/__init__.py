@@ -20,9 +20,9 @@ from .matters import (
     join_of,
     joins,
     keep_hotspots,
+    outlines,
     said,
     sizes,
-    titles,
     whole,
 )
 from .models import (
@@ -169,6 +169,7 @@ __all__ = [
     "note_step",
     "one",
     "open_questions",
+    "outlines",
     "place_question",
     "points_since",
     "progress_of",
@@ -191,7 +192,6 @@ __all__ = [
     "supplement",
     "supplements",
     "texts_of",
-    "titles",
     "unclaim_keys",
     "versions",
     "whole",

@@ -228,9 +228,12 @@ def hotspots(work: Work, street: str) -> Row[Any] | None:
     ).first()
 
 
-def titles(work: Work, reports: Iterable[str]) -> dict[str, str]:
-    """Titles of reports by id."""
+def outlines(work: Work, reports: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What reports are about, by id: title, category, community ("" where it isn't known)."""
     rows = work.execute(
-        "SELECT id, title FROM report WHERE id = ANY(CAST(:ids AS uuid[]))", ids=sorted(set(reports))
+        "SELECT id, title, category, community FROM report WHERE id = ANY(CAST(:ids AS uuid[]))",
+        ids=sorted(set(reports)),
     )
-    return {str(row.id): row.title for row in rows}
+    return {
+        str(r.id): {"title": r.title, "category": r.category, "community": r.community or ""} for r in rows
+    }
