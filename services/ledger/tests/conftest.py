@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from jiayuan.chassis.testing.client import Client
+from jiayuan.chassis.testing.databases import Databases, Opened, WorkFor
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event, decode, encode, make
 from jiayuan.contracts.ids import new_id
@@ -161,3 +163,23 @@ class Stories:
 def stories() -> type[Stories]:
     """Builders of events: `stories.Story(…)`, `stories.usual(story)`, `stories.again(events)`."""
     return Stories
+
+
+@pytest.fixture(scope="session")
+def shared(databases: Databases) -> Iterator[Opened]:
+    """A ledger that tests share which only knock at its doors."""
+    opened = Opened("ledger", databases.fresh("ledger"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def opened(work_for: WorkFor) -> Opened:
+    """A ledger with an empty account."""
+    return work_for("ledger")
+
+
+@pytest.fixture
+def client(opened: Opened) -> Client:
+    """The service's routes."""
+    return Client(opened)

@@ -24,7 +24,7 @@ from werkzeug.test import EnvironBuilder
 from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.delivery import Message
 from jiayuan.chassis.errors import EXIT_UNREACHABLE, Problem, StartError
-from jiayuan.chassis.testing.databases import Databases, Opened, WorkFor, round_trips
+from jiayuan.chassis.testing.databases import Databases, Opened, round_trips
 from jiayuan.chassis.web import Call
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event, decode, encode
@@ -36,12 +36,6 @@ from jiayuan.ledger.cli import ledger as command
 pytestmark = pytest.mark.store
 
 GOLDEN = Path(__file__).parents[3] / "contracts" / "golden"
-
-
-@pytest.fixture
-def opened(work_for: WorkFor) -> Opened:
-    """A ledger with an empty account."""
-    return work_for("ledger")
 
 
 @pytest.fixture

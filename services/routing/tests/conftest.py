@@ -7,16 +7,12 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import pytest
 from sqlalchemy import NullPool, create_engine, text
-from werkzeug.routing import Map, Rule
-from werkzeug.test import EnvironBuilder
 
-from jiayuan.chassis import tokens
 from jiayuan.chassis.database import driver_url
+from jiayuan.chassis.testing.client import Client
 from jiayuan.chassis.testing.databases import Databases, Opened, WorkFor
-from jiayuan.chassis.web import Call, dispatch
 from jiayuan.chassis.work import Work
 from jiayuan.contracts import envelope, ids
 from jiayuan.contracts.envelope import Event
@@ -268,56 +264,6 @@ def replica_of() -> Iterator[Callable[[Routing], Routing]]:
     yield make
     for one in more:
         one.close()
-
-
-class Client:
-    """Calls the service's routes with tokens, as the web server would."""
-
-    def __init__(self, opened: Opened) -> None:
-        from jiayuan.routing.service import RoutingService
-
-        self.opened = opened
-        self.headers: dict[str, str] = {}
-        self.content = b""
-        self.service = RoutingService()
-        self.service.delivery = opened.runtime  # type: ignore[assignment]
-        entrypoints = [
-            (e, method)
-            for name in dir(RoutingService)
-            for method in [getattr(self.service, name)]
-            for e in getattr(method, "nameko_entrypoints", ())
-            if hasattr(e, "get_url_rule")
-        ]
-        self._methods = {id(e): (e, method) for e, method in entrypoints}
-        self.map = Map([Rule(e.url, methods=[e.method], endpoint=id(e)) for e, _ in entrypoints])
-
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        who: str = "",
-        role: str = "",
-        headers: Any = None,
-        **claims: str,
-    ) -> tuple[int, dict[str, Any]]:
-        headers = list((headers or {}).items())
-        if role:
-            secret = self.opened.settings.token_secret
-            token = tokens.issue(secret, who or role, (role,), **claims)  # type: ignore[arg-type]
-            headers.append(("Authorization", f"Bearer {token}"))
-        path, _, query = path.partition("?")
-        data = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else None
-        builder = EnvironBuilder(path=path, query_string=query, method=method, headers=headers, data=data)
-        call = Call(builder.get_environ())
-        endpoint, values = self.map.bind("localhost").match(path, method=method)
-        entrypoint, run = self._methods[endpoint]
-        response = dispatch(
-            values, call, run, self.opened.settings, entrypoint.roles, entrypoint.url, "routing"
-        )
-        self.headers, self.content = dict(response.headers), response.get_data()
-        is_json = "json" in self.headers.get("Content-Type", "")
-        return response.status_code, orjson.loads(self.content) if is_json else {}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from jiayuan.chassis.service import Delivery, Service, every
 from . import handlers, store
 from .api.accounts import Accounts
 from .api.entries import Entries
+from .api.interface import OpenApi
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class LedgerSettings(Settings):
     waiting_days: float = 30.0
 
 
-class LedgerService(Service, Accounts, Entries):
+class LedgerService(Service, Accounts, Entries, OpenApi):
     """The annual livelihood account; each group brings its own entrypoints."""
 
     name = "ledger"

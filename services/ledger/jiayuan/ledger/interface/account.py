@@ -1,0 +1,101 @@
+"""The account and its entries: what is sent and what is answered."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marshmallow import fields
+
+from jiayuan.chassis.operation import (
+    Operation,
+    Operations,
+    at,
+    many,
+    maybe,
+    maybe_at,
+    maybe_whole,
+    one_of,
+    part,
+    text,
+    told,
+    whole,
+    yes_no,
+)
+from jiayuan.contracts.schemas.common import ENTRY_STATES, POSTING_KINDS
+
+_FIGURES: Final[dict[str, fields.Field]] = {
+    "opening": whole(),
+    "entered": whole(),
+    "written_off": whole(),
+    "open": whole(),
+    "unsatisfied": whole(),
+    "reversed": whole(),
+    "balances": yes_no(),
+}
+Figures = told("Figures", "The figures of an account: opening + entered − written off = open.", **_FIGURES)
+StreetLine = told("StreetLine", "A street's line.", street=text(), **_FIGURES)
+Summary = told(
+    "Summary", "The figures of a year, for everybody.", year=whole(), streets=many(StreetLine), **_FIGURES
+)
+Line = told(
+    "Line",
+    "A line of the account, of a street or a unit; no unit: the grid.",
+    street=fields.String(),
+    unit=fields.String(allow_none=True),
+    **_FIGURES,
+)
+Account = told(
+    "Account",
+    "The account of a year, line by line.",
+    year=whole(),
+    by=one_of("street", "unit"),
+    street=maybe(),
+    lines=many(Line),
+    total=part(Figures),
+    balances=yes_no(),
+)
+_ENTRY: Final[dict[str, fields.Field]] = {
+    "id": text(),
+    "item": text(metadata={"description": "The matter; stays when it is carried forward."}),
+    "year": whole(),
+    "case": maybe(),
+    "case_number": maybe(),
+    "case_state": maybe(),
+    "confirmed": maybe(),
+    "street": text(),
+    "unit": maybe(),
+    "category": text(),
+    "title": text(),
+    "state": one_of(*ENTRY_STATES),
+    "opened_at": at(),
+    "written_off_at": maybe_at(),
+    "unsatisfied": yes_no(),
+}
+Moved = told("Moved", "What a posting moves.", opening=whole(), entered=whole(), written_off=whole())
+Posting = told(
+    "Posting",
+    "A line under an entry.",
+    id=text(),
+    number=whole(),
+    kind=one_of(*POSTING_KINDS),
+    case_sequence=maybe_whole(),
+    actor=maybe(),
+    at=at(),
+    posted_at=at(),
+    note=text(),
+    clock=maybe(),
+    unit=maybe(),
+    moved=part(Moved),
+    facts=fields.Dict(required=True),
+    cause=text(),
+)
+Entry = told("Entry", "An entry; `postings` is how many lines it has.", postings=whole(), **_ENTRY)
+Entries = told("Entries", "A page of entries.", entries=many(Entry), next=maybe())
+WholeEntry = told("WholeEntry", "An entry with its postings.", postings=many(Posting), **_ENTRY)
+
+OPERATIONS: Final[Operations] = {
+    ("GET", "/accounts/<int:year>/summary"): Operation("account", {200: Summary}),
+    ("GET", "/accounts/<int:year>"): Operation("account", {200: Account}, refuses=(400,)),
+    ("GET", "/entries"): Operation("entries", {200: Entries}, refuses=(400,)),
+    ("GET", "/entries/<string:entry>"): Operation("entries", {200: WholeEntry}, refuses=(404,)),
+}

@@ -1,0 +1,54 @@
+"""The OpenAPI 3.1 document of the ledger's HTTP interface, made from the entrypoints, the schemas and `OPERATIONS`.
+
+    python -m jiayuan.ledger.interface.document            # writes data/openapi.json, which /openapi.json serves
+    python -m jiayuan.ledger.interface.document --check    # exit code 1 when it differs
+
+Needs apispec, which only the development environment has.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from jiayuan.chassis import operation
+from jiayuan.chassis.openapi import Interface, plain
+from jiayuan.chassis.operation import Operations
+
+from . import account
+from .answers import Problem
+
+FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
+_PARTS: Final[tuple[Operations, ...]] = (account.OPERATIONS,)
+
+
+def interface() -> Interface:
+    """The ledger's interface."""
+    from ..service import LedgerService
+
+    return Interface(
+        service=LedgerService,
+        title="Jiayuan 數智家園: ledger",
+        description="The annual livelihood account: entries, what was posted under them, and how the books are closed. "
+        "Nothing that was posted is ever changed. Every refusal is a problem document (RFC 9457). Answers may grow: "
+        "ignore members that you don't know.",
+        parts=(*_PARTS, operation.SERVICE),
+        problem=Problem,
+        otherwise=plain,
+        path={
+            "year": {"description": "The year of an account, by Chinese time."},
+            "entry": {"description": "The id of an entry."},
+            "number": {"description": "The number of a posting within its entry, from 1 on."},
+            "period": {"description": "A year, 2026, or a quarter, 2026Q3."},
+        },
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Exit code 1 when `--check` finds a difference."""
+    return interface().main(FILE, "jiayuan.ledger.interface.document", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Every address of the ledger with every role: who may try it at all, and that nobody else gets further."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from jiayuan.chassis.testing.client import Client
+from jiayuan.chassis.testing.databases import Opened
+from jiayuan.chassis.tokens import ROLES
+from jiayuan.ledger.interface.document import interface
+
+pytestmark = pytest.mark.store
+
+STAFF = "grid_worker grid_leader grid_chief desk unit_clerk county operator service"
+
+# An address that isn't here is refused by the first test: whose it is has to be decided.
+WHOSE: dict[str, dict[str, str]] = {
+    "": {
+        f"GET {path}": ""
+        for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/accounts/<int:year>/summary")
+    },
+    "reading": {
+        f"GET {path}": STAFF for path in ("/accounts/<int:year>", "/entries", "/entries/<string:entry>")
+    },
+}
+TABLE = {address: set(roles.split()) for group in WHOSE.values() for address, roles in group.items()}
+
+
+def test_the_table_is_complete() -> None:
+    """A new address: a line in WHOSE."""
+    there = {f"{method} {path}": set(e.roles) for method, path, e, _ in interface().entrypoints()}
+    assert there.keys() == TABLE.keys()
+    assert {a: r for a, r in there.items() if r != TABLE[a]} == {}
+
+
+def _path(address: str) -> tuple[str, str]:
+    method, _, path = address.partition(" ")
+    path = re.sub(r"<any\((\w+)[^>]*>", r"\1", path)
+    return method, re.sub(r"<int:\w+>", "1", re.sub(r"<string:\w+>", "nowhere", path))
+
+
+@pytest.mark.parametrize("address", [a for a in TABLE if TABLE[a]])
+def test_every_role_at_every_address(shared: Opened, address: str) -> None:
+    client = Client(shared)
+    method, path = _path(address)
+    status, _ = client(method, path)
+    assert status == 401
+    for role in ROLES:
+        status, found = client(method, path, None if method == "GET" else {}, role=role, street="350921001")
+        turned_away = status == 403 and "needs one of the roles" in found.get("detail", "")
+        assert turned_away is (role not in TABLE[address]), (role, status, found)
+        assert status < 500, (role, found)
