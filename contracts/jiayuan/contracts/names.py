@@ -60,8 +60,10 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
         "report.separated",
         "clock.breached",
         "clock.escalated",
+        "clock.corrected",
     ),
-    "sla": (*_CASE_SINCE_ASSIGNED, "list.published", "service.claimed"),
+    # Only of notices that have to be read it hears, never of every one that is sent.
+    "sla": (*_CASE_SINCE_ASSIGNED, "list.published", "service.claimed", "notice.asked", "notice.read"),
     "ledger": ("case.*", "clock.breached"),
     "notify": (
         "report.received",
@@ -79,6 +81,8 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
         "emergency.called",
         "clock.warned",
         "clock.breached",
+        "clock.corrected",
+        "ladder.reached",
         "directory.changed",
     ),
 }

@@ -66,6 +66,11 @@ EVENTS: Final[dict[str, EventType]] = {
             emergency__declared="Emergency mode is on for an area; again when its end was moved.",
         )
         + _types("routing", case.EmergencyLifted, emergency__lifted="Emergency mode is off.")
+        + _types(
+            "routing",
+            case.LadderReached,
+            ladder__reached="A step of the ladder of clocks tells somebody, or takes back what it told.",
+        )
         + _types("routing", case.EmergencyCalled, emergency__called="People are called in for an emergency.")
         + _types(
             "sla",
@@ -74,7 +79,7 @@ EVENTS: Final[dict[str, EventType]] = {
             clock__breached="A deadline has passed.",
             clock__met="A deadline was kept.",
             clock__escalated="A point after the limit has come: a reminder, or a step of the policy's ladder.",
-            clock__corrected="A breach was told that never was: the clock runs on.",
+            clock__corrected="A breach was told that never was; `state` is what holds instead.",
         )
         + _types(
             "ledger",
@@ -93,6 +98,8 @@ EVENTS: Final[dict[str, EventType]] = {
             notice__delivered="The notice reached the person.",
             notice__failed="The notice will not reach the person.",
         )
+        + _types("notify", notice.NoticeAsked, notice__asked="A notice was sent that has to be read.")
+        + _types("notify", notice.NoticeRead, notice__read="A notice that has to be read was read.")
     )
 }
 

@@ -152,6 +152,22 @@ class Events:
         } | given
         return self._make(name, "sla", {"clock": clock}, 2)
 
+    def ladder(self, *to: tuple[str, str], **given: Any) -> Event:
+        """ladder.reached: a step tells these (type, id)."""
+        said = {
+            "clock": "clock-1",
+            "kind": "finish",
+            "case": "case-1",
+            "number": "XP-2026-000001",
+            "street": STREET,
+            "due_at": iso(AT),
+            "whom": "grid_chief",
+            "step": 2,
+            "to": [{"type": type_, "id": id_} for type_, id_ in to],
+            "at": iso(AT + timedelta(minutes=30)),
+        } | given
+        return self._make("ladder.reached", "routing", said, 2)
+
     def directory(self, *items: dict[str, Any], version: int = 1) -> Event:
         """directory.changed."""
         full = [{"type": "person", "street": STREET, "active": True} | item for item in items]

@@ -160,6 +160,41 @@ def test_a_breach_is_told_to_the_desk_for_the_citizens_clock_only(events: Any) -
         assert plan(RULES, events.clock("clock.breached", kind)) == []
 
 
+def test_whoever_it_rises_to_is_told_each_step_once(events: Any) -> None:
+    chief, desk = ("person", "chief-1"), ("desk", "desk-350921001")
+    first = told(events.ladder(chief))
+    assert [t[:3] for t in first] == [("supervisor-risen", *chief)]
+    assert told(events.ladder(chief)) == first
+    # Another step to the same person, the same step again, and a deadline that has moved are news.
+    others = ({"step": 3}, {"again": 1}, {"due_at": iso(events.at + timedelta(hours=1))})
+    assert all(told(events.ladder(chief, **more)) != first for more in others)
+    assert [t[2] for t in told(events.ladder(chief, desk))] == ["chief-1", "desk-350921001"]
+    assert plan(RULES, events.ladder()) == []
+
+
+def test_a_breach_that_never_was_is_taken_back_from_whoever_was_told(events: Any) -> None:
+    (draft,) = plan(RULES, events.ladder(("person", "chief-1"), withdrawn=True, step=None))
+    assert (draft.rule.template, draft.ref) == ("corrected", "chief-1")
+    assert draft.parameters["number"] == "XP-2026-000001"
+    assert [t[:3] for t in told(events.clock("clock.corrected", "citizen", state="armed"))] == [
+        ("desk-corrected", "desk", "desk-350921001")
+    ]
+    assert plan(RULES, events.clock("clock.corrected", "finish", state="armed")) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "withdrawn", "template"),
+    [("claim", False, "unclaimed"), ("notice", False, "unread"), ("notice", True, "kept")],
+)
+def test_a_promise_outside_of_cases_rises_without_a_number(
+    events: Any, kind: str, withdrawn: bool, template: str
+) -> None:
+    said = events.ladder(("desk", "d"), kind=kind, case="notice:n-1", number=None, withdrawn=withdrawn)
+    (draft,) = plan(RULES, said)
+    assert (draft.rule.template, draft.case, draft.matter) == (template, None, "notice:n-1")
+    assert "number" not in draft.parameters
+
+
 def test_a_step_never_grows_past_its_limit_and_stays_unique(events: Any) -> None:
     steps = {told(events.clock("clock.warned", leg="x" * 120 + end))[0][3] for end in ("a", "b")}
     assert len(steps) == 2

@@ -322,7 +322,7 @@ def test_late_news_of_a_timely_answer_corrects_the_breach(life: Any, moment: Mom
     memory.take(case.assign(0), moment(0))
     memory.tick(moment(1000))
     memory.take(case.answer(900), moment(1001))
-    assert memory.names() == [("response", "clock.breached"), ("response", "clock.met")]
+    assert memory.names() == [("response", "clock.breached"), ("response", "clock.corrected")]
     clock = memory.said[-1].clock
     assert (clock.state, clock.breached_at, clock.met_at) == ("met", moment(1000), moment(900))
     assert clock.sequence > memory.said[0].clock.sequence

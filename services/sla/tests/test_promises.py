@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import permutations
 
 import pytest
 
 from jiayuan.chassis.testing.databases import Opened, WorkFor
+from jiayuan.chassis.transaction import Transaction
 from jiayuan.contracts.check import problems
 from jiayuan.contracts.envelope import Event, make
 from jiayuan.contracts.schemas.clock import ClockSpoke
+from jiayuan.contracts.schemas.notice import NoticeAsked, NoticeRead
 from jiayuan.contracts.times import iso
 from jiayuan.sla import books, handlers, policy, promises, store
 
@@ -20,11 +23,10 @@ Moment = Callable[[float], datetime]
 STREET, QUARTER, DAY = "350921001", "2026Q1", 86400
 
 
-@pytest.fixture
-def open_work(work_for: WorkFor, moment: Moment) -> Opened:
-    """A database whose policy gives units ten days to claim, and an hour to read."""
+def with_limits(work_for: WorkFor, moment: Moment, limits: Mapping[str, str]) -> Opened:
+    """A database whose policy has these limits."""
     opened = work_for("sla")
-    document = {**policy.document(), "version": "p", "limits": {"claim": "10d", "notice": "1h"}}
+    document = {**policy.document(), "version": "p", "limits": dict(limits)}
     with opened(now=moment(-10)) as work:
         at = iso(moment(-10))
         row = {"document": document, "digest": "-", "imported_at": at, "imported_by": "t"}
@@ -32,6 +34,12 @@ def open_work(work_for: WorkFor, moment: Moment) -> Opened:
     with opened() as work:
         books.refresh(work)
     return opened
+
+
+@pytest.fixture
+def open_work(work_for: WorkFor, moment: Moment) -> Opened:
+    """A database whose policy gives units ten days to claim, and an hour to read."""
+    return with_limits(work_for, moment, {"claim": "10d", "notice": "1h"})
 
 
 def listed(moment: Moment, second: float, *, lines: int = 2, kind: str = "service") -> Event:
@@ -97,7 +105,7 @@ def test_a_list_waits_to_be_claimed_and_is_said_when_it_isnt(open_work: Opened, 
     assert clock["assignee"] == {"type": "desk", "id": f"desk-{STREET}"}
     assert [e.name for e in tick(open_work, moment(10 * DAY + 1))] == ["clock.breached"]
     # The last line was claimed in time, and the bus was slow.
-    assert take(open_work, moment(11 * DAY), claimed(moment, 10 * DAY, "l-2")) == ["clock.met"]
+    assert take(open_work, moment(11 * DAY), claimed(moment, 10 * DAY, "l-2")) == ["clock.corrected"]
     assert clocks(open_work) == [("claim", "met")]
 
 
@@ -121,25 +129,103 @@ def test_other_lists_and_empty_ones_wait_for_nobody(open_work: Opened, moment: M
 
 
 def test_without_a_limit_in_the_policy_there_is_no_clock(work_for: WorkFor, moment: Moment) -> None:
-    opened = work_for("sla")
-    take(opened, moment(1), listed(moment, 0))
+    opened = with_limits(work_for, moment, {})
+    take(opened, moment(1), listed(moment, 0), asked(moment, 0))
     assert clocks(opened) == []
 
 
-def test_a_notice_that_must_be_read_takes_the_same_entry(open_work: Opened, moment: Moment) -> None:
-    def notice(done_at: datetime | None) -> list[str]:
-        with open_work(now=moment(7200)) as work:
-            store.matter(work, "notice:n-1", STREET, "live", "")
-            version = store.keep_matter(work, "notice:n-1", {})
-            who = ("person", "worker-1")
-            p = promises.Promise("notice", "notice:n-1", "n-1", STREET, who, moment(0), done_at, version)
-            promises.keep(work, [p])
-            return [e.name for e in work.emitted]
+def test_the_bundled_policy_gives_ten_days_to_claim_and_a_day_to_read(
+    work_for: WorkFor, moment: Moment
+) -> None:
+    opened = work_for("sla")
+    take(opened, moment(1), listed(moment, 0), asked(moment, 0))
+    with opened() as work:
+        found = work.execute("SELECT kind, limit_seconds FROM clock ORDER BY kind").all()
+    assert [tuple(row) for row in found] == [("claim", 10 * DAY), ("notice", DAY)]
 
-    assert notice(None) == []
-    assert [e.data["clock"]["kind"] for e in tick(open_work, moment(3601))] == ["notice"]
-    assert notice(moment(3600)) == ["clock.met"]
-    assert notice(moment(3600)) == []
+
+def asked(moment: Moment, second: float, *, read_by: float | None = None, notice: str = "n-1") -> Event:
+    data = {
+        "notice": notice,
+        "recipient": "worker-1",
+        "recipient_type": "person",
+        "matter": "case-1",
+        "case": "case-1",
+        "template": "whistled",
+        "street": STREET,
+        "read_by": None if read_by is None else iso(moment(read_by)),
+        "at": iso(moment(second)),
+    }
+    assert problems(NoticeAsked, data) == []
+    return make("notice.asked", "/jiayuan/notify", data, at=moment(second), subject=notice, sequence=2)
+
+
+def was_read(moment: Moment, second: float, *, notice: str = "n-1") -> Event:
+    data = {
+        "notice": notice,
+        "recipient": "worker-1",
+        "recipient_type": "person",
+        "matter": "case-1",
+        "street": STREET,
+        "at": iso(moment(second)),
+    }
+    assert problems(NoticeRead, data) == []
+    return make("notice.read", "/jiayuan/notify", data, at=moment(second), subject=notice, sequence=3)
+
+
+def test_a_notice_that_must_be_read_is_warned_of_breached_and_corrected(
+    open_work: Opened, moment: Moment
+) -> None:
+    assert take(open_work, moment(1), asked(moment, 0)) == []
+    (warned,) = tick(open_work, moment(2880))
+    assert warned.name == "clock.warned"
+    (late,) = tick(open_work, moment(3601))
+    clock = late.data["clock"]
+    assert (late.name, clock["kind"], clock["about"]) == ("clock.breached", "notice", "n-1")
+    assert (clock["case"], clock["assignee"]) == ("notice:n-1", {"type": "person", "id": "worker-1"})
+    # It had been read in time, and the bus was slow.
+    assert take(open_work, moment(3700), was_read(moment, 3600)) == ["clock.corrected"]
+    assert take(open_work, moment(3701), was_read(moment, 3650)) == []
+    assert clocks(open_work) == [("notice", "met")]
+
+
+def test_a_notice_that_is_read_too_late_stays_breached(open_work: Opened, moment: Moment) -> None:
+    assert take(open_work, moment(4000), asked(moment, 0)) == []
+    assert take(open_work, moment(4001), was_read(moment, 3601)) == ["clock.breached"]
+    assert tick(open_work, moment(9999)) == []
+
+
+def test_a_notice_with_a_time_of_its_own_goes_by_that(open_work: Opened, moment: Moment) -> None:
+    take(open_work, moment(1), asked(moment, 0, read_by=1800), asked(moment, 60, read_by=60, notice="n-2"))
+    with open_work() as work:
+        found = work.execute("SELECT leg_id, limit_seconds, due_at FROM clock").all()
+    assert [tuple(row) for row in found] == [("n-1", 1800, moment(1800))]
+
+
+def test_sent_and_read_come_in_any_order_and_again(open_work: Opened, moment: Moment) -> None:
+    told = [asked(moment, 0), was_read(moment, 600), was_read(moment, 900), asked(moment, 0)]
+    for n, order in enumerate(permutations(told)):
+        more = [replace(e, data={**e.data, "notice": f"n-{n}"}) for e in order]
+        assert take(open_work, moment(1000), *more) == ["clock.met"]
+    with open_work() as work:
+        found = work.execute("SELECT DISTINCT state, met_at FROM clock").all()
+    assert [tuple(row) for row in found] == [("met", moment(600))]
+
+
+def test_a_batch_of_notices_takes_no_more_round_trips_than_one(
+    open_work: Opened, moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    send = Transaction._send
+    monkeypatch.setattr(Transaction, "_send", lambda self, last: (sent.append(last), send(self, last))[1])
+
+    def round_trips(first: int, many: int) -> int:
+        sent.clear()
+        with open_work(now=moment(1)) as work:
+            promises.notices_said(work, [asked(moment, 0, notice=f"m-{first + n}") for n in range(many)])
+        return len(sent)
+
+    assert round_trips(0, 1) == round_trips(100, 50) > 0
 
 
 def test_a_promise_is_computed_again_with_the_others(open_work: Opened, moment: Moment) -> None:

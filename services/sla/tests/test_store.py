@@ -97,7 +97,8 @@ def test_what_an_event_says(open_work: Opened, life: Any, moment: Moment) -> Non
     with open_work(now=moment(1100)) as work:
         handlers.case_changed(work, [answer])
         (met,) = work.emitted
-    assert (met.name, met.causationid, met.sequence) == ("clock.met", answer.id, 3)
+    assert (met.name, met.causationid, met.sequence) == ("clock.corrected", answer.id, 3)
+    assert (met.data["clock"]["state"], met.data["clock"]["correction"]) == ("met", True)
     assert rows(open_work)["response 1"].breached_at == moment(1000)
 
 
@@ -339,7 +340,7 @@ def test_two_tickers_and_the_news_at_once_tell_each_thing_once(
     versions = Counter((e.subject, e.sequence) for e in told)
     assert set(versions.values()) == {1}
     breached = Counter(e.data["clock"]["case"] for e in told if e.name == "clock.breached")
-    met = Counter(e.data["clock"]["case"] for e in told if e.name == "clock.met")
+    met = Counter(e.data["clock"]["case"] for e in told if e.data["clock"]["state"] == "met")
     answered = {c.case["id"] for n in range(0, 150, 10) for c in cases[n : n + 5]}
     assert met == dict.fromkeys(answered, 1)
     assert set(breached) >= {c.case["id"] for c in cases} - answered

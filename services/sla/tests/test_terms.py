@@ -246,6 +246,20 @@ def test_a_ladder_rises_repeats_and_keeps_quiet(life: Any, moment: Moment) -> No
     }
 
 
+def test_a_withdrawn_breach_names_whom_its_ladder_had_told(life: Any, moment: Moment) -> None:
+    told = {}
+    for second in (1000, 3000, 6000):
+        case, memory = life(finish=None, citizen=None), Memory(read(ladders=LADDER, ladder="grid"))
+        memory.take(case.assign(0), moment(0))
+        for at in range(0, second + 1, 60):
+            memory.tick(moment(at))
+        memory.take(case.answer(800), moment(second))
+        assert memory.said[-1].says == "clock.corrected"
+        told[second] = (memory.said[-1].more or {}).get("told")
+    # A step that hands over has told nobody: the case is elsewhere now, and says so itself.
+    assert told == {1000: None, 3000: ["grid_chief"], 6000: ["grid_chief", "desk"]}
+
+
 def test_after_an_hour_away_every_step_is_told_but_only_the_last_warning(life: Any, moment: Moment) -> None:
     case, memory = life(finish=None, citizen=None), Memory(read(warn=["50%", "60%", "70%", "110%", "120%"]))
     memory.take(case.assign(0), moment(0))

@@ -74,7 +74,7 @@ def test_a_jump_forward_is_taken_back_by_the_next_news(open_work: Opened, life: 
     take(open_work, moment(0), case.assign(0))
     assert tick(open_work, moment(24 * HOUR)) == [("clock.breached", "response")]
     # The clocks are right again; two minutes have passed in truth.
-    assert take(open_work, moment(120), case.answer(120)) == [("clock.met", "response")]
+    assert take(open_work, moment(120), case.answer(120)) == [("clock.corrected", "response")]
     assert states(open_work) == {"response": "met"}
 
 
@@ -101,7 +101,7 @@ def test_an_hour_away_ends_the_same_whoever_comes_first(
     if ticker_first:
         first, second = tick(open_work, back), take(open_work, back, *events)
         assert first == [("clock.breached", "response")] * 3
-        assert second == [("clock.met", "response")]
+        assert second == [("clock.corrected", "response")]
     else:
         first, second = take(open_work, back, *events), tick(open_work, back)
         assert sorted(first) == [("clock.breached", "response"), ("clock.met", "response")]

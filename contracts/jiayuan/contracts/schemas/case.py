@@ -9,9 +9,11 @@ from .common import (
     ASSIGNEE_TYPES,
     CASE_STATES,
     CHANNELS,
+    CLOCK_KINDS,
     COLOURS,
     GROUNDS,
     KINDS,
+    LADDER_ROLES,
     LEG_KINDS,
     LEG_STATES,
     LEVELS,
@@ -187,6 +189,9 @@ class Inspection(Fact):
     by = an_id()
     passed = a_yes_no()
     note = a_text(500)
+    solved = said(
+        a_yes_no(required=False), "Whether the matter is solved, as it was seen; absent: not looked at."
+    )
 
 
 class MediationSession(Fact):
@@ -247,6 +252,10 @@ class Case(Fact):
     closed_at = a_time()
     confirmed = a_word(("satisfied", "unsatisfied", "lapsed", "withdrawn"), required=False)
     satisfaction = a_number(1, 5)
+    solved = said(
+        a_yes_no(required=False),
+        "Whether the matter is solved: as its reporter says, else as an inspection found; absent: nobody knows.",
+    )
     approvals = a_list(fields.Nested(Approval), 50)
     urged = a_list(fields.Nested(Urging), 50)
     supervised = a_list(fields.Nested(Supervision), 50)
@@ -322,6 +331,24 @@ class EmergencyCalled(Fact):
     at = a_time(required=True)
     report_by = said(a_time(), "by when they are asked to be at their place")
     reason = a_text(500)
+
+
+class LadderReached(Fact):
+    """A step of the ladder of clocks (`clock.breached`, `clock.escalated`) told somebody, or what it told is withdrawn
+    (`clock.corrected`): who that is by the directory, with stand-ins."""
+
+    clock = an_id()
+    kind = a_word(CLOCK_KINDS)
+    case = said(an_id(), "The case; of a promise outside of cases its matter.")
+    number = said(a_code(), "The case's number; absent where it is no case.")
+    street = a_code(required=True)
+    due_at = a_time(required=True)
+    whom = a_word(LADDER_ROLES)
+    step = said(a_number(1, 9), "The step's number; absent where it is withdrawn.")
+    again = said(a_number(1, 20), "How often it was told before.")
+    to = said(a_list(fields.Nested(Assignee), 20), "Empty: there is nobody in that role.")
+    withdrawn = said(a_yes_no(required=False), "The breach never was.")
+    at = a_time(required=True)
 
 
 class Contactable(Fact):

@@ -12,6 +12,7 @@ from .common import (
     LADDER_ROLES,
     Fact,
     a_code,
+    a_list,
     a_number,
     a_text,
     a_time,
@@ -59,6 +60,10 @@ class Clock(Fact):
     correction = said(a_yes_no(required=False), "A breach that was told before never was: it is withdrawn.")
     corrected_policy = said(a_text(40), "The version under which the withdrawn breach was told.")
     breached_at = said(a_time(), "When the withdrawn breach was told.")
+    told = said(
+        a_list(a_word(LADDER_ROLES), 9),
+        "Whom the ladder told of the withdrawn breach; each of them is to hear it.",
+    )
 
 
 class ClockSpoke(Fact):

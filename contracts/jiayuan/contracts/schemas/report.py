@@ -140,6 +140,10 @@ class ReportRated(Fact):
 
     report = an_id()
     solved = a_yes_no()
+    unsure = said(
+        a_yes_no(required=False),
+        "The reporter doesn't know whether it is solved; `solved` then is what the satisfaction speaks for.",
+    )
     satisfaction = a_number(1, 5)
     words = a_text(1000)
     at = a_time(required=True)

@@ -156,4 +156,5 @@ HANDLERS = [
     on("case.*", record),
     on("clock.*", record, wants=_wanted),
     on("emergency.called", record),
+    on("ladder.reached", record),
 ]

@@ -30,7 +30,7 @@ CHANNELS: Final = {"sms": "phone", "mini_program": "openid"}
 """A channel and the part of a contact that it goes to."""
 
 _STEP_LIMIT: Final = 80
-_CASE, _CLOCK, _REPORT, _EMERGENCY = "case", "clock", "report", "emergency"
+_CASE, _CLOCK, _REPORT, _EMERGENCY, _LADDER = "case", "clock", "report", "emergency", "ladder"
 # What each selector can work on, and which placeholders its notices can fill.
 _SELECTORS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "reporter": {_REPORT: frozenset({"tracking_code", "link", "call"})},
@@ -40,12 +40,14 @@ _SELECTORS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "assignee": {_CLOCK: frozenset({"number", "link", "due"})},
     "desk": {_CASE: frozenset({"number", "link"}), _CLOCK: frozenset({"number", "link", "due"})},
     "called": {_EMERGENCY: frozenset({"due"})},
+    "risen": {_LADDER: frozenset({"number", "link", "due"})},
 }
 _STEP_WORDS: Final = {
     _REPORT: frozenset[str](),
     _CASE: frozenset({"sequence"}),
     _CLOCK: frozenset({"clock"}),
     _EMERGENCY: frozenset[str](),
+    _LADDER: frozenset({"clock"}),
 }
 _FACTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     _REPORT: {"danger": ("yes", "no")},
@@ -57,6 +59,7 @@ _FACTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     _CLOCK: {"clock": CLOCK_KINDS},
     _EMERGENCY: {},
+    _LADDER: {"clock": CLOCK_KINDS, "withdrawn": ("yes", "no")},
 }
 # What a notice is about, by what the event is of; with the person and the step it is told once.
 _MATTERS: Final[dict[str, tuple[str, ...]]] = {
@@ -64,6 +67,7 @@ _MATTERS: Final[dict[str, tuple[str, ...]]] = {
     _CASE: (_CASE, _EMERGENCY),
     _CLOCK: (_CASE,),
     _EMERGENCY: (_EMERGENCY,),
+    _LADDER: (_CASE,),
 }
 _KEYS: Final = {
     "name",
@@ -242,6 +246,8 @@ def _event_facts(aggregate: str, data: Mapping[str, Any]) -> dict[str, str]:
         return {"clock": data["clock"]["kind"]}
     if aggregate == _EMERGENCY:
         return {}
+    if aggregate == _LADDER:
+        return {"clock": data["kind"], "withdrawn": "yes" if data.get("withdrawn") else "no"}
     raised = "yes" if data["change"]["action"] == "raise" else "no"
     return {
         "raised": raised,
@@ -277,6 +283,8 @@ def _drafts(rule: Rule, event: Event) -> Iterator[Draft]:
         yield from _to_offered(rule, event)
     elif rule.to == "called":
         yield from _to_called(rule, data)
+    elif rule.to == "risen":
+        yield from _to_risen(rule, data)
     elif "clock" in data:
         yield from _by_clock(rule, data["clock"])
     else:
@@ -371,6 +379,17 @@ def _by_clock(rule: Rule, clock: Mapping[str, Any]) -> Iterator[Draft]:
     type_, ref = (assignee["type"], assignee["id"]) if assignee else ("desk", desk_ref(clock["street"]))
     step = _fill(rule.step, clock=which)
     yield Draft(rule, type_, ref, clock["case"], step, clock["case"], None, clock["street"], {"due": due})
+
+
+def _to_risen(rule: Rule, said: Mapping[str, Any]) -> Iterator[Draft]:
+    due, number = said["due_at"], said.get("number")
+    # Each time that a step is told is a notice of its own, and so is each deadline of a clock that has moved.
+    which = f"{said['clock']}:{said['whom']}:{said.get('step') or 0}.{said.get('again') or 0}:"
+    step = _fill(rule.step, clock=which + str(int(parse(due).timestamp())))
+    case = said["case"] if number else None
+    parameters = {"due": due, "number": number} if number else {"due": due}
+    for to in said.get("to") or ():
+        yield Draft(rule, to["type"], to["id"], said["case"], step, case, None, said["street"], parameters)
 
 
 def _fill(step: str, **words: Any) -> str:

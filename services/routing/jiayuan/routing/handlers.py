@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from jiayuan.chassis import dead_letters
 from jiayuan.chassis.redact import mask
-from jiayuan.chassis.work import Work, on
+from jiayuan.chassis.work import Work, on, together
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import correcting, deciding, emergencies, handing, helping, modes, opening, store
+from . import correcting, deciding, emergencies, handing, helping, modes, opening, rising, store
 from .book import Book
 from .case import Case, Moves, Rung, offering
 from .case import whistle as whistles
@@ -29,6 +29,8 @@ from .reported import handling_reported
 log = logging.getLogger("jiayuan.routing")
 
 ACTOR: Final = "routing"
+_OUTSIDE: Final = frozenset(("claim", "notice"))
+"""Kinds of clocks whose matter is no case."""
 
 
 # -- report.received ---------------------------------------------------------------------------------
@@ -408,6 +410,8 @@ def clock_breached(work: Work, events: Sequence[Event]) -> None:
         clock = event.data["clock"]
         case = moving.cases.get(clock["case"])
         if case is None:
+            if clock["kind"] in _OUTSIDE:
+                continue  # a promise that is in no case
             log.warning("a clock of an unknown case", extra={"case": clock["case"], "clock": clock["id"]})
             continue
         moves = _by_clock(work, book, policy, case, clock)
@@ -446,7 +450,7 @@ def _by_clock(work: Work, book: Book, policy: Policy, case: Case, clock: dict[st
     return cases.supervise(case, leg, ACTOR, now, policy.response("street"))
 
 
-HANDLERS = [
+_HANDLERS = [
     on("report.received", report_received),
     on("report.withdrawn", about_reports),
     on("report.rated", about_reports),
@@ -459,3 +463,4 @@ HANDLERS = [
     on("handling.reported", handling_reported),
     *emergencies.HANDLERS,
 ]
+HANDLERS = together(_HANDLERS, rising.HANDLERS)

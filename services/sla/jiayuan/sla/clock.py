@@ -635,8 +635,8 @@ def arm(wanted: Wanted, id_: str, case_id: str, case_sequence: int, now: datetim
 def follow(old: Clock, wanted: Wanted, case_sequence: int, now: datetime) -> Step | None:
     """The next version of a clock of which a newer case says `wanted`; None when nothing changes.
 
-    A breach stays, unless the case shows that it was wrong: stopped in time after all (`clock.met`, with a
-    higher sequence, corrects it), or given more time before the deadline (`clock.corrected`).
+    A breach stays, unless the case shows that it was wrong: stopped in time after all, or given more time before
+    the deadline (`clock.corrected`, with the state that is right).
     """
     state = _settled(old, wanted, now)
     if not wanted.terms.warn_percent and wanted.outcome == "running":
@@ -707,19 +707,21 @@ def _moved(old: Clock, wanted: Wanted, state: State, case_sequence: int, now: da
     if not terms.plain or wanted.given != wanted.limit_seconds or wanted.closed or not old.ordinary:
         _unusual(new, old, wanted, now)
     if state == old.state:
+        if state == "met":
+            new.met_at = wanted.stopped_at  # news of an earlier time of the same thing
         return Step(new)
     if state == "breached":
         new.breached_at = now
         return Step(new, BREACHED, 100, now, points_.at_limit(terms))
     if state == "met" or (old.state == "breached" and state == "cancelled"):
-        # A breach that never was is corrected in the same way, with the state that is right.
+        # A breach that never was is corrected with the state that is right.
         if state == "met":
             new.met_at = wanted.stopped_at
-        corrects = _corrects(old) if old.state == "breached" else None
-        return Step(new, MET, _used(wanted), wanted.stopped_at, corrects)
+        corrects = _corrects(old, terms) if old.state == "breached" else None
+        return Step(new, CORRECTED if corrects else MET, _used(wanted), wanted.stopped_at, corrects)
     if old.state == "breached":
         used = percent(elapsed(wanted.started_at, now, terms.calendar, wanted.pauses), wanted.limit_seconds)
-        return Step(new, CORRECTED, used, now, _corrects(old))
+        return Step(new, CORRECTED, used, now, _corrects(old, terms))
     return Step(new)
 
 
@@ -739,10 +741,13 @@ def _unusual(new: Clock, old: Clock, wanted: Wanted, now: datetime) -> None:
         new.rule = NONE_OF_THEM  # so that the columns are written that say nothing any more
 
 
-def _corrects(old: Clock) -> dict[str, Any]:
+def _corrects(old: Clock, terms: Terms) -> dict[str, Any]:
+    """`terms` as they are now: a late event that undoes a breach leaves the ladder what it was."""
     out: dict[str, Any] = {"correction": True, "corrected_policy": old.policy}
     if old.breached_at is not None:
         out["breached_at"] = iso(old.breached_at)
+    if (terms.version, terms.rule) == (old.policy, old.rule) and (told := points_.told_whom(old, terms)):
+        out["told"] = told
     return out
 
 

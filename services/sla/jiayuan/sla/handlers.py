@@ -220,6 +220,8 @@ def tried(work: Work, candidate: Policy) -> Tried:
 
 HANDLERS: list[Handler] = [
     on("case.*", case_changed, newest=True),
-    on("list.published", promises.list_published, wants=lambda e: e.data["kind"] == "service"),
-    on("service.claimed", promises.service_claimed),
+    on("list.published", promises.claims_said, wants=lambda e: e.data["kind"] == "service"),
+    on("service.claimed", promises.claims_said),
+    on("notice.asked", promises.notices_said),
+    on("notice.read", promises.notices_said),
 ]

@@ -191,6 +191,13 @@ def at_limit(terms: Terms | None) -> dict[str, Any] | None:
     return None
 
 
+def told_whom(clock: Clock, terms: Terms) -> list[str]:
+    """Whom the ladder has told of a clock that is breached, each role once, in the order of the steps."""
+    said = set(clock.points["said"]) if clock.points else set()
+    done = [s for s in terms.steps if s.do == "notify" and (_at_limit(s) or f"#{s.number}" in said)]
+    return list(dict.fromkeys(s.whom for s in done))
+
+
 def _step(terms: Terms, step: Step, again: int) -> dict[str, Any]:
     out: dict[str, Any] = {"name": terms.ladder, "step": step.number, "whom": step.whom, "do": step.do}
     if again:

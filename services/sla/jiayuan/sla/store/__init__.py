@@ -18,7 +18,7 @@ from .clocks import (
     skew,
     spoke,
 )
-from .matters import keep_matter, matter
+from .matters import Known, Matter, keep_matters, matters
 from .policies import (
     add_calendar,
     add_policy,
@@ -39,6 +39,8 @@ __all__ = [
     "Due",
     "Job",
     "Kept",
+    "Known",
+    "Matter",
     "Past",
     "Read",
     "add",
@@ -55,9 +57,9 @@ __all__ = [
     "clocks_of_cases",
     "due",
     "keep_job",
-    "keep_matter",
+    "keep_matters",
     "longest",
-    "matter",
+    "matters",
     "measured_cases",
     "metadata",
     "move",

@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from jiayuan.chassis import bulk
 from jiayuan.chassis.work import Work
 
 from .tables import case_seen
 
 
-def matter(work: Work, id_: str, street: str, lane: str, traceparent: str) -> dict[str, Any]:
-    """What is known of a matter, locked until the commit; it is there from now on."""
-    row = {
-        "case_id": id_,
-        "sequence": 0,
-        "state": "open",
-        "street": street,
-        "lane": lane,
-        "traceparent": traceparent,
-        "pauses": [],
-        "extensions": [],
-        "facts": {},
-        "seen_at": work.now,
-    }
-    work.insert(case_seen, [row], conflict="ON CONFLICT (case_id) DO NOTHING")
-    found = work.execute("SELECT facts FROM case_seen WHERE case_id = :id FOR UPDATE", id=id_).scalar_one()
-    return dict(found or {})
+class Matter(NamedTuple):
+    """A matter that something was said of: its id, and what its clocks speak with."""
+
+    id: str
+    street: str
+    lane: str
+    traceparent: str
 
 
-def keep_matter(work: Work, id_: str, facts: dict[str, Any]) -> int:
-    """Stores what is known of a matter that is locked; its new version."""
-    return int(
-        work.execute(
-            "UPDATE case_seen SET sequence = sequence + 1, facts = CAST(:facts AS jsonb), seen_at = :now "
-            "WHERE case_id = :id RETURNING sequence",
-            id=id_,
-            facts=bulk.dumps(facts),
-            now=work.now,
-        ).scalar_one()
+class Known(NamedTuple):
+    """What is known of a matter, and its newest version."""
+
+    facts: dict[str, Any]
+    version: int
+
+
+def matters(work: Work, said: Iterable[Matter]) -> dict[str, Known]:
+    """What is known of matters, locked until the commit; they are there from now on."""
+    rows = [
+        {
+            "case_id": m.id,
+            "sequence": 0,
+            "state": "open",
+            "street": m.street,
+            "lane": m.lane,
+            "traceparent": m.traceparent,
+            "pauses": [],
+            "extensions": [],
+            "facts": {},
+            "seen_at": work.now,
+        }
+        # By id, so that two replicas with the same matters wait for each other in one order.
+        for m in sorted({m.id: m for m in said}.values())
+    ]
+    work.insert(case_seen, rows, conflict="ON CONFLICT (case_id) DO NOTHING")
+    found = work.execute(
+        "SELECT case_id, facts, sequence FROM case_seen WHERE case_id = ANY(:ids) ORDER BY case_id FOR UPDATE",
+        ids=[row["case_id"] for row in rows],
     )
+    return {row[0]: Known(dict(row[1] or {}), row[2]) for row in found}
+
+
+def keep_matters(work: Work, known: Mapping[str, Known]) -> None:
+    """Stores what is known of matters that are locked, with their versions."""
+    rows = [
+        {"case_id": id_, "sequence": k.version, "facts": k.facts, "seen_at": work.now}
+        for id_, k in known.items()
+    ]
+    work.update(case_seen, rows, key=("case_id",))
