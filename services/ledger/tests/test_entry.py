@@ -141,7 +141,7 @@ def test_reopening_takes_the_write_off_back_by_a_posting_of_its_own(stories: Any
         ("write_off", 1),
         ("reopening", -1),
     ]
-    assert posted[-1].row["note"] == "重新办理：又坏了"
+    assert entries.note_of(posted[-1].row) == "重新办理：又坏了"
 
 
 def test_the_steps_of_a_whistle_have_words_of_their_own(stories: Any) -> None:
@@ -153,7 +153,7 @@ def test_the_steps_of_a_whistle_have_words_of_their_own(stories: Any) -> None:
     ):
         story.step(name, reason="因为").data["change"]["action"] = action
     _, posted = post_all([story.events])
-    notes = [p.row["note"] for p in posted][-3:]
+    notes = [entries.note_of(p.row) for p in posted][-3:]
     assert notes == ["拒绝吹哨：因为", "召集人维持吹哨：因为", "列入大工委例会：因为"]
 
 

@@ -202,8 +202,14 @@ def posting_data(row: Mapping[str, Any]) -> dict[str, Any]:
         "case_sequence": row["case_sequence"],
         "actor": row["actor"],
         "at": row["at"],
-        "note": row["note"],
+        "note": note_of(row),
     }
+
+
+def note_of(row: Mapping[str, Any]) -> str:
+    """What a posting says: the word for the step, and the reason as long as it isn't erased."""
+    reason = (row["words"] or {}).get("reason")
+    return f"{row['note']}：{reason}"[:NOTE_LIMIT] if reason else str(row["note"])
 
 
 def year_of(opened_at: str) -> int:
@@ -282,6 +288,8 @@ def enter(steps: Sequence[Event]) -> tuple[Entry, list[Posted]]:
         note=_WORDS["case.opened"],
         facts=_opening_facts(case),
         entered=1,
+        words={"title": _title(case)},
+        reporters=_reporters(case),
     )
     return entry, [opening, *post(entry, steps, {(OPENING_SEQUENCE, "opening")})]
 
@@ -332,6 +340,7 @@ def _refresh(entry: Entry, event: Event) -> None:
 
 def _post_step(entry: Entry, event: Event, sequence: int, kind: str) -> Posted:
     change = event.data["change"]
+    reason = change.get("reason")
     entered = written_off = 0
     settled = settles(event)
     if settled is not None and sequence > entry.state_sequence:
@@ -351,6 +360,8 @@ def _post_step(entry: Entry, event: Event, sequence: int, kind: str) -> Posted:
         facts=_facts(event),
         entered=entered,
         written_off=written_off,
+        words={"reason": mask(reason)[:NOTE_LIMIT]} if reason else None,
+        reporters=_reporters(event.data["case"]) if reason else (),
     )
 
 
@@ -372,7 +383,11 @@ def _append(
     written_off: int = 0,
     clock_id: str | None = None,
     clock_sequence: int | None = None,
+    words: dict[str, str] | None = None,
+    reporters: Sequence[str] = (),
 ) -> Posted:
+    """`words`: free text by name; it could name a person, so it is kept apart, and `reporters` are who may have it
+    erased. Everything else of the row is in the proof for good."""
     entry.postings += 1
     row = {
         "entry_id": entry.id,
@@ -390,6 +405,8 @@ def _append(
         "note": note,
         "facts": facts,
         "cause": cause.id,
+        "words": words,
+        "reporters": reporters,
     }
     name = "entry.posted"
     if kind == "opening":
@@ -404,22 +421,22 @@ def _title(case: Mapping[str, Any]) -> str:
     return mask(case["title"])[:TITLE_LIMIT]
 
 
+def _reporters(case: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(r["reporter"] for r in case["reports"] if r.get("reporter")))
+
+
 def _note(event: Event) -> str:
     change = event.data["change"]
     if event.name == "case.closed":
-        word = _CLOSED[event.data["case"].get("confirmed")]
-    elif event.name == "case.changed":
-        word = _CHANGES.get(change["action"], _WORDS["case.changed"])
-    else:
-        word = _WHISTLES.get(change["action"]) or _WORDS[event.name]
-    reason = change.get("reason")
-    return f"{word}：{mask(reason)}"[:NOTE_LIMIT] if reason else word
+        return _CLOSED[event.data["case"].get("confirmed")]
+    if event.name == "case.changed":
+        return _CHANGES.get(change["action"], _WORDS["case.changed"])
+    return _WHISTLES.get(change["action"]) or _WORDS[event.name]
 
 
 def _opening_facts(case: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "number": case["number"],
-        "title": _title(case),
         "kind": case["kind"],
         "category": case["category"]["code"],
         "colour": case["colour"],

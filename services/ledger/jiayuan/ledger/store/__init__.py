@@ -1,5 +1,6 @@
 """The ledger's tables and all of its SQL, a module a theme."""
 
+from . import leaves
 from .breaches import drop_breaches, keep_breaches, take_breaches
 from .entries import (
     cases_entered,
@@ -12,12 +13,26 @@ from .entries import (
 )
 from .figures import Fault, faults, figures
 from .postings import breaches_posted, insert_postings, postings_of, steps_posted
-from .tables import entry, metadata, posting, waiting_breach
+from .tables import (
+    checkpoint,
+    entry,
+    leaf,
+    leaf_document,
+    log_key,
+    metadata,
+    posting,
+    posting_text,
+    tile,
+    tree,
+    waiting_breach,
+    waiting_leaf,
+)
 
 __all__ = [
     "Fault",
     "breaches_posted",
     "cases_entered",
+    "checkpoint",
     "drop_breaches",
     "entry",
     "entry_of",
@@ -28,12 +43,20 @@ __all__ = [
     "insert_entries",
     "insert_postings",
     "keep_breaches",
+    "leaf",
+    "leaf_document",
+    "leaves",
     "lock_entries",
+    "log_key",
     "metadata",
     "posting",
+    "posting_text",
     "postings_of",
     "steps_posted",
     "take_breaches",
+    "tile",
+    "tree",
     "update_entries",
     "waiting_breach",
+    "waiting_leaf",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from jiayuan.chassis.work import Work
 
-from .tables import posting
+from . import leaves
 
 
 def steps_posted(work: Work, entries: Sequence[str]) -> dict[str, set[tuple[int, str]]]:
@@ -33,13 +33,18 @@ def breaches_posted(work: Work, clocks: Sequence[str]) -> set[tuple[str, int]]:
 
 
 def insert_postings(work: Work, rows: Sequence[dict[str, Any]]) -> None:
-    """Appends postings. A number or a step that exists already is an error: the caller has looked."""
-    work.insert(posting, [{**row, "posted_at": work.now} for row in rows])
+    """Appends postings, each a leaf. A number or a step that exists already is an error: the caller has looked.
+
+    `rows`: see `leaves.put_postings`.
+    """
+    leaves.put_postings(work, rows)
 
 
 def postings_of(work: Work, id_: str) -> list[dict[str, Any]]:
-    """The postings of an entry by number."""
+    """The postings of an entry by number, with `words`: their free text, None where there is none (any more)."""
     rows = work.execute(
-        "SELECT * FROM posting WHERE entry_id = CAST(:id AS uuid) ORDER BY number", id=id_
+        "SELECT p.*, t.words FROM posting p LEFT JOIN posting_text t USING (entry_id, number) "
+        "WHERE entry_id = CAST(:id AS uuid) ORDER BY number",
+        id=id_,
     ).mappings()
     return [dict(row) for row in rows]

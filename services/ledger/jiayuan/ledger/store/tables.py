@@ -1,7 +1,8 @@
 """The tables of the ledger.
 
-Postings are append-only: the service's role may only read and insert them (`info["grants"]`), and a trigger
-refuses UPDATE, DELETE and TRUNCATE to everybody.
+Postings are append-only, and so is their proof (documents that are leaves, leaves, tiles, trees, checkpoints, keys):
+the service's role may only read and insert them (`info["grants"]`), and a trigger refuses UPDATE, DELETE and TRUNCATE
+to everybody. Free text is kept apart, because it could name a person and must then be erasable.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -29,6 +34,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from jiayuan.chassis import tables
 from jiayuan.contracts.schemas.common import ENTRY_STATES, POSTING_KINDS
+
+from ..verify import HASHES
 
 metadata: Final = MetaData()
 tables.add(metadata)
@@ -72,6 +79,8 @@ entry: Final = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
+_APPEND_ONLY: Final = {"grants": "SELECT, INSERT"}
+
 posting: Final = Table(
     "posting",
     metadata,
@@ -91,6 +100,7 @@ posting: Final = Table(
     Column("note", Text, nullable=False),
     Column("facts", JSONB, nullable=False),
     Column("cause", Text, nullable=False, comment="the event that told of the step"),
+    Column("text_digest", Text, comment="salted digest of its free text, which is in posting_text"),
     PrimaryKeyConstraint("entry_id", "number", name="posting_pkey"),
     UniqueConstraint("entry_id", "case_sequence", "kind", name="posting_step"),
     CheckConstraint(_one_of("kind", POSTING_KINDS), name="posting_kind"),
@@ -114,8 +124,116 @@ posting: Final = Table(
         postgresql_where=text("opening <> 0 OR entered <> 0 OR written_off <> 0"),
     ),
     comment="One line under an entry; nothing here is ever changed or deleted",
-    info={"grants": "SELECT, INSERT"},
+    info=_APPEND_ONLY,
 )
+
+posting_text: Final = Table(
+    "posting_text",
+    metadata,
+    Column("entry_id", Uuid(as_uuid=False), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("words", JSONB, nullable=False, comment="texts by name: title, reason"),
+    Column("reporters", ARRAY(Text), nullable=False, comment="whom it may name: pseudonyms"),
+    PrimaryKeyConstraint("entry_id", "number", name="posting_text_pkey"),
+    Index("posting_text_reporters", "reporters", postgresql_using="gin"),
+    comment="Free text of postings, which is erased with the person; posting.text_digest stays",
+    info={"grants": "SELECT, INSERT, DELETE"},
+)
+
+leaf_document: Final = Table(
+    "leaf_document",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("document", JSONB, nullable=False),
+    comment="Leaves that are no postings: closings, erasures, the old tree's end; nothing here is ever changed",
+    info=_APPEND_ONLY,
+)
+
+waiting_leaf: Final = Table(
+    "waiting_leaf",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("hash_id", Text, nullable=False, comment="the hashes' algorithm; empty: compute them"),
+    Column("leaves", LargeBinary, nullable=False, comment="packed: key and hash of each"),
+    comment="What a transaction added and the sequencer has not yet put into the tree",
+    info={"grants": "SELECT, INSERT, DELETE"},
+    postgresql_with={
+        "toast_tuple_target": "8160",
+        "autovacuum_vacuum_scale_factor": "0.0",
+        "autovacuum_vacuum_threshold": "2000",
+        "autovacuum_vacuum_cost_delay": "0",
+    },
+)
+
+tree: Final = Table(
+    "tree",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("hash_id", Text, nullable=False),
+    Column("origin", Text, nullable=False, unique=True),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("id > 0", name="tree_id"),
+    CheckConstraint(_one_of("hash_id", HASHES), name="tree_hash_id"),
+    comment="The trees, one after the other; the newest grows",
+    info=_APPEND_ONLY,
+)
+
+leaf: Final = Table(
+    "leaf",
+    metadata,
+    Column("tree", SmallInteger, nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("entry_id", Uuid(as_uuid=False), nullable=False, comment="or the id of a leaf_document"),
+    Column("number", Integer, nullable=False, comment="of the posting; 0 for a document"),
+    Column("hash", LargeBinary, nullable=False),
+    Column("mac", LargeBinary, nullable=False, comment="by a key that is not in the database"),
+    PrimaryKeyConstraint("tree", "index", name="leaf_pkey"),
+    UniqueConstraint("entry_id", "number", name="leaf_of"),
+    comment="The place of each posting in its tree",
+    info=_APPEND_ONLY,
+)
+
+tile: Final = Table(
+    "tile",
+    metadata,
+    Column("tree", SmallInteger, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column(
+        "hashes", LargeBinary, nullable=False, comment="256 nodes of height 8 × level, one after the other"
+    ),
+    Column("root", LargeBinary, nullable=False, comment="of the tree over them: a node of the next level"),
+    PrimaryKeyConstraint("tree", "level", "number", name="tile_pkey"),
+    comment="Complete tiles of a tree, as in C2SP tlog-tiles; what is incomplete is read from below",
+    info=_APPEND_ONLY,
+)
+
+checkpoint: Final = Table(
+    "checkpoint",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("tree", SmallInteger, ForeignKey("tree.id"), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False, comment="as it was signed"),
+    Column("signed_at", DateTime(timezone=True), nullable=False),
+    Column("why", Text, nullable=False, comment="interval, or what was published"),
+    Index("checkpoint_tree_size", "tree", "size"),
+    comment="Signed checkpoints, numbered without gaps",
+    info=_APPEND_ONLY,
+)
+
+log_key: Final = Table(
+    "log_key",
+    metadata,
+    Column("key", Text(collation="C"), primary_key=True, comment="public: name+hash+base64"),
+    Column("since", DateTime(timezone=True), nullable=False),
+    comment="Public keys by which checkpoints were signed, for whoever asks; trust in them comes from elsewhere",
+    info=_APPEND_ONLY,
+)
+
+APPEND_ONLY: Final = (posting, leaf_document, tree, leaf, tile, checkpoint, log_key)
 
 waiting_breach: Final = Table(
     "waiting_breach",

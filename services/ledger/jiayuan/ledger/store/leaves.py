@@ -1,0 +1,158 @@
+"""Leaves on their way into the tree: put beside what they are of, in the same transaction, and taken by the sequencer.
+
+A transaction puts one row, whatever the number of its leaves: their keys and hashes, packed. It names no index, since
+transactions commit in another order than they began in: indexes are given by one sequencer at a time.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Date,
+    DateTime,
+    Engine,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from jiayuan.chassis.transaction import Prepared
+from jiayuan.chassis.work import Work
+from jiayuan.contracts.ids import new_id
+
+from ..leaf import SALT_BYTES, Form, bytes_form, date_form, encode, posting_leaf, text_digest, time_form
+from ..verify import leaf_hash
+from .tables import leaf_document, posting, posting_text
+
+PACKED: Final = struct.Struct(">16si32s")
+"""A leaf that waits: the entry's (or document's) id, the posting's number (0 for a document), the leaf's hash."""
+
+_FORMS_OF: Final[Mapping[type, Form | None]] = {
+    Uuid: str,
+    Integer: None,
+    BigInteger: None,
+    SmallInteger: None,
+    Text: None,
+    DateTime: time_form,
+    Date: date_form,
+    LargeBinary: bytes_form,
+    ARRAY: None,
+    JSONB: None,
+}
+
+COLUMNS: Final[Mapping[str, Form | None]] = {
+    # A plain text: SQLAlchemy has a class of its own for names, which orjson does not take.
+    "".join(c.name): _FORMS_OF[type(c.type)]
+    for c in posting.columns
+}
+"""What of a posting is in its leaf: every column. One that is added must be nullable and without a default, or the
+leaves of older postings would change."""
+
+
+class Key(NamedTuple):
+    """What a leaf is of: a posting, or with number 0 a document of `leaf_document`."""
+
+    id: str
+    number: int
+
+
+_PUT: Final = Prepared(
+    "INSERT INTO waiting_leaf (hash_id, leaves) VALUES ($1, decode($2, 'hex'))", "text", "text"
+)
+_HASH: Final = Prepared("SELECT hash_id FROM tree ORDER BY id DESC LIMIT 1")
+_FIRST_HASH: Final = "sha256"
+
+_hashes: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
+
+
+def hash_of(work: Work) -> str:
+    """The algorithm of the tree that grows, as this process knows it. One that is out of date costs time, no proof: the
+    sequencer computes such leaves again."""
+    return _hashes.get(work.engine) or refresh(work)
+
+
+def refresh(work: Work) -> str:
+    """Looks which algorithm it is: at the start, and now and then."""
+    found: str = work.run(_HASH).scalar() or _FIRST_HASH
+    _hashes[work.engine] = found
+    return found
+
+
+def put(work: Work, documents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Makes leaves of documents that are no postings, in this transaction; their ids.
+
+    `documents`: JSON objects with a member `leaf` that names type and version, as in "closing/1"; no personal data, no
+    free text. They are kept in `leaf_document`, which is append-only. ValueError for one without its type.
+    """
+    hash_id = hash_of(work)
+    keys = [Key(new_id(), 0) for _ in documents]
+    rows = []
+    for key, document in zip(keys, documents, strict=True):
+        kind, _, version = str(document.get("leaf")).partition("/")
+        if not kind.isidentifier() or not version.isdigit():
+            raise ValueError(f"leaf is {document.get('leaf')!r:.60}: a type and its version, as in closing/1")
+        rows.append({"id": key.id, "document": document})
+    work.insert(leaf_document, rows)
+    _wait(work, hash_id, [(k, leaf_hash(encode(d), hash_id)) for k, d in zip(keys, documents, strict=True)])
+    return [k.id for k in keys]
+
+
+def put_postings(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Appends postings and makes leaves of them, in this transaction.
+
+    `rows`: the columns of `posting`, and `words` (free text by name, or None) and `reporters` (pseudonyms of those whom
+    it may name) for `posting_text`. All rows have the same keys.
+    """
+    if not rows:
+        return
+    hash_id = hash_of(work)
+    made, kept, waiting = [], [], []
+    for given in rows:
+        row = {**given, "posted_at": work.now}
+        words, reporters = row.pop("words"), row.pop("reporters")
+        row["text_digest"] = None
+        if words:
+            salt = secrets.token_bytes(SALT_BYTES)
+            row["text_digest"] = text_digest(salt, words, hash_id)
+            kept.append(
+                {
+                    "entry_id": row["entry_id"],
+                    "number": row["number"],
+                    "salt": salt,
+                    "words": words,
+                    "reporters": list(reporters),
+                }
+            )
+        made.append(row)
+        waiting.append((Key(row["entry_id"], row["number"]), leaf_hash(leaf_of(row), hash_id)))
+    work.insert(posting, made)
+    work.insert(posting_text, kept)
+    _wait(work, hash_id, waiting)
+
+
+def _wait(work: Work, hash_id: str, leaves: Iterable[tuple[Key, bytes]]) -> None:
+    packed = b"".join(PACKED.pack(uuid.UUID(key.id).bytes, key.number, hash_) for key, hash_ in leaves)
+    if packed:
+        work.later(_PUT, hash_id, packed.hex())
+
+
+def leaf_of(row: Mapping[str, Any]) -> bytes:
+    """The leaf of a posting as the database has it."""
+    return posting_leaf(row, COLUMNS)
+
+
+def document_leaf(document: Mapping[str, Any] | str) -> bytes:
+    """The leaf of a document as the database has it."""
+    return encode(orjson.loads(document) if isinstance(document, str) else document)
