@@ -40,8 +40,8 @@ def test_a_send_carries_id_address_text_key_and_secret(fake: Any, http: HttpProv
     [
         ("ok", "accepted"),
         ("refuse", "refused"),
-        ("throttle", "deferred"),
-        ("wrong_secret", "deferred"),
+        ("throttle", "throttled"),
+        ("wrong_secret", "misconfigured"),
         ("down", "unknown"),
         ("garbage", "unknown"),
         ("no_id", "unknown"),
@@ -71,7 +71,7 @@ def test_a_number_in_the_providers_words_is_masked(fake: Any, http: HttpProvider
 
 def test_no_connection_means_that_nothing_was_sent(fake: Any, http: HttpProvider) -> None:
     fake.close()
-    assert http.send([message()])[0].kind == "deferred"
+    assert http.send([message()])[0].kind == "throttled"
     assert http.query([new_id()])[0].kind == "unknown"
 
 

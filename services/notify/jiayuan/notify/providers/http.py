@@ -7,8 +7,8 @@ Both with `Authorization: Bearer <secret>`; a send also with `Idempotency-Key: <
 
 - 2xx with an id: accepted. 2xx without one, another status, a broken body, a time-out, a cut connection,
   5xx: unknown, so the provider is asked before anything is sent again (a 500 may come after the SMS has left).
-- 400, 422 and other 4xx: refused for good. 429, and a connection that never came about: deferred, with back-off.
-- 401, 403, 404, 405 and redirects: our address or secret is wrong, which is nobody's notice's fault: deferred,
+- 400, 422 and other 4xx: refused for good. 429, and a connection that never came about: throttled, with back-off.
+- 401, 403, 404, 405 and redirects: our address or secret is wrong, which is nobody's notice's fault: misconfigured,
   and an error in the log.
 """
 
@@ -114,12 +114,12 @@ class HttpProvider:
         if 200 <= status < 300:
             return _accepted(status, document)
         if status == 429:
-            return Outcome("deferred", error=_said(status, document), after=after)
+            return Outcome("throttled", error=_said(status, document), after=after)
         if status >= 500 or status < 200:
             return Outcome("unknown", error=_said(status, document), after=after)
         if status in _CONFIGURATION or status < 400:
             log.error("the provider refuses our address or secret", extra={"status": status})
-            return Outcome("deferred", error=_said(status, document), after=after)
+            return Outcome("misconfigured", error=_said(status, document), after=after)
         return Outcome("refused", error=_said(status, document))
 
     def _query(self, request_id: str) -> Outcome:
@@ -153,12 +153,12 @@ class HttpProvider:
                 raw = _read(response, end)
                 return response.status_code, _after(response), _document(raw)
         except requests.exceptions.ConnectTimeout:
-            return Outcome("deferred", error="no connection within the time")
+            return Outcome("throttled", error="no connection within the time")
         except requests.exceptions.Timeout:
             return Outcome("unknown", error=f"no answer within {self._timeout:g} s")
         except requests.exceptions.RequestException as error:
             if _never_connected(error):
-                return Outcome("deferred", error="no connection")
+                return Outcome("throttled", error="no connection")
             return Outcome("unknown", error=f"the connection broke ({type(error).__name__})")
 
 
