@@ -88,6 +88,11 @@ def yes_no() -> fields.Boolean:
     return fields.Boolean(required=True)
 
 
+def maybe_yes_no() -> fields.Boolean:
+    """True, false, or null where nobody knows."""
+    return fields.Boolean(required=True, allow_none=True)
+
+
 def one_of(*words: str) -> fields.String:
     """One of a closed list of words."""
     return fields.String(required=True, validate=validate.OneOf(words))

@@ -189,6 +189,22 @@ def test_rating_supplement_and_withdrawal(intake: Opened, send: Send) -> None:
     assert seen["ratings"][0]["satisfaction"] == 2
 
 
+def test_a_reporter_who_does_not_know_whether_it_is_solved_says_how_satisfied_he_is(
+    intake: Opened, send: Send
+) -> None:
+    made = send(submit, json=BODY).get_json()
+    id_, mine = made["id"], {"X-Tracking-Code": made["tracking_code"]}
+    refused = send(api.rate, id_, json={"solved": None}, headers=mine)
+    assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (422, "satisfaction")
+    for stars, guess in ((2, False), (3, True)):
+        answer = send(api.rate, id_, json={"solved": None, "satisfaction": stars}, headers=mine)
+        assert (answer.status_code, answer.get_json()["solved"]) == (201, None)
+        said = [e["data"] for e in _events(intake) if e["type"].endswith("rated.v1")][-1]
+        assert (said["solved"], said["unsure"]) == (guess, True)
+    seen = send(show, id_, method="GET", headers=mine).get_json()
+    assert [r["solved"] for r in seen["ratings"]] == [None, None]
+
+
 def test_a_rating_sent_again_counts_once(intake: Opened, send: Send) -> None:
     made = send(submit, json=BODY).get_json()
     headers = {"X-Tracking-Code": made["tracking_code"], "Idempotency-Key": "r"}

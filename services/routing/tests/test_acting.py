@@ -69,13 +69,14 @@ def test_a_whole_life_and_every_step_keeps_its_author(routing: Any) -> None:
     act(routing, me, case, "answer", 2, note="马上到")
     case, _ = act(routing, me, case, "resolve", 3, note="清了", evidence=["https://例.cn/1.jpg"])
     assert refused(routing, me, case, "inspect", 4, passed=True).status == 403
-    case, events = act(routing, INSPECTOR, case, "inspect", 4, passed=True, note="干净")
+    case, events = act(routing, INSPECTOR, case, "inspect", 4, passed=True, note="干净", solved=True)
     assert events == ["case.inspected"]
     assert refused(routing, me, case, "close", 5, confirmed="satisfied", reason="回访").status == 403
     case, events = act(
         routing, DESK, case, "close", 5, confirmed="satisfied", satisfaction=5, reason="电话回访"
     )
     assert (events, case["state"], case["satisfaction"]) == (["case.closed"], "closed", 5)
+    assert (case["solved"], case["inspection"]["solved"]) == (True, True)
     who = me.subject
     assert steps(routing, case)[2:] == [
         ("accept", who),

@@ -355,12 +355,43 @@ def resolved(**fields: object) -> Case:
 
 @pytest.mark.parametrize(
     ("solved", "satisfaction", "word"),
-    [(True, 5, "satisfied"), (True, 3, "satisfied"), (True, None, "satisfied"), (True, 2, "unsatisfied")],
+    [
+        (True, 5, "satisfied"),
+        (True, 3, "satisfied"),
+        (True, None, "satisfied"),
+        (True, 2, "unsatisfied"),
+        (None, 4, "satisfied"),
+        (None, 2, "unsatisfied"),
+    ],
 )
-def test_solved_closes(solved: bool, satisfaction: int | None, word: str) -> None:
+def test_solved_closes_and_so_does_not_knowing(
+    solved: bool | None, satisfaction: int | None, word: str
+) -> None:
     case, moves = cases.rate(resolved(), solved, satisfaction, "c1", at(9))
     assert check(moves) == case
     assert (case.state, case.confirmed, case.satisfaction) == ("closed", word, satisfaction)
+    assert (case.solved, cases.document(case).get("solved")) == (solved, solved)
+
+
+def test_whether_it_is_solved_is_the_reporters_word_before_the_inspectors() -> None:
+    def seen(solved: bool | None, passed: bool = True) -> Case:
+        return cases.inspect(resolved(), passed, "i1", at(9), None, solved=solved)[-1].case
+
+    assert [seen(s).solved for s in (True, False, None)] == [True, False, None]
+    assert seen(False).inspection == {"at": iso(at(9)), "by": "i1", "passed": True, "solved": False}
+    # What is done again isn't solved yet, whatever was seen of the result before.
+    assert seen(False, passed=False).solved is None
+    said = cases.rate(seen(False), True, 4, "c1", at(10))[0]
+    unsure = cases.rate(seen(False), None, 4, "c1", at(10))[0]
+    called = cases.close(seen(False), "satisfied", "d1", at(10), "回访", 5, True)[-1].case
+    assert (said.solved, unsure.solved, called.solved) == (True, False, True)
+
+
+def test_opened_again_nobody_knows_any_more_whether_it_is_solved() -> None:
+    seen = cases.inspect(resolved(), True, "i1", at(9), None, solved=True)[-1].case
+    again, _ = cases.rate(seen, False, 1, "c1", at(10), 3600)
+    assert (again.state, again.solved) == ("assigned", None)
+    assert "solved" not in cases.document(again)
 
 
 def test_not_solved_opens_once_and_then_closes() -> None:

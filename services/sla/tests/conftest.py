@@ -127,10 +127,10 @@ class CaseLife:
         legs = self.last_leg(state="done", done_at=now, answered_at=leg["answered_at"] or now)
         return self.tell("case.resolved", second, state="resolved", legs=legs, resolved_at=now)
 
-    def close(self, second: float, confirmed: str = "satisfied") -> Event:
+    def close(self, second: float, confirmed: str = "satisfied", **more: Any) -> Event:
         """case.closed."""
         return self.tell(
-            "case.closed", second, state="closed", closed_at=self.at(second), confirmed=confirmed
+            "case.closed", second, state="closed", closed_at=self.at(second), confirmed=confirmed, **more
         )
 
     def reopen(self, second: float) -> Event:

@@ -87,10 +87,10 @@ def test_cases_counted_by_hand(life: Any) -> None:
     tally = Tally("street", ALL, ZONE)
     # In time, satisfied.
     one = life("c-1")
-    one.assign(0), one.answer(600), one.resolve(5000), one.close(6000)
+    one.assign(0), one.answer(600), one.resolve(5000), one.close(6000, solved=True)
     # Answered late, finished late, the reporter isn't satisfied.
     two = life("c-2")
-    two.assign(0), two.answer(1000), two.resolve(90000), two.close(91000, "unsatisfied")
+    two.assign(0), two.answer(1000), two.resolve(90000), two.close(91000, "unsatisfied", solved=False)
     # Handed on before any limit, answered by the second; runs, and is late by now.
     three = life("c-3")
     three.assign(0), three.assign(300, "worker-2"), three.answer(700)
@@ -114,7 +114,7 @@ def test_cases_counted_by_hand(life: Any) -> None:
     assert found["on_time_citizen"] == {"hits": 3, "over": 4, "excluded": {"called_off": 1}}
     assert found["closed"] == {"count": 3, "excluded": {"withdrawn": 1}}
     assert found["satisfaction"] == {"hits": 1, "over": 2, "excluded": {"silent": 1, "withdrawn": 1}}
-    assert found["solution"] == {"hits": 1, "over": 2, "excluded": {"silent": 1, "withdrawn": 1}}
+    assert found["solution"] == {"hits": 1, "over": 2, "excluded": {"unknown": 1, "withdrawn": 1}}
     assert found["extensions"] == {"count": 1, "mean": 600, "median": 600}
     assert found["pauses"] == {"count": 1, "mean": 1000, "median": 1000}
     # Done: c-1, c-2, c-4; c-3's first leg was handed on.
@@ -123,14 +123,29 @@ def test_cases_counted_by_hand(life: Any) -> None:
     assert found["reopened"] == {"hits": 0, "over": 3, "excluded": {"withdrawn": 1}}
 
 
-def test_what_the_reporter_calls_solved_may_displease(life: Any) -> None:
+@pytest.mark.parametrize(
+    ("confirmed", "solved", "solution", "satisfaction"),
+    [
+        ("satisfied", True, (1, 1), (1, 1)),
+        ("unsatisfied", True, (1, 1), (0, 1)),  # what is solved may displease
+        ("satisfied", False, (0, 1), (1, 1)),  # content although it couldn't be solved
+        ("satisfied", None, (0, 0), (1, 1)),  # content, and unsure
+        ("lapsed", True, (1, 1), (0, 0)),  # the reporter is silent, and an inspection saw it
+        ("lapsed", False, (0, 1), (0, 0)),
+        ("lapsed", None, (0, 0), (0, 0)),
+        ("withdrawn", True, (0, 0), (0, 0)),
+    ],
+)
+def test_solved_and_satisfied_are_two_things(
+    life: Any, confirmed: str, solved: bool | None, solution: tuple[int, int], satisfaction: tuple[int, int]
+) -> None:
     case = life()
-    case.assign(0), case.resolve(10), case.close(20, "unsatisfied")
-    case.case["solved"] = True
+    case.assign(0), case.resolve(10), case.close(20, confirmed, solved=solved)
     tally = Tally("street", ALL, ZONE)
-    tally.add(*kept([case.tell("case.changed", 30)]))
+    tally.add(*kept(case.events))
     found = shown(tally)
-    assert (found["solution"]["hits"], found["satisfaction"]["hits"]) == (1, 0)
+    for name, (hits, over) in (("solution", solution), ("satisfaction", satisfaction)):
+        assert (found[name]["hits"], found[name]["over"]) == (hits, over), name
 
 
 def test_reopened_reworked_returned(life: Any) -> None:

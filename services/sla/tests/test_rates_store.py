@@ -161,7 +161,8 @@ def test_old_and_repeated_events_change_nothing(filled: Opened, life: Any, momen
 
 def test_what_is_no_case_or_was_not_measured_is_in_no_figure(filled: Opened, moment: Moment) -> None:
     with filled(now=moment(3000)) as work:
-        store.matter(work, "list-1", "350921001", "live", "00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+        trace = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+        store.matters(work, [store.Matter("list-1", "350921001", "live", trace)])
         work.execute("UPDATE case_seen SET measured = NULL WHERE case_id = 'case-01'")
     filled.clock.time = moment(86400 * 20)
     found = ask(api_rates.rates, filled, COUNTY, **SPAN)

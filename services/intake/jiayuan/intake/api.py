@@ -35,6 +35,8 @@ STAFF: Final = (
 )
 FIND: Final = ("county", "operator", "service")
 _WHOLE_COUNTY: Final = ("county", "operator", "service", "unit_clerk")
+SATISFIED: Final = 3
+"""From so many stars on a reporter who doesn't know whether it is solved counts as one for whom it is."""
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -328,7 +330,7 @@ def withdrawn(work: Work, call: Any, row: Row[Any], said: str) -> dict[str, Any]
 
 
 def rate(delivery: Any, call: Any, report_id: str) -> Answer:
-    """`POST /reports/<id>/rating` {solved, satisfaction?, words?}: 201."""
+    """`POST /reports/<id>/rating` {solved, satisfaction?, words?}: 201. `solved`: yes, no, or null (doesn't know)."""
 
     def run(work: Work, row: Row[Any], document: dict[str, Any]) -> dict[str, Any]:
         words = document.get("words") or ""
@@ -338,7 +340,7 @@ def rate(delivery: Any, call: Any, report_id: str) -> Answer:
 
 
 def rated(
-    work: Work, call: Any, row: Row[Any], solved: bool, satisfaction: int | None, words: str
+    work: Work, call: Any, row: Row[Any], solved: bool | None, satisfaction: int | None, words: str
 ) -> dict[str, Any]:
     """Keeps whether the reporter of a report that is held locked says that it is solved."""
     id_ = str(row.id)
@@ -350,7 +352,11 @@ def rated(
         "at": at,
     }
     work.insert(store.rating, [{"report": id_, "sequence": sequence, **said}])
-    emit(work, call, row, "report.rated", said, sequence)
+    told = dict(said)
+    if solved is None:
+        # Whoever reads `solved` alone gets what the stars speak for.
+        told |= {"solved": satisfaction is None or satisfaction >= SATISFIED, "unsure": True}
+    emit(work, call, row, "report.rated", told, sequence)
     return {"report": id_, **said}
 
 

@@ -31,6 +31,7 @@ _KIND_NAMES: Final = {
     "wish": "微心愿",
     "praise": "表扬",
 }
+_SOLVED: Final = {True: "已解决", False: "未解决", None: "不清楚是否解决"}
 
 
 def by_handle(work: Work, handle: str) -> str | None:
@@ -192,7 +193,7 @@ def _lines(item: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines += [
         (
             f"评价 {r['at']}",
-            f"{'已解决' if r['solved'] else '未解决'} {r['satisfaction'] or ''} {r['words'] or ''}".strip(),
+            f"{_SOLVED[r['solved']]} {r['satisfaction'] or ''} {r['words'] or ''}".strip(),
         )
         for r in item["ratings"]
     ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from jiayuan.contracts.schemas.common import (
     CHANNELS,
@@ -10,6 +13,7 @@ from jiayuan.contracts.schemas.common import (
     PHONE,
     Demand,
     Pattern,
+    YesNo,
     a_code,
     a_date,
     a_number,
@@ -108,11 +112,17 @@ class FileLine(NewReport):
 
 
 class Rating(Demand):
-    """The reporter's answer: solved or not, satisfaction 1 to 5."""
+    """The reporter's answer: solved or not, satisfaction 1 to 5. `solved` null: doesn't know; then a satisfaction is
+    needed, or nothing would have been said."""
 
-    solved = a_yes_no()
+    solved = YesNo(required=True, allow_none=True)
     satisfaction = a_number(1, 5)
     words = a_text(1000)
+
+    @validates_schema
+    def _says_something(self, data: Mapping[str, Any], **_: Any) -> None:
+        if data["solved"] is None and data.get("satisfaction") is None:
+            raise ValidationError("Is needed where solved is null; 1 to 5.", "satisfaction")
 
 
 class Supplement(Demand):

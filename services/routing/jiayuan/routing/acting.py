@@ -124,6 +124,9 @@ class InspectWords(Demand):
 
     passed = said(a_yes_no(), "Whether the result stands; if not, it is done again.")
     note = said(a_text(500), "What was seen; needed when it didn't pass.")
+    solved = said(
+        a_yes_no(required=False), "Whether the matter is solved, as it was seen; absent where nobody can say."
+    )
     evidence = a_list(a_text(300, required=True), 20)
 
 
@@ -135,6 +138,9 @@ class CloseWords(Demand):
         "What the reporter said when called back; lapsed: couldn't be reached or has no way to be.",
     )
     satisfaction = said(a_number(1, 5), "1 to 5, where the reporter said one.")
+    solved = said(
+        a_yes_no(required=False), "Whether it is solved, says the reporter; absent where nobody knows."
+    )
     reason = _reason()
 
 
@@ -606,11 +612,17 @@ def _inspect(d: Doing) -> Moves:
         or (leg.assignee.type == "unit" and directory.unit(leg.assignee.id) is None)
     )
     passed, note = d.words["passed"], d.text("note")
-    return cases.inspect(d.case, passed, d.by, d.at, note, gone=gone, response_limit=d.desk_limit)
+    solved = d.words.get("solved")
+    return cases.inspect(
+        d.case, passed, d.by, d.at, note, solved=solved, gone=gone, response_limit=d.desk_limit
+    )
 
 
 def _close(d: Doing) -> Moves:
-    return cases.close(d.case, d.words["confirmed"], d.by, d.at, d.reason, d.words.get("satisfaction"))
+    words = d.words
+    return cases.close(
+        d.case, words["confirmed"], d.by, d.at, d.reason, words.get("satisfaction"), words.get("solved")
+    )
 
 
 def _reopen(d: Doing) -> Moves:

@@ -204,7 +204,8 @@ def _words(event: Event) -> dict[str, Any]:
     data = event.data
     words = {"about": event.name, "at": data["at"], "by": f"report:{data['report']}"[:128]}
     if event.name == "report.rated":
-        words |= {"solved": data["solved"], "satisfaction": data.get("satisfaction")}
+        solved = None if data.get("unsure") else data["solved"]
+        words |= {"solved": solved, "satisfaction": data.get("satisfaction")}
     if event.name == "report.withdrawn" and data.get("reason"):
         words["reason"] = mask(data["reason"])
     if event.name == "report.supplemented":

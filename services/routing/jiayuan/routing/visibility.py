@@ -51,6 +51,7 @@ NEEDED: Final = (
     "closed_at",
     "confirmed",
     "satisfaction",
+    "solved",
     "emergency",
     "merged_into",
     "point",

@@ -120,8 +120,8 @@ FIGURES: Final = tuple(
             "解决率",
             "rate",
             "closing",
-            "cases that the reporter calls solved / cases of which the reporter said anything",
-            _NO_WORD,
+            "cases that the reporter, else an inspection, calls solved / cases of which either said so or not",
+            "withdrawn; nobody could say (unknown); voided; merged",
         ),
         (
             "satisfaction",
@@ -418,8 +418,8 @@ def _of_closing(case: Case, at: datetime) -> Iterator[Entry]:
     yield Entry("reopened", id_, "", unit, at, case.reopened > 0 and not gone, None, gone)
     yield Entry("rework", id_, "", unit, at, case.reworked > 0 and not gone, None, gone)
     satisfied = word == "satisfied"
-    solved = satisfied if case.solved is None else case.solved
-    yield Entry("solution", id_, "", unit, at, solved and not (gone or silent), None, gone or silent)
+    unknown = "unknown" if case.solved is None else ""
+    yield Entry("solution", id_, "", unit, at, bool(case.solved) and not gone, None, gone or unknown)
     yield Entry("satisfaction", id_, "", unit, at, satisfied and not gone, None, gone or silent)
 
 

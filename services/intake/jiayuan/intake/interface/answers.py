@@ -11,6 +11,7 @@ from jiayuan.chassis.operation import (
     maybe,
     maybe_at,
     maybe_whole,
+    maybe_yes_no,
     one_of,
     part,
     real,
@@ -77,7 +78,7 @@ Said = told("Said", "What the reporter added.", text=text(), at=at())
 Rated = told(
     "Rated",
     "What the reporter said of the result.",
-    solved=yes_no(),
+    solved=maybe_yes_no(),
     satisfaction=maybe_whole(),
     words=maybe(),
     at=at(),

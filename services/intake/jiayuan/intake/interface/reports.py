@@ -15,11 +15,11 @@ from jiayuan.chassis.operation import (
     maybe,
     maybe_at,
     maybe_whole,
+    maybe_yes_no,
     one_of,
     part,
     text,
     told,
-    yes_no,
 )
 from jiayuan.contracts.schemas.common import KINDS, Demand
 
@@ -51,7 +51,7 @@ RatedReport = told(
     "RatedReport",
     "What was said of the result, masked.",
     report=text(),
-    solved=yes_no(),
+    solved=maybe_yes_no(),
     satisfaction=maybe_whole(),
     words=maybe(),
     at=at(),

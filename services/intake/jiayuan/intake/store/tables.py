@@ -112,7 +112,7 @@ rating: Final = Table(
     metadata,
     Column("report", Uuid, ForeignKey("report.id"), nullable=False),
     Column("sequence", Integer, nullable=False, comment="of the event"),
-    Column("solved", Boolean, nullable=False),
+    Column("solved", Boolean, comment="null: the reporter doesn't know"),
     Column("satisfaction", SmallInteger),
     Column("words", Text),
     Column("at", DateTime(timezone=True), nullable=False),

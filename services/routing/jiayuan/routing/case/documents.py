@@ -86,7 +86,7 @@ def document(case: Case) -> dict[str, Any]:
         "first_received_at": case.first_received_at,
         "opened_at": case.opened_at,
     }
-    for name in ("resolved_at", "closed_at", "confirmed", "satisfaction"):
+    for name in ("resolved_at", "closed_at", "confirmed", "satisfaction", "solved"):
         value = getattr(case, name)
         if value is not None:
             out[name] = value

@@ -18,20 +18,27 @@ def inspect(
     at: datetime,
     note: str | None,
     *,
+    solved: bool | None = None,
     gone: frozenset[str] = frozenset(),
     response_limit: int | None = None,
 ) -> Moves:
     """核查 of a resolved case. Not passed, a second step hands it back to whoever handled it last (返工), with the same
-    limits from now on; to the desk where he is `gone` (ids of people and units; `response_limit`: the desk's)."""
+    limits from now on; to the desk where he is `gone` (ids of people and units; `response_limit`: the desk's).
+
+    `solved`: whether the matter is, as it was seen: a result may stand that couldn't solve it. It is the case's word
+    until the reporter has one; None where nobody looked."""
     require("inspect", case)
     when = iso(at)
     seen: dict[str, object] = {"at": when, "by": actor, "passed": passed}
     if note:
         seen["note"] = note
+    if solved is not None:
+        seen["solved"] = solved
     change = Change("case.inspected", "inspect", actor, when, None, note)
-    looked = next_step(case, change, inspection=seen)
     if passed:
-        return (looked,)
+        said = case.solved if solved is None else solved
+        return (next_step(case, change, inspection=seen, solved=said),)
+    looked = next_step(case, change, inspection=seen)
     last = next((leg for leg in reversed(case.legs) if leg.kind in MAIN and leg.state == "done"), None)
     if last is None or last.assignee.id in gone:
         finish = last.finish_limit if last is not None else None
@@ -55,6 +62,7 @@ def inspect(
         state="assigned",
         level=again.level,
         resolved_at=None,
+        solved=None,
         reworked=case.reworked + 1,
     )
     return looked, rework

@@ -85,9 +85,9 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What the reporter said of the result; `satisfaction` is 1 to 5 or unknown."""
+    """What the reporter said of the result; `satisfaction` is 1 to 5 or unknown, `solved` None where nobody can say."""
 
-    solved: bool
+    solved: bool | None
     satisfaction: int | None
     at: str
     by: str
@@ -141,6 +141,7 @@ class Case:
     mediation: Mapping[str, Any] | None = None
     offered_to: tuple[Mapping[str, Any], ...] = ()
     point: str | None = None
+    solved: bool | None = None
 
     def leg(self, leg_id: str) -> Leg | None:
         """The leg of that id."""

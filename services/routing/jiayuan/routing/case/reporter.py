@@ -26,7 +26,7 @@ from .steps import (
 
 def rate(
     case: Case,
-    solved: bool,
+    solved: bool | None,
     satisfaction: int | None,
     reporter: str,
     at: datetime,
@@ -35,10 +35,11 @@ def rate(
 ) -> tuple[Case, Moves]:
     """The reporter's answer: the case as it is afterwards, and the steps (none when it is only kept, or too late).
 
-    Whoever let the confirmation lapse can still say within `reopen_days` that it isn't solved, once.
+    Whoever let the confirmation lapse can still say within `reopen_days` that it isn't solved, once. `solved` None: the
+    reporter doesn't know; nothing is opened again for that.
     """
     rating = Rating(solved, satisfaction, iso(at), reporter)
-    if case.state == "closed" and case.confirmed == "lapsed" and not solved and not case.reopened:
+    if case.state == "closed" and case.confirmed == "lapsed" and solved is False and not case.reopened:
         ended = parse(case.closed_at or case.opened_at)
         if ended <= at <= ended + timedelta(days=reopen_days):
             moved = reopen(case, reporter, rating.at, "群众归档后反映未解决，退回街道重办", response_limit)
@@ -55,9 +56,10 @@ def count_rating(case: Case, rating: Rating, response_limit: int | None) -> Move
     """A rating of a resolved case: closed, or once open again at the desk."""
     satisfied = rating.satisfaction is None or rating.satisfaction >= 3
     at = max(rating.at, case.resolved_at or rating.at, key=parse)
-    case = replace(case, rating=None, satisfaction=rating.satisfaction)
-    if rating.solved or case.reopened:
-        word = "satisfied" if rating.solved and satisfied else "unsatisfied"
+    said = case.solved if rating.solved is None else rating.solved
+    case = replace(case, rating=None, satisfaction=rating.satisfaction, solved=said)
+    if rating.solved is not False or case.reopened:
+        word = "satisfied" if rating.solved is not False and satisfied else "unsatisfied"
         return (close_now(case, "confirm", word, rating.by, at, None),)
     return (reopen(case, rating.by, at, "群众反映未解决，退回街道重办", response_limit),)
 
@@ -78,6 +80,7 @@ def reopen(case: Case, actor: str, at: str, reason: str, response_limit: int | N
         resolved_at=None,
         closed_at=None,
         confirmed=None,
+        solved=None,
         reopened=case.reopened + 1,
     )
 
@@ -96,6 +99,7 @@ def close(
     at: datetime,
     reason: str | None = None,
     satisfaction: int | None = None,
+    solved: bool | None = None,
 ) -> Moves:
     """A resolved case is closed with the word given, and what the reporter said of it when called back."""
     if case.state == "closed":
@@ -103,6 +107,8 @@ def close(
     require("close", case)
     if satisfaction is not None:
         case = replace(case, satisfaction=satisfaction)
+    if solved is not None:
+        case = replace(case, solved=solved)
     return (close_now(case, "close", confirmed, actor, iso(at), reason),)
 
 
