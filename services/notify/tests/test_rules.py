@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from jiayuan.chassis.testing.models import examples
 from jiayuan.contracts import names
 from jiayuan.contracts.registry import EVENTS
 from jiayuan.contracts.schemas.common import CODE
@@ -217,6 +220,7 @@ GOOD = {
     "template": "answered",
     "urgency": "soon",
     "channels": ["sms"],
+    "subject": "progress",
 }
 
 
@@ -247,6 +251,14 @@ def load(**changed: Any) -> Rules:
         ({"when": {"confirmed": "lapsed"}}, "list"),
         ({"anonymous": "guess"}, "anonymous"),
         ({"colour": "red"}, "colour"),
+        ({"name": "A b"}, "name"),
+        ({"subject": "gossip"}, "subject"),
+        ({"digest": "many"}, "a citizen is told"),
+        ({"digest": "yearly"}, "digest"),
+        ({"when": {"colour": ["pink"]}}, "pink"),
+        ({"by_colour": {"pink": {"urgency": "now"}}}, "pink"),
+        ({"by_colour": {"red": {"step": "x"}}}, "must change"),
+        ({"by_colour": {"red": {"urgency": "never"}}}, "answered.*@red|a@red"),
     ],
 )
 def test_a_wrong_rule_is_refused_when_it_is_loaded(changed: dict[str, Any], word: str) -> None:
@@ -300,3 +312,64 @@ def test_whoever_is_called_in_is_told_once_an_emergency_and_by_when(events: Any)
     ]
     assert drafts[0].parameters == {"due": iso(events.at + timedelta(hours=1))}
     assert drafts[0].case is None
+
+
+def test_what_differs_by_colour_is_a_rule_of_its_own_for_cases_of_that_colour(events: Any) -> None:
+    book = load(by_colour={"red": {"urgency": "now", "channels": ["sms", "mini_program"]}})
+    (yellow,) = plan(book, events.case("case.answered", colour="yellow"))
+    (red,) = plan(book, events.case("case.answered", colour="red"))
+    assert (yellow.rule.name, yellow.rule.priority) == ("a", 1)
+    assert (red.rule.name, red.rule.priority, red.rule.channels) == ("a@red", 0, ("sms", "mini_program"))
+    assert book.get("a@red") is red.rule
+
+
+def test_a_rule_may_be_about_cases_of_some_colours_or_kinds_only(events: Any) -> None:
+    book = load(when={"colour": ["red", "orange"], "kind": ["problem"]})
+    assert [len(plan(book, events.case("case.answered", colour=c))) for c in ("red", "green")] == [1, 0]
+    assert plan(book, events.case("case.answered", colour="red", kind="praise")) == []
+
+
+def test_a_text_must_say_what_it_says_where_a_fact_may_be_missing() -> None:
+    entries = [{"code": "assigned", "version": 1, "text": "{number}，{due}前：{link}"}]
+    made = Templates({"version": "1", "signature": "【家园】", "templates": entries})
+    rule = GOOD | {
+        "event": "case.assigned",
+        "to": "offered",
+        "role": "assignee",
+        "template": "assigned",
+        "step": "offered:{leg}",
+        "subject": "task",
+    }
+    with pytest.raises(BadData, match="due of template assigned always"):
+        Rules({"version": "1", "rules": [rule]}, made)
+
+
+def test_staff_are_told_that_a_case_is_under_an_emergency(events: Any) -> None:
+    (draft,) = plan(RULES, events.case("case.assigned", legs=[events.leg()], emergency="e1"))
+    assert draft.parameters["emergency"] == "e1"
+    (draft,) = plan(RULES, events.case("case.returned", 4, emergency="e1"))
+    assert draft.parameters["emergency"] == "e1"
+
+
+@given(st.permutations(range(4)), st.lists(st.integers(0, 3), max_size=4))
+@settings(
+    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_what_a_life_of_a_case_gives_doesnt_depend_on_order_or_repetition(
+    events: Any, order: list[int], again: list[int]
+) -> None:
+    """The unique key of each notice; the database keeps the first of a key (test_store shows that)."""
+    leg = events.leg(id="leg-1")
+    reporters = (("r1", "anna"), ("r2", "bao"))
+    life = [
+        events.case("case.assigned", 2, legs=[leg]),
+        events.case("case.answered", 4, legs=[leg], reporters=reporters),
+        events.case("case.resolved", 5, legs=[leg], reporters=reporters),
+        events.clock("clock.warned"),
+    ]
+
+    def keys(indices: list[int]) -> set[tuple[str, str, str, str]]:
+        return {(d.ref, d.matter, d.step, d.rule.template) for i in indices for d in plan(RULES, life[i])}
+
+    assert keys([*order, *again]) == keys([0, 1, 2, 3])
+    assert len(keys([0, 1, 2, 3])) == 6

@@ -63,6 +63,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "case": row["case_id"],
         "report": row["report_id"],
         "step": row["step"],
+        "rule": row["rule"],
         "template": row["template"],
         "template_version": row["template_version"],
         "state": row["state"],

@@ -7,8 +7,9 @@ drafts, whatever came before or comes later.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
@@ -19,10 +20,11 @@ import yaml
 
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event
-from jiayuan.contracts.schemas.common import CLOCK_KINDS, LEG_KINDS, NOTICE_ROLES
+from jiayuan.contracts.schemas.common import CLOCK_KINDS, COLOURS, KINDS, LEG_KINDS, NOTICE_ROLES
 from jiayuan.contracts.times import iso, parse
 
-from .templates import BadData, Templates
+from .preferences import SUBJECTS
+from .templates import BadData, Template, Templates
 from .templates import bundled as bundled_templates
 
 URGENCIES: Final = {"now": 0, "soon": 1, "later": 2}
@@ -31,17 +33,23 @@ CHANNELS: Final = {"sms": "phone", "mini_program": "openid"}
 
 _STEP_LIMIT: Final = 80
 _CASE, _CLOCK, _REPORT, _EMERGENCY, _LADDER = "case", "clock", "report", "emergency", "ladder"
-# What each selector can work on, and which placeholders its notices can fill.
-_SELECTORS: Final[dict[str, dict[str, frozenset[str]]]] = {
-    "reporter": {_REPORT: frozenset({"tracking_code", "link", "call"})},
-    "reporters": {_CASE: frozenset({"tracking_code", "link"})},
-    "joined": {_CASE: frozenset({"tracking_code", "link"})},
-    "offered": {_CASE: frozenset({"number", "link", "due"})},
-    "assignee": {_CLOCK: frozenset({"number", "link", "due"})},
-    "desk": {_CASE: frozenset({"number", "link"}), _CLOCK: frozenset({"number", "link", "due"})},
-    "called": {_EMERGENCY: frozenset({"due"})},
-    "risen": {_LADDER: frozenset({"number", "link", "due"})},
+# What each selector can work on, and which placeholders its notices can fill: always, or only sometimes (a leg may have
+# no limit), so that a text has to say what it says then.
+_SELECTORS: Final[dict[str, dict[str, dict[str, bool]]]] = {
+    "reporter": {_REPORT: {"tracking_code": True, "link": True, "call": False}},
+    "reporters": {_CASE: {"tracking_code": True, "link": True}},
+    "joined": {_CASE: {"tracking_code": True, "link": True}},
+    "offered": {_CASE: {"number": True, "link": True, "due": False}},
+    "assignee": {_CLOCK: {"number": True, "link": True, "due": True}},
+    "desk": {
+        _CASE: {"number": True, "link": True},
+        _CLOCK: {"number": True, "link": True, "due": True},
+    },
+    "called": {_EMERGENCY: {"due": False}},
+    "risen": {_LADDER: {"number": True, "link": True, "due": True}},
 }
+# What is there always when a rule asks for it.
+_CERTAIN: Final = {("danger", frozenset({"yes"})): "call"}
 _STEP_WORDS: Final = {
     _REPORT: frozenset[str](),
     _CASE: frozenset({"sequence"}),
@@ -50,8 +58,10 @@ _STEP_WORDS: Final = {
     _LADDER: frozenset({"clock"}),
 }
 _FACTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
-    _REPORT: {"danger": ("yes", "no")},
+    _REPORT: {"danger": ("yes", "no"), "kind": KINDS},
     _CASE: {
+        "kind": KINDS,
+        "colour": COLOURS,
         "raised": ("yes", "no"),
         "leg_kind": LEG_KINDS,
         "confirmed": ("satisfied", "unsatisfied", "lapsed", "withdrawn", "none"),
@@ -80,13 +90,23 @@ _KEYS: Final = {
     "template",
     "urgency",
     "channels",
+    "subject",
+    "digest",
+    "by_colour",
     "anonymous",
 }
+_BY_COLOUR: Final = ("template", "urgency", "channels", "subject", "digest")
+DIGESTS: Final = ("never", "many", "daily")
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,60}")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of rules.yaml. `when`: fact → wanted values; `template_version`: the newest at loading."""
+    """One rule of rules.yaml. `when`: fact → wanted values; `template_version`: the newest at loading.
+
+    `subject`: what it is about, as preferences name it. `digest`: never, many (where the person has many) or daily.
+    `by_colour`: the rule for cases of a colour where that differs; its name is the rule's with `@` and the colour.
+    """
 
     name: str
     event: str
@@ -99,8 +119,15 @@ class Rule:
     priority: int
     channels: tuple[str, ...]
     record_anonymous: bool
+    subject: str
+    digest: str
     when: tuple[tuple[str, frozenset[str]], ...]
     by_leg_kind: frozenset[str]
+    by_colour: Mapping[str, Rule] = field(default_factory=dict)
+
+    def of_colour(self, colour: str | None) -> Rule:
+        """The rule for a case of that colour."""
+        return self.by_colour.get(colour, self) if colour else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +161,13 @@ class Rules:
             rule = _rule(entry, templates)
             if rule.name in self._by_name:
                 raise BadData(f"rule {rule.name}: is there twice")
-            self._by_name[rule.name] = rule
+            self._by_name |= {one.name: one for one in (rule, *rule.by_colour.values())}
             self._by_event.setdefault(rule.event, []).append(rule)
+
+    @property
+    def events(self) -> frozenset[str]:
+        """The names of the events that there are rules about."""
+        return frozenset(self._by_event)
 
     def of(self, event: str) -> Sequence[Rule]:
         """The rules of an event's name."""
@@ -147,32 +179,54 @@ class Rules:
 
     @property
     def all(self) -> Sequence[Rule]:
-        """Every rule."""
+        """Every rule, each followed by those of its colours."""
         return list(self._by_name.values())
 
 
 def _rule(entry: Any, templates: Templates) -> Rule:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
         raise BadData(f"rules.yaml: {entry!r:.60} is not a rule with a name")
-    where = f"rule {entry['name']}"
+    if _NAME.fullmatch(entry["name"]) is None:
+        raise BadData(f"rule {entry['name']:.80}: a name is small letters, digits and hyphens, at most 61")
+    rule = _plain(entry, templates, f"rule {entry['name']}")
+    colours = entry.get("by_colour") or {}
+    if not isinstance(colours, Mapping) or (colours and not rule.event.startswith("case.")):
+        raise BadData(f"rule {rule.name}: by_colour is a mapping, and only a case has a colour")
+    if unknown := set(colours) - set(COLOURS):
+        raise BadData(f"rule {rule.name}: by_colour has no {', '.join(sorted(map(str, unknown)))}")
+    return replace(rule, by_colour={c: _of_colour(entry, c, templates) for c in colours})
+
+
+def _of_colour(entry: Mapping[str, Any], colour: str, templates: Templates) -> Rule:
+    where = f"rule {entry['name']}@{colour}"
+    changed = entry["by_colour"][colour]
+    if not isinstance(changed, Mapping) or not changed or set(changed) - set(_BY_COLOUR):
+        raise BadData(f"{where}: must change some of {', '.join(_BY_COLOUR)}")
+    return _plain({**entry, **changed, "name": f"{entry['name']}@{colour}"}, templates, where)
+
+
+def _plain(entry: Mapping[str, Any], templates: Templates, where: str) -> Rule:
     if unknown := set(entry) - _KEYS:
         raise BadData(f"{where}: unknown {', '.join(sorted(unknown))}")
     event = _one_of(entry, "event", names.SUBSCRIPTIONS["notify"], where)
     aggregate = event.partition(".")[0]
     to = _one_of(entry, "to", [s for s, works_on in _SELECTORS.items() if aggregate in works_on], where)
+    when = _when(entry.get("when") or {}, aggregate, where)
+    role = _one_of(entry, "role", NOTICE_ROLES, where)
     template = _one_of(entry, "template", templates.codes, where)
     newest = templates.newest(template)
-    if missing := newest.placeholders - _SELECTORS[to][aggregate]:
-        raise BadData(f"{where}: {event} can't fill {', '.join(sorted(missing))} of template {template}")
+    _can_fill(newest, _SELECTORS[to][aggregate], when, f"{where}: {event} can't fill")
     channels = tuple(entry.get("channels") or ())
     if not channels or set(channels) - set(CHANNELS):
         raise BadData(f"{where}: channels must be some of {', '.join(CHANNELS)}")
-    when = _when(entry.get("when") or {}, aggregate, where)
+    digest = _one_of({"digest": "never", **entry}, "digest", DIGESTS, where)
+    if digest != "never" and role == "citizen":
+        raise BadData(f"{where}: a digest is for staff; a citizen is told of each matter")
     return Rule(
         entry["name"],
         event,
         to,
-        _one_of(entry, "role", NOTICE_ROLES, where),
+        role,
         _one_of(entry, "matter", _MATTERS[aggregate], where),
         _step(entry.get("step"), aggregate, to, where),
         template,
@@ -180,9 +234,25 @@ def _rule(entry: Any, templates: Templates) -> Rule:
         URGENCIES[_one_of(entry, "urgency", URGENCIES, where)],
         channels,
         _one_of({"anonymous": "skip", **entry}, "anonymous", ("record", "skip"), where) == "record",
+        _one_of(entry, "subject", SUBJECTS, where),
+        digest,
         tuple((fact, values) for fact, values in when.items() if fact != "leg_kind"),
         when.get("leg_kind", frozenset()),
     )
+
+
+def _can_fill(
+    template: Template, facts: Mapping[str, bool], when: Mapping[str, frozenset[str]], where: str
+) -> None:
+    if missing := template.placeholders - set(facts):
+        raise BadData(f"{where} {', '.join(sorted(missing))} of template {template.code}")
+    always = {fact for fact, surely in facts.items() if surely}
+    always |= {fact for (asked, values), fact in _CERTAIN.items() if when.get(asked) == values}
+    if unsure := template.needed - always:
+        raise BadData(
+            f"{where} {', '.join(sorted(unsure))} of template {template.code} always; "
+            f"the text must say what it says then, as {{{min(unsure)}|…}}"
+        )
 
 
 def _one_of(entry: Mapping[str, Any], key: str, words: Any, where: str) -> str:
@@ -230,28 +300,34 @@ def plan(rules: Rules, event: Event) -> list[Draft]:
     found = rules.of(event.name)
     if not found:
         return []
-    aggregate = event.name.partition(".")[0]
-    facts = _event_facts(aggregate, event.data)
+    facts = facts_of(event)
     drafts: list[Draft] = []
     for rule in found:
         if all(facts.get(fact) in values for fact, values in rule.when):
-            drafts += _drafts(rule, event)
+            drafts += drafts_of(rule.of_colour(facts.get("colour")), event)
     return drafts
+
+
+def facts_of(event: Event) -> dict[str, str]:
+    """What rules can ask of an event, but the kind of a leg, of which there may be several."""
+    return _event_facts(event.name.partition(".")[0], event.data)
 
 
 def _event_facts(aggregate: str, data: Mapping[str, Any]) -> dict[str, str]:
     if aggregate == _REPORT:
-        return {"danger": "yes" if _calls(data["report"]) else "no"}
+        return {"danger": "yes" if _calls(data["report"]) else "no", "kind": data["report"]["kind"]}
     if aggregate == _CLOCK:
         return {"clock": data["clock"]["kind"]}
     if aggregate == _EMERGENCY:
         return {}
     if aggregate == _LADDER:
         return {"clock": data["kind"], "withdrawn": "yes" if data.get("withdrawn") else "no"}
-    raised = "yes" if data["change"]["action"] == "raise" else "no"
+    case = data["case"]
     return {
-        "raised": raised,
-        "confirmed": data["case"].get("confirmed") or "none",
+        "kind": case["kind"],
+        "colour": case["colour"],
+        "raised": "yes" if data["change"]["action"] == "raise" else "no",
+        "confirmed": case.get("confirmed") or "none",
         "emergency": "yes" if _emergency_of(data) else "no",
     }
 
@@ -270,7 +346,8 @@ def _calls(report: Mapping[str, Any]) -> str:
     return "、".join(dict.fromkeys(s["call"] for s in report.get("signs") or () if s.get("call")))
 
 
-def _drafts(rule: Rule, event: Event) -> Iterator[Draft]:
+def drafts_of(rule: Rule, event: Event) -> Iterator[Draft]:
+    """What a rule gives for an event whose facts are as it wants them."""
     data = event.data
     if rule.to == "reporter":
         yield from _to_reporter(rule, data["report"])
@@ -298,7 +375,7 @@ def _drafts(rule: Rule, event: Event) -> Iterator[Draft]:
             case["id"],
             None,
             case["street"],
-            {"number": case["number"]},
+            _of_case(case),
         )
 
 
@@ -323,6 +400,14 @@ def _to_reporters(rule: Rule, event: Event, reports: Sequence[Mapping[str, Any]]
         if (ref and ref not in seen) or (not ref and rule.record_anonymous):
             seen.add(ref)
             yield Draft(rule, "citizen", ref, matter, step, case["id"], report["id"], case["street"], {})
+
+
+def _of_case(case: Mapping[str, Any]) -> dict[str, str]:
+    """What a notice to staff carries of its case; `emergency` is there while the case is under one."""
+    parameters = {"number": case["number"]}
+    if case.get("emergency"):
+        parameters["emergency"] = case["emergency"]
+    return parameters
 
 
 def _to_called(rule: Rule, data: Mapping[str, Any]) -> Iterator[Draft]:
@@ -351,7 +436,7 @@ def _to_offered(rule: Rule, event: Event) -> Iterator[Draft]:
             continue
         if rule.by_leg_kind and leg["kind"] not in rule.by_leg_kind:
             continue
-        parameters = {"number": case["number"]}
+        parameters = _of_case(case)
         limit = leg.get("response_limit") or leg.get("finish_limit")
         if limit:
             parameters["due"] = iso(parse(leg["offered_at"]) + timedelta(seconds=limit))

@@ -31,9 +31,6 @@ from .states import Outcome
 
 log = logging.getLogger("jiayuan.notify")
 
-NO_TIME = "规定时限"
-"""What a text says where a leg has no limit."""
-
 
 def make_provider(runtime: Runtime) -> Provider:
     """The provider that the settings name."""
@@ -154,7 +151,6 @@ class Sender:
     def _facts(self, row: Mapping[str, Any], numbers: Mapping[str, str]) -> dict[str, str]:
         """What the text may name. Nothing of it is personal."""
         facts: dict[str, str] = dict(row["parameters"])
-        facts["due"] = templates.local(facts["due"]) if "due" in facts else NO_TIME
         if row["role"] == "citizen":
             code = facts.get("tracking_code") or row["tracking_code"] or ""
             facts["tracking_code"] = code

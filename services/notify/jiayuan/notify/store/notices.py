@@ -72,10 +72,12 @@ def numbers(work: Work, cases: Iterable[str]) -> dict[str, str]:
     return {row.case_id: row.number for row in work.execute(_NUMBERS, cases=list(cases))}
 
 
-def find(work: Work, *, case: str = "", report_: str = "", street: str = "") -> list[dict[str, Any]]:
-    """Notices of a case (and of the reports it told about) or of a report, oldest first, with attempts.
+def find(
+    work: Work, *, case: str = "", report_: str = "", event: str = "", street: str = ""
+) -> list[dict[str, Any]]:
+    """Notices of a case (and of the reports it told about), of a report or of an event, oldest first, with attempts.
 
-    `street` limits them to a street's. At most 500.
+    `street` limits them to a street's. At most 500. An event is looked for without an index: a person asks that.
     """
     if case:
         # The notice of receipt is older than the case; it is found by the reports that the case has told of.
@@ -84,8 +86,8 @@ def find(work: Work, *, case: str = "", report_: str = "", street: str = "") -> 
             "AND report_id IS NOT NULL) AND n.case_id IS NULL))"
         )
     else:
-        where = "n.report_id = :id"
-    rows = work.execute(_FOUND.format(where=where), id=case or report_, street=street)
+        where = "n.report_id = :id" if report_ else "n.event_id = :id"
+    rows = work.execute(_FOUND.format(where=where), id=case or report_ or event, street=street)
     found = {row.id: dict(row._mapping) | {"calls": []} for row in rows}
     for call in work.execute(_ATTEMPTS, ids=list(found)):
         found[str(call.notice_id)]["calls"].append(dict(call._mapping))

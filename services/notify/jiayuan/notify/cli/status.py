@@ -1,31 +1,17 @@
-"""`jiayuan notify …`: what became of notices, at the command line."""
+"""`jiayuan notify status`: what became of notices."""
 
 from __future__ import annotations
 
 import json
-import os
-from contextlib import AbstractContextManager
 from typing import Any
 
 import click
 
-from jiayuan.chassis.config import load
-from jiayuan.chassis.work import Work, reading
-
-from . import api, store
-from .settings import NotifySettings
+from .. import api, store
+from .common import opened
 
 
-def _reading() -> AbstractContextManager[Work]:
-    return reading(load(NotifySettings, "notify", {"JIAYUAN_AMQP_URI": "", **os.environ}))
-
-
-@click.group()
-def notify() -> None:
-    """Notices 通知."""
-
-
-@notify.command()
+@click.command()
 @click.option("--case", "case", default="", help="The notices on this case.")
 @click.option("--report", "report", default="", help="The notices on this report.")
 @click.option("--json", "as_json", is_flag=True)
@@ -33,7 +19,7 @@ def status(case: str, report: str, as_json: bool) -> None:
     """What happened to each notice on a case or a report; without either, counts by role and state."""
     if case and report:
         raise click.UsageError("give --case or --report, not both")
-    with _reading() as work:
+    with opened() as work:
         if not case and not report:
             _counts(store.counts(work), as_json)
             return
@@ -70,6 +56,3 @@ def _line(one: dict[str, Any]) -> None:
             f"    {call['ended_at'][:19]}  {call['kind']} {call['number']} by {call['provider']}: "
             f"{call['outcome']}{error}"
         )
-
-
-COMMANDS: list[click.Command] = [notify]

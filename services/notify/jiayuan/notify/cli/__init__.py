@@ -1,0 +1,20 @@
+"""`jiayuan notify …`: who is told what and why, what became of it, and what people wish."""
+
+from __future__ import annotations
+
+import click
+
+from .explain import explain
+from .preview import preview
+from .status import status
+
+
+@click.group()
+def notify() -> None:
+    """Notices 通知."""
+
+
+for _command in (status, explain, preview):
+    notify.add_command(_command)
+
+COMMANDS: list[click.Command] = [notify]

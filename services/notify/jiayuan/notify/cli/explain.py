@@ -1,0 +1,142 @@
+"""`jiayuan notify explain`: who is told what of an event, on which channel, when, and why others are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from jiayuan.chassis.errors import StartError
+from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.times import iso, parse
+
+from .. import api, explaining, preferences, rules, store, templates
+from ..explaining import Verdict
+from ..preferences import NONE, Decision
+from ..rules import Draft
+from . import events
+from .common import opened
+
+_URGENCY = {rank: word for word, rank in rules.URGENCIES.items()}
+
+
+@click.command()
+@click.argument("event")
+@click.option(
+    "--at", "at", default="", metavar="TIME", help="As if it came at this RFC 3339 time; else at its own."
+)
+@click.option("--json", "as_json", is_flag=True)
+def explain(event: str, at: str, as_json: bool) -> None:
+    """Say who gets what of EVENT and why, and of each rule about it that gives nothing, why not.
+
+    EVENT is a file with a CloudEvent (- is standard input), a golden example of the contracts (case.assigned), or the
+    id of an event that came: then it says what became of the notices that it gave.
+    """
+    found = events.find(event)
+    if found is None:
+        _what_became(event, as_json)
+        return
+    try:
+        now = parse(at) if at else found.time
+    except ValueError:
+        raise click.UsageError(
+            "--at must be an RFC 3339 time with an offset, as 2026-03-05T22:10:00+08:00"
+        ) from None
+    said = explaining.verdicts(rules.bundled(), found)
+    if as_json:
+        document = {
+            "event": found.name,
+            "rules": rules.bundled().version,
+            "policy": preferences.bundled().version,
+            "verdicts": [_document(v, now) for v in said],
+        }
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        return
+    for line in _lines(found, said, now):
+        click.echo(line)
+
+
+def _document(verdict: Verdict, now: datetime) -> dict[str, Any]:
+    rule = verdict.rule
+    return {
+        "rule": rule.name,
+        "gives": [_told(draft, _decision(draft, now)) for draft in verdict.drafts],
+        "why_not": list(verdict.why_not),
+    }
+
+
+def _decision(draft: Draft, now: datetime) -> Decision:
+    return explaining.decision(preferences.bundled(), draft, NONE, now)
+
+
+def _told(draft: Draft, decision: Decision) -> dict[str, Any]:
+    rule = draft.rule
+    return {
+        "to": draft.type,
+        "recipient": api.masked(draft.ref) if draft.ref else "anonymous",
+        "role": rule.role,
+        "matter": draft.matter,
+        "step": draft.step,
+        "template": rule.template,
+        "template_version": rule.template_version,
+        "channels": list(rule.channels),
+        "urgency": _URGENCY[rule.priority],
+        "subject": rule.subject,
+        "digest": rule.digest,
+        "when": decision.kind if draft.ref else "never",
+        "until": iso(decision.until) if decision.until else None,
+        "why": decision.why if draft.ref else "anonymous: there is nobody to tell",
+    }
+
+
+def _lines(event: Event, said: Sequence[Verdict], now: datetime) -> list[str]:
+    out = [f"{event.name} {event.subject} (rules {rules.bundled().version})"]
+    for verdict in said:
+        rule = verdict.rule
+        for draft in verdict.drafts:
+            told = _told(draft, _decision(draft, now))
+            out.append(
+                f"+ {rule.name}: {told['to']} {told['recipient']} as {rule.role} gets {rule.template}"
+                f"@{rule.template_version} by {', '.join(rule.channels)}, {told['urgency']}{_when(told)}"
+            )
+            out.append(f"    once per person, {draft.matter}, {draft.step}, {rule.template}")
+        if not verdict.drafts:
+            out.append(f"- {rule.name}: no, {'; '.join(verdict.why_not)}")
+    if not said:
+        known = ", ".join(sorted(rules.bundled().events))
+        out.append(f"no rule is about it; there are rules about {known}")
+    return out
+
+
+def _when(told: dict[str, Any]) -> str:
+    if told["until"]:
+        return f"; {told['why']}: not before {templates.local(told['until'])}"
+    many = "; one message instead of many where there are many" if told["digest"] == "many" else ""
+    return f"; {told['why']}" if told["why"] else many
+
+
+def _what_became(event: str, as_json: bool) -> None:
+    try:
+        with opened() as work:
+            found = [api.shown(row) for row in store.find(work, event=event)]
+    except StartError as error:
+        raise click.ClickException(f"there is no file and no golden example {event}, and {error}") from None
+    if not found:
+        raise click.ClickException(
+            f"there is no file and no golden example {event}, and no notice came of an event with that id; "
+            "it may have given none: explain a file that holds it"
+        )
+    if as_json:
+        click.echo(json.dumps({"notices": found}, ensure_ascii=False))
+        return
+    for one in found:
+        rule = rules.bundled().get(one["rule"])
+        click.echo(
+            f"+ {one['rule']}: {one['recipient_type']} {one['recipient']} as {one['role']} got {one['template']}"
+            f"@{one['template_version']}: {one['state']}{', ' + one['reason'] if one['reason'] else ''}"
+        )
+        if rule is None:
+            click.echo("    the rules of this build have no such rule any more")
