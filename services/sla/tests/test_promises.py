@@ -14,6 +14,7 @@ from jiayuan.chassis.transaction import Transaction
 from jiayuan.contracts.check import problems
 from jiayuan.contracts.envelope import Event, make
 from jiayuan.contracts.schemas.clock import ClockSpoke
+from jiayuan.contracts.schemas.ledger import ServiceClaimed
 from jiayuan.contracts.schemas.notice import NoticeAsked, NoticeRead
 from jiayuan.contracts.times import iso
 from jiayuan.sla import books, handlers, policy, promises, store
@@ -23,10 +24,10 @@ Moment = Callable[[float], datetime]
 STREET, QUARTER, DAY = "350921001", "2026Q1", 86400
 
 
-def with_limits(work_for: WorkFor, moment: Moment, limits: Mapping[str, str]) -> Opened:
+def with_limits(work_for: WorkFor, moment: Moment, limits: Mapping[str, str], **more: object) -> Opened:
     """A database whose policy has these limits."""
     opened = work_for("sla")
-    document = {**policy.document(), "version": "p", "limits": dict(limits)}
+    document = {**policy.document(), "version": "p", "limits": dict(limits), **more}
     with opened(now=moment(-10)) as work:
         at = iso(moment(-10))
         row = {"document": document, "digest": "-", "imported_at": at, "imported_by": "t"}
@@ -55,7 +56,10 @@ def listed(moment: Moment, second: float, *, lines: int = 2, kind: str = "servic
     return make("list.published", "/jiayuan/ledger", data, at=moment(second), subject=data["id"])
 
 
-def claimed(moment: Moment, second: float, line: str) -> Event:
+def claimed(moment: Moment, second: float, line: str, sequence: int = 1, **more: object) -> Event:
+    """A unit takes a line; with `claim` and what it promised, or what became of it at `told`."""
+    told = more.pop("told", second)
+    assert isinstance(told, int | float)
     data = {
         "line": line,
         "unit": "U02",
@@ -64,8 +68,10 @@ def claimed(moment: Moment, second: float, line: str) -> Event:
         "person": None,
         "due_at": None,
         "at": iso(moment(second)),
+        **more,
     }
-    return make("service.claimed", "/jiayuan/ledger", data, at=moment(second), subject=line)
+    assert problems(ServiceClaimed, data) == []
+    return make("service.claimed", "/jiayuan/ledger", data, at=moment(told), subject=line, sequence=sequence)
 
 
 def take(open_work: Opened, now: datetime, *events: Event) -> list[str]:
@@ -121,6 +127,89 @@ def test_lists_and_claims_come_in_any_order_and_again(open_work: Opened, moment:
         with open_work() as work:
             found = work.execute("SELECT state, met_at FROM clock WHERE case_id NOT LIKE '%#%'").one()
         assert (found.state, found.met_at) == ("met", moment(2 * DAY))
+
+
+def promised(moment: Moment, sequence: int = 1, told: float = 0, **more: object) -> Event:
+    """A claim with a limit of ten days and two milestones, of which the first is done where `first` says when."""
+    first = more.pop("first", None)
+    assert first is None or isinstance(first, int | float)
+    steps = [
+        {"name": "勘查", "due_at": iso(moment(2 * DAY)), "done_at": first and iso(moment(first))},
+        {"name": "验收", "due_at": iso(moment(8 * DAY)), "done_at": None},
+    ]
+    more = {"claim": "c-1", "due_at": iso(moment(10 * DAY)), "milestones": steps, **more}
+    return claimed(moment, 0, "l-1", sequence, told=told, **more)
+
+
+def of_claim(open_work: Opened) -> dict[str, str]:
+    with open_work() as work:
+        rows = work.execute("SELECT leg_id, state FROM clock WHERE case_id = 'claim:c-1' ORDER BY leg_id")
+        return {row.leg_id: row.state for row in rows}
+
+
+def test_what_a_unit_promised_of_its_line_has_clocks(open_work: Opened, moment: Moment) -> None:
+    assert take(open_work, moment(1), promised(moment)) == []
+    assert of_claim(open_work) == {"c-1": "armed", "c-1:1": "armed", "c-1:2": "armed"}
+    with open_work() as work:
+        found = work.execute("SELECT due_at, assignee_type, assignee_id FROM clock ORDER BY due_at").all()
+    assert [row.due_at for row in found] == [moment(n * DAY) for n in (2, 8, 10)]
+    assert {tuple(row[1:]) for row in found} == {("unit", "U02")}
+    assert [e.data["clock"]["about"] for e in tick(open_work, moment(2 * DAY + 1))] == ["c-1:1"]
+    # Done in time, told late; and what is done as a whole is done in its parts.
+    assert take(open_work, moment(3 * DAY), promised(moment, 2, 3 * DAY, first=DAY)) == ["clock.corrected"]
+    done = promised(moment, 3, 4 * DAY, first=DAY, state="done", done_at=iso(moment(4 * DAY)))
+    assert take(open_work, moment(4 * DAY), done) == ["clock.met", "clock.met"]
+    assert set(of_claim(open_work).values()) == {"met"}
+    assert take(open_work, moment(4 * DAY), promised(moment, 2, first=None)) == []  # an older word of it
+
+
+def test_what_a_unit_gave_up_it_owes_no_more_but_was_late_with(open_work: Opened, moment: Moment) -> None:
+    take(open_work, moment(1), promised(moment))
+    gone = promised(moment, 2, 3 * DAY, state="released")
+    assert take(open_work, moment(4 * DAY), gone) == ["clock.breached"]  # nobody had noticed
+    assert of_claim(open_work) == {"c-1": "cancelled", "c-1:1": "breached", "c-1:2": "cancelled"}
+
+
+def test_a_milestone_that_is_not_promised_any_more_is_called_off(open_work: Opened, moment: Moment) -> None:
+    take(open_work, moment(1), promised(moment))
+    take(open_work, moment(2), promised(moment, 2, milestones=[]))
+    assert of_claim(open_work) == {"c-1": "armed", "c-1:1": "cancelled", "c-1:2": "cancelled"}
+
+
+def test_a_line_that_was_given_up_is_to_be_claimed_again(open_work: Opened, moment: Moment) -> None:
+    first = claimed(moment, DAY, "l-1", 1, claim="c-1")
+    gone = claimed(moment, DAY, "l-1", 2, claim="c-1", state="released", told=2 * DAY)
+    told = [listed(moment, 0), first, gone, claimed(moment, 3 * DAY, "l-2", 1, claim="c-2")]
+    for n, order in enumerate(permutations(told)):
+        street = f"35092100{n:02}"
+
+        def of_street(event: Event, street: str = street) -> Event:
+            return replace(event, data={**event.data, "street": street})
+
+        def state(street: str = street) -> str:
+            with open_work() as work:
+                sql = "SELECT state FROM clock WHERE street = :street AND case_id LIKE 'service-list%'"
+                return str(work.execute(sql, street=street).scalar_one())
+
+        take(open_work, moment(4 * DAY), *map(of_street, order))
+        assert state() == "armed"
+        again = claimed(moment, 5 * DAY, "l-1", 3, claim="c-3")
+        assert take(open_work, moment(5 * DAY), of_street(again)) == ["clock.met"]
+        later = claimed(moment, 3 * DAY, "l-2", 2, claim="c-2", state="released", told=6 * DAY)
+        take(open_work, moment(6 * DAY), of_street(later))
+        assert state() == "met"  # all had been claimed
+
+
+def test_a_moment_that_was_promised_stays_it_where_working_time_counts(
+    work_for: WorkFor, moment: Moment
+) -> None:
+    rule = {"id": "w", "when": {"clock": ["claim", "notice"]}, "then": {"calendar": "county"}}
+    opened = with_limits(work_for, moment, {}, rules=[rule])
+    take(opened, moment(1), promised(moment, milestones=[]), asked(moment, 0, read_by=7200))
+    with opened() as work:
+        found = work.execute("SELECT leg_id, due_at FROM clock ORDER BY leg_id").all()
+    # 10 days after Monday 09:00 is a Thursday 09:00: the working day before it ends at 18:00.
+    assert [tuple(row) for row in found] == [("c-1", moment(9 * DAY + 9 * 3600)), ("n-1", moment(7200))]
 
 
 def test_other_lists_and_empty_ones_wait_for_nobody(open_work: Opened, moment: Moment) -> None:

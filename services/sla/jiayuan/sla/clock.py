@@ -395,14 +395,24 @@ def promised(
     about: str,
     assignee: tuple[str, str] | None,
     start: datetime,
-    limit: int,
-    done_at: datetime | None,
+    limit: int | datetime,
+    stop: tuple[datetime | None, datetime | None],
     history: History,
 ) -> Wanted | None:
-    """The clock of a promise that is in no case: `about` is its id, `limit` seconds from `start`, or 0 for none."""
+    """The clock of a promise that is in no case: `about` is its id.
+
+    `limit`: seconds from `start`, 0 for none, or the last moment; one that isn't after the start can't be kept by
+    anybody, and is no clock. `stop`: when it was kept, and since when it isn't owed any more.
+    """
     type_, id_ = assignee or (None, None)
     on = (about, type_, id_, "", "")
-    return _wanted(kind, on, 0, start, limit, _Stop(done_at), history) if limit else None
+    done_at, ended_at = stop
+    stopped = _Stop(done_at, ended_at is not None, ended_at)
+    if isinstance(limit, datetime):
+        # Where working time counts, as much of it as there is until then: the moment itself stays what was promised.
+        calendar = history.terms(kind, on, start, stopped).calendar
+        limit = elapsed(start, limit, calendar) // timedelta(seconds=1) if limit > start else 0
+    return _wanted(kind, on, 0, start, limit, stopped, history) if limit else None
 
 
 def _wanted(

@@ -10,8 +10,8 @@ read. What is said may arrive in any order, and again; each counts by its own ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from jiayuan.chassis.work import Work
@@ -30,8 +30,8 @@ NOTICE: Final = "notice"
 class Promise(NamedTuple):
     """Something promised: of a matter, about what (its id), by whom (type, id), from when, and when it was kept.
 
-    `version` is the matter's: of two the higher one is the truth. `limit`: its own in seconds; None: the policy's.
-    `cause`: what is known of it by.
+    `version` is the matter's: of two the higher one is the truth. `due_at`: its own last moment; None: the policy's
+    limit. `ended_at`: since when it isn't owed any more, though it wasn't kept. `cause`: what is known of it by.
     """
 
     kind: str
@@ -42,25 +42,29 @@ class Promise(NamedTuple):
     started_at: datetime
     done_at: datetime | None
     version: int
-    limit: int | None = None
+    due_at: datetime | None = None
+    ended_at: datetime | None = None
     cause: Event | None = None
 
 
-def keep(work: Work, promises: Sequence[Promise]) -> None:
-    """Arms, stops and corrects the clocks of promises. Their matters' rows must be locked (`store.matters`)."""
+def keep(work: Work, matters: Mapping[str, store.Known], promises: Iterable[Promise]) -> None:
+    """Stores what is known of matters whose rows are locked (`store.matters`), and arms, stops and corrects the clocks
+    of what they promise: `promises` are all of them. What a matter doesn't promise any more is called off."""
+    store.keep_matters(work, matters)
     rules = books.of(work)
     limits = books.newest(rules, work.now).limits
     kept: dict[str, dict[Key, Clock]] = {}
-    for clock in store.clocks_of_cases(work, sorted({p.matter for p in promises})):
+    for clock in store.clocks_of_cases(work, sorted(matters)):
         kept.setdefault(clock.case_id, {})[clock.key] = clock
     added: list[Clock] = []
     changed: list[Clock] = []
     for p in promises:
         clocks = kept.get(p.matter, {})
-        old = clocks.get((p.about, p.kind, 0))
-        history = History(p.street, (), {}, rules, {}, clocks, work.now)
-        limit = limits.get(p.kind, 0) if p.limit is None else p.limit
-        wanted = promised(p.kind, p.about, p.assignee, p.started_at, limit, p.done_at, history)
+        old = clocks.pop((p.about, p.kind, 0), None)
+        history = History(p.street, (), {}, rules, {}, {old.key: old} if old else {}, work.now)
+        limit = limits.get(p.kind, 0) if p.due_at is None else p.due_at
+        stop = (p.done_at, p.ended_at)
+        wanted = promised(p.kind, p.about, p.assignee, p.started_at, limit, stop, history)
         step: Step | None
         if wanted is None:
             step = drop(old, p.version) if old is not None else None
@@ -73,6 +77,9 @@ def keep(work: Work, promises: Sequence[Promise]) -> None:
         (added if step.clock.sequence == 1 else changed).append(step.clock)
         if step.says:
             say(work, step, cause=p.cause)
+    for matter, clocks in kept.items():
+        gone = (drop(old, matters[matter].version) for old in clocks.values())
+        changed += [step.clock for step in gone if step is not None]
     store.add(work, added)
     store.change(work, changed)
 
@@ -101,39 +108,85 @@ def _first(facts: Mapping[str, Any], name: str, at: str) -> str:
 
 
 def claims_said(work: Work, events: Sequence[Event]) -> None:
-    """Service lists, whose lines are to be claimed, and units that took a line.
+    """Service lists, whose lines are to be claimed; units that took a line, and by when they promised what.
 
-    A list that is published anew replaces what was said of it.
+    A list that is published anew replaces what was said of it; of one claim the newest sequence holds.
     """
-    said = ((f"service-list:{e.data['street']}:{e.data['quarter']}", e) for e in events)
-    kept, promises = {}, []
+    said = [(f"service-list:{e.data['street']}:{e.data['quarter']}", e) for e in events]
+    said += [(f"claim:{e.data['claim']}", e) for e in events if e.data.get("claim")]
+    kept: dict[str, store.Known] = {}
+    promises: list[Promise] = []
     for matter, (facts, news, version) in _take(work, said).items():
-        facts.setdefault("claimed", {})
-        for event in news:
-            if event.name == "list.published":
-                _publish(facts, event.data)
-            else:
-                line = event.data["line"]
-                facts["claimed"][line] = _first(facts["claimed"], line, event.data["at"])
+        made = _of_list if matter.startswith("service-list:") else _of_claim
+        promises += made(matter, facts, news, version)
         kept[matter] = store.Known(facts, version)
-        lines = facts.get("lines")
-        if lines:  # otherwise a claim that came before its list, or a list of nothing
-            claimed = sorted(facts["claimed"].values())
-            done = parse(claimed[lines - 1]) if lines <= len(claimed) else None
-            street = news[-1].data["street"]
-            desk = ("desk", f"desk-{street}")
-            at = parse(facts["at"])
-            promises.append(
-                Promise(CLAIM, matter, facts["list"], street, desk, at, done, version, cause=news[-1])
+    keep(work, kept, promises)
+
+
+def _of_list(matter: str, facts: dict[str, Any], news: Sequence[Event], version: int) -> Iterator[Promise]:
+    """The street's promise that its list is claimed."""
+    claims = facts.setdefault("claims", {})
+    for event in news:
+        said, at = event.data, iso(parse(event.data["at"]))
+        if event.name == "list.published":
+            if at >= facts.get("at", ""):
+                facts.update(list=said["id"], lines=said["lines"], at=at)
+            continue
+        gone = iso(event.time) if said.get("state") == "released" else ""
+        claim = said.get("claim") or f"{said['line']}:{said['unit']}"
+        if event.sequence >= claims.get(claim, {"sequence": 0})["sequence"]:
+            claims[claim] = {"line": said["line"], "at": at, "gone": gone, "sequence": event.sequence}
+    if not facts.get("lines"):
+        return  # a claim that came before its list, or a list of nothing
+    street = news[-1].data["street"]
+    desk = ("desk", f"desk-{street}")
+    done = all_claimed(claims.values(), facts["lines"])
+    yield Promise(
+        CLAIM, matter, facts["list"], street, desk, parse(facts["at"]), done, version, cause=news[-1]
+    )
+
+
+def all_claimed(claims: Iterable[Mapping[str, Any]], lines: int) -> datetime | None:
+    """When so many different lines were first claimed at a time; what is given up later opens nothing again."""
+    known = sorted(claims, key=lambda c: c["at"])
+    for one in known:
+        now = one["at"]
+        if (
+            len({c["line"] for c in known if c["at"] <= now and not (c["gone"] and c["gone"] <= now)})
+            >= lines
+        ):
+            return parse(now)
+    return None
+
+
+# Not who is responsible for it: that is the ledger's.
+_OF_CLAIM: Final = ("claim", "unit", "street", "state", "at", "due_at", "done_at", "milestones")
+
+
+def _of_claim(matter: str, facts: dict[str, Any], news: Sequence[Event], version: int) -> Iterator[Promise]:
+    """What a unit promised of its line: to have it done by a time, and each milestone on the way.
+
+    What it gave up it owes no more; what was late before that stays late.
+    """
+    newest = max(news, key=lambda e: e.sequence)
+    if newest.sequence >= facts.get("sequence", 0):
+        facts |= {"sequence": newest.sequence, "at": iso(newest.time)}
+        facts["claim"] = {name: newest.data.get(name) for name in _OF_CLAIM}
+    said = facts["claim"]
+    gone = parse(facts["at"]) if said.get("state") == "released" else None
+    start, unit = parse(said["at"]), ("unit", said["unit"])
+    # What is done as a whole is done in its parts, also where nobody ticked them off.
+    done = said.get("done_at") if said.get("state") == "done" else None
+    promised = [(said["claim"], said.get("due_at"), done)]
+    for n, step in enumerate(said.get("milestones") or (), 1):
+        promised.append((f"{said['claim']}:{n}", step["due_at"], step.get("done_at") or done))
+    for about, due_at, done_at in promised:
+        if due_at:
+            ended = max(parse(done_at), start) if done_at else None
+            due = parse(due_at)
+            yield Promise(
+                CLAIM, matter, about, said["street"], unit, start, ended, version, due, gone, news[-1]
             )
-    store.keep_matters(work, kept)
-    keep(work, promises)
-
-
-def _publish(facts: dict[str, Any], said: Mapping[str, Any]) -> None:
-    at = iso(parse(said["at"]))
-    if at >= facts.get("at", ""):
-        facts.update(list=said["id"], lines=said["lines"], at=at)
 
 
 # -- notices that have to be read --------------------------------------------------------------------
@@ -141,7 +194,8 @@ def _publish(facts: dict[str, Any], said: Mapping[str, Any]) -> None:
 
 def notices_said(work: Work, events: Sequence[Event]) -> None:
     """Notices that were sent and have to be read, and those that were read."""
-    kept, promises = {}, []
+    kept: dict[str, store.Known] = {}
+    promises: list[Promise] = []
     for matter, (facts, news, version) in _take(
         work, ((f"notice:{e.data['notice']}", e) for e in events)
     ).items():
@@ -157,16 +211,14 @@ def notices_said(work: Work, events: Sequence[Event]) -> None:
         kept[matter] = store.Known(facts, version)
         if "asked" in facts:  # otherwise the news of its reading came first
             promises.append(_notice(matter, facts, news[-1], version))
-    store.keep_matters(work, kept)
-    keep(work, promises)
+    keep(work, kept, promises)
 
 
 def _notice(matter: str, facts: Mapping[str, Any], newest: Event, version: int) -> Promise:
     asked = parse(facts["asked"])
     # One that was read before the clock that asks had it sent (they may be two machines) was read at once.
     read = max(parse(facts["read"]), asked) if facts.get("read") else None
-    # A time to read by that isn't later than the sending can't be kept by anybody: it is no promise.
-    limit = max(0, (parse(facts["by"]) - asked) // timedelta(seconds=1)) if facts.get("by") else None
+    due = parse(facts["by"]) if facts.get("by") else None
     type_, id_ = facts["of"]
     return Promise(
         NOTICE,
@@ -177,6 +229,6 @@ def _notice(matter: str, facts: Mapping[str, Any], newest: Event, version: int) 
         asked,
         read,
         version,
-        limit,
-        newest,
+        due,
+        cause=newest,
     )
