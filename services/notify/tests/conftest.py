@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,10 @@ from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.registry import EVENTS
 from jiayuan.contracts.times import iso, parse
 from jiayuan.notify import handlers, sender
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fakes import FakeAliyun, FakeTencent, FakeWebhook, FakeWechat
 
 AT = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 STREET = "350921001"
@@ -341,6 +347,38 @@ class FakeProvider:
 def fake() -> Iterator[FakeProvider]:
     """A provider on loopback."""
     made = FakeProvider()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def aliyun() -> Iterator[FakeAliyun]:
+    """Aliyun on loopback."""
+    made = FakeAliyun()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tencent() -> Iterator[FakeTencent]:
+    """Tencent Cloud on loopback."""
+    made = FakeTencent()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def wechat() -> Iterator[FakeWechat]:
+    """WeChat on loopback."""
+    made = FakeWechat()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[FakeWebhook]:
+    """A receiver of webhooks on loopback."""
+    made = FakeWebhook()
     yield made
     made.close()
 

@@ -23,7 +23,7 @@ from jiayuan.contracts.times import iso
 
 from . import rules, states, store, templates
 from .handlers import wall
-from .providers.base import Message, Provider
+from .providers.base import Asked, Message, Provider
 from .providers.http import HttpProvider
 from .providers.sink import Sink
 from .settings import NotifySettings
@@ -323,7 +323,7 @@ class Sender:
         if not rows:
             return False
         sent = [_Sent(row, row["request_id"], row["version"], row["attempts"]) for row in rows]
-        outcomes = self._provider.query([one.request_id for one in sent])
+        outcomes = self._provider.query([Asked(one.request_id) for one in sent])
         self._record("query", sent, outcomes, now)
         return len(rows) == size
 

@@ -8,7 +8,7 @@ from typing import Final
 from jiayuan.chassis.config import Settings
 from jiayuan.chassis.errors import EXIT_CONFIG, StartError
 
-from .providers import http
+from .providers.calls import longest_batch
 from .states import Pace
 
 PROVIDERS: Final = ("sink", "http")
@@ -47,7 +47,7 @@ class NotifySettings(Settings):
             )
         if self.provider == "http" and not self.provider_url.startswith(("http://", "https://")):
             raise StartError(EXIT_CONFIG, "provider_url must be an http:// or https:// address")
-        longest = http.longest_batch(self.provider_timeout)
+        longest = longest_batch(self.provider_timeout)
         if self.provider == "http" and self.stuck_seconds <= longest:
             raise StartError(
                 EXIT_CONFIG,

@@ -1,19 +1,25 @@
-"""What a provider is. It knows nothing of notices, and holds no database transaction of ours."""
+"""What a provider is. It knows nothing of notices, and holds no database transaction of ours during a call."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import datetime
+from typing import Literal, Protocol
 
 from jiayuan.notify.states import Outcome
+
+Channel = Literal["sms", "mini_program", "webhook"]
+ReceiptKind = Literal["delivered", "undelivered"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message. `request_id` is our key for it at the provider: the same one never sends twice.
 
-    `to` is the address (a phone), which is never logged or stored; `recipient` is the pseudonym.
+    `to` is the address (a phone, an openid), which is never logged or stored; `recipient` is the pseudonym.
+    `template` is our template's name, or an id that the provider has approved, with `parameters` in the order of the
+    text; `text` is what a person would read, for providers that take whole texts.
     """
 
     request_id: str
@@ -21,19 +27,93 @@ class Message:
     channel: str
     to: str = field(repr=False)
     text: str = ""
+    template: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    sign: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request whose answer was lost: when it was sent and, where known, the provider's own id of it."""
+
+    request_id: str
+    provider_ref: str | None = None
+    to: str = field(default="", repr=False)
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a provider says of a message afterwards. One of `request_id` and `provider_ref` says which.
+
+    `kind` is final in itself; `receipts.merge` says what follows from several. `at`: when it happened, as the
+    provider says. `code`: its delivery code.
+    """
+
+    kind: ReceiptKind
+    request_id: str | None = None
+    provider_ref: str | None = None
+    at: datetime | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person of the mini-program decided about a template: each `accept` allows one message."""
+
+    openid: str = field(repr=False)
+    template: str
+    status: Literal["accept", "reject"]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a callback brought and what the provider wants to hear."""
+
+    receipts: Sequence[Receipt] = ()
+    consents: Sequence[Consent] = ()
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json; charset=utf-8"
 
 
 class Provider(Protocol):
-    """A way to send. Both calls answer in the order of what they were given and never raise for one message."""
+    """A way to send. `send` and `query` answer in the order of what they were given and never raise for one item."""
 
     name: str
+    channel: Channel
     batch: int
-    """How many messages one call of `send` takes at most."""
+    """How many messages one call of `send` or `query` takes at most."""
+    concurrency: int
+    """How many calls it makes at a time."""
+    longest: float
+    """How many seconds `send` and `query` take at most."""
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send; blocks until every outcome is known or timed out."""
         ...
 
-    def query(self, request_ids: Sequence[str]) -> list[Outcome]:
+    def query(self, requests: Sequence[Asked]) -> list[Outcome]:
         """What became of earlier requests: accepted, delivered, refused, not_found, or still unknown."""
         ...
+
+    def pull(self) -> list[Receipt]:
+        """Receipts that the provider keeps for us until we ask; [] where it has no such thing."""
+        ...
+
+    def receipts(self, body: bytes, query: Mapping[str, str], /) -> Heard:
+        """A callback's body and query string. ValueError for what this provider can't have sent."""
+        ...
+
+
+class NoReceipts:
+    """For providers that tell nothing afterwards."""
+
+    def pull(self) -> list[Receipt]:
+        """Nothing is kept for us."""
+        return []
+
+    def receipts(self, _body: bytes, _query: Mapping[str, str], /) -> Heard:
+        """No callback of this provider is known."""
+        raise ValueError("this provider sends no receipts")

@@ -9,20 +9,28 @@ from jiayuan.chassis.work import Work
 from jiayuan.notify import store
 from jiayuan.notify.states import Outcome
 
-from .base import Message
+from .base import Asked, Channel, Message, NoReceipts
 
 
-class Sink:
+class Sink(NoReceipts):
     """Keeps request id, recipient's ref and text; the address is seen and forgotten.
 
     `transaction` opens a transaction of the service's database. A whole batch is one statement.
     """
 
-    name = "sink"
+    concurrency = 1
+    longest = 0.0
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[Work]], batch: int = 200) -> None:
+    def __init__(
+        self,
+        transaction: Callable[[], AbstractContextManager[Work]],
+        batch: int = 200,
+        *,
+        name: str = "sink",
+        channel: Channel = "sms",
+    ) -> None:
         self._transaction = transaction
-        self.batch = batch
+        self.batch, self.name, self.channel = batch, name, channel
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         """Store the messages; one that is there already stays as it is. What is stored is delivered."""
@@ -36,8 +44,9 @@ class Sink:
             )
         return [Outcome("delivered", f"sink-{m.request_id}") for m in messages]
 
-    def query(self, request_ids: Sequence[str]) -> list[Outcome]:
+    def query(self, requests: Sequence[Asked]) -> list[Outcome]:
         """Which of the requests are stored."""
+        request_ids = [asked.request_id for asked in requests]
         with self._transaction() as work:
             there = store.sink_has(work, request_ids)
         return [

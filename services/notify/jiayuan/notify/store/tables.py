@@ -115,3 +115,14 @@ sink_message = sa.Table(
     sa.Column("at", _TIME, nullable=False),
     info={"grants": "SELECT, INSERT"},
 )
+
+wechat_token = sa.Table(
+    "wechat_token",
+    metadata,
+    sa.Column("appid", sa.Text, primary_key=True),
+    sa.Column("token", sa.Text, comment="sealed; one for all replicas"),
+    sa.Column("until", _TIME),
+    sa.Column("had_at", _TIME),
+    sa.Column("forced_at", _TIME, comment="forced renewals are few a day"),
+    info={"sealed": {"token": "appid"}},
+)
