@@ -72,11 +72,7 @@ def test_a_number_in_the_providers_words_is_masked(fake: Any, http: HttpProvider
 def test_no_connection_means_that_nothing_was_sent(fake: Any, http: HttpProvider) -> None:
     fake.close()
     assert http.send([message()])[0].kind == "throttled"
-<<<<<<< HEAD
-    assert http.query([new_id()])[0].kind == "unknown"
-=======
     assert http.query([Asked(new_id())])[0].kind == "unknown"
->>>>>>> 0400d48 (Aliyun, Tencent Cloud, WeChat and signed webhooks are thin clients whose codes are data, with fakes on loopback that check signatures themselves)
 
 
 def test_answers_come_in_the_order_of_the_messages_and_few_calls_run_at_a_time(
