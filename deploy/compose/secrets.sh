@@ -71,6 +71,8 @@ default_pass = $password"
     done
     if missing token_secret; then write token_secret "$(random)"; fi
     if missing seal_keys; then write seal_keys "k1:$(key)"; fi
+    # Signs the account. Its name is the log's for good: give one of your own before the first start.
+    if missing signing_key; then write signing_key "${JIAYUAN_LOG_NAME:-jiayuan.example/ledger}:$(key)"; fi
     # Its own, so that pseudonyms of reporters outlive the sealing keys.
     if missing reporter_secret; then write reporter_secret "$(random)"; fi
     if missing person_keys; then write person_keys "p1:$(key)"; fi

@@ -144,6 +144,7 @@ class Cluster:
         self.settings = dict(settings or {})
         self.token_secret = secrets.token_hex(24)
         self.seal_keys = f"local:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        self.signing_key = f"jiayuan.local/{self.run}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
         self.processes: dict[str, list[Process]] = {s: [] for s in self.services}
         self.database_urls: dict[str, str] = {}
         self.broker: Broker | None = None
@@ -177,6 +178,7 @@ class Cluster:
             "JIAYUAN_TOKEN_SECRET": self.token_secret,
             "JIAYUAN_SEAL_KEYS": self.seal_keys,
             "JIAYUAN_INTAKE_REPORTER_SECRET": self.token_secret,
+            "JIAYUAN_LEDGER_SIGNING_KEY": self.signing_key,
             # Demonstrations, chaos and benchmarks send everything from one address, as fast as they can.
             "JIAYUAN_INTAKE_LIMITS": "off",
             "JIAYUAN_INTAKE_MEDIA": f"file://{self.folder.absolute()}/media",

@@ -1,6 +1,6 @@
 """The ledger's tables and all of its SQL, a module a theme."""
 
-from . import leaves
+from . import leaves, trees
 from .breaches import drop_breaches, keep_breaches, take_breaches
 from .entries import (
     cases_entered,
@@ -56,6 +56,7 @@ __all__ = [
     "take_breaches",
     "tile",
     "tree",
+    "trees",
     "update_entries",
     "waiting_breach",
     "waiting_leaf",

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-import orjson
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -28,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from jiayuan.chassis.bulk import dumps
 from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
@@ -153,6 +153,22 @@ def leaf_of(row: Mapping[str, Any]) -> bytes:
     return posting_leaf(row, COLUMNS)
 
 
-def document_leaf(document: Mapping[str, Any] | str) -> bytes:
-    """The leaf of a document as the database has it."""
-    return encode(orjson.loads(document) if isinstance(document, str) else document)
+_STORED: Final = (
+    "SELECT p.* FROM posting p JOIN json_to_recordset(CAST(:keys AS json)) AS r(entry_id uuid, number int) "
+    "USING (entry_id, number)"
+)
+_DOCUMENTS: Final = "SELECT id, document FROM leaf_document WHERE id = ANY(CAST(:ids AS uuid[]))"
+
+
+def leaves_of(work: Work, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+    """The leaves of postings and documents, from what is stored of them; without those of which nothing is."""
+    rows = [{"entry_id": id_, "number": number} for id_, number in keys if number]
+    found: dict[tuple[str, int], bytes] = {}
+    if rows:
+        for row in work.execute(_STORED, keys=dumps(rows)).mappings():
+            found[row["entry_id"], row["number"]] = leaf_of(row)
+    documents = [id_ for id_, number in keys if not number]
+    if documents:
+        for id_, document in work.execute(_DOCUMENTS, ids=documents):
+            found[id_, 0] = encode(document)
+    return found
