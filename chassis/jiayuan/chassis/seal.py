@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 from typing import Any, Final
@@ -61,6 +63,7 @@ class Key:
             raise SealError(f"a key for {algorithm} has {KEY_BYTES[algorithm]} bytes")
         self.name, self.algorithm = name, algorithm
         self._aead: Final[Any] = AESGCM(raw) if algorithm == AES else _Sm4Gcm(raw)
+        self._digesting: Final = hmac.digest(raw, b"jiayuan digest", "sha256")
 
     def __repr__(self) -> str:
         return f"Key({self.name!r}, …, {self.algorithm!r})"
@@ -93,6 +96,10 @@ class Key:
         """The bytes again; SealError when another key sealed them or they were changed or moved."""
         _, _, raw = self._of(sealed, b".")
         return self._decrypt(raw, aad)
+
+    def digest(self, text: str, purpose: str) -> str:
+        """What stands for a text where it is only compared: without the key nothing leads from one to the other."""
+        return hmac.new(self._digesting, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def _of(self, sealed: Any, dot: Any) -> Any:
         if key_name(sealed) != self.name:
@@ -139,6 +146,7 @@ class Sealer:
             raise SealError("seal_keys is empty: no key to seal personal data with")
         self._ring: Mapping[str, Key] = ring
         self.first: Final = next(iter(ring.values()))
+        self._oldest: Final = list(ring.values())[-1]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,6 +160,10 @@ class Sealer:
     def seal_bytes(self, plain: bytes, aad: str) -> bytes:
         """`Key.seal_bytes` with the first key."""
         return self.first.seal_bytes(plain, aad)
+
+    def digest(self, text: str, purpose: str) -> str:
+        """`Key.digest` with the oldest key, so that a new one in front changes no digest."""
+        return self._oldest.digest(text, purpose)
 
     def open(self, sealed: str, aad: str) -> dict[str, Any]:
         """The document again; SealError when the key is unknown or the value was changed or moved."""

@@ -67,6 +67,8 @@ class Runtime:
         )
         self.sweeper: Sweeper | None = None
         self.lanes: Callable[[], dict[str, bool]] = dict
+        self.at_stop: list[Callable[[float], None]] = []
+        """Called when the service stops, before its database is closed, with how many seconds each may take."""
         self._sealer: Sealer | None = None
 
     def missing(self) -> dict[str, str]:
@@ -139,6 +141,8 @@ class Delivery(DependencyProvider):
 
     def stop(self) -> None:
         """Publishes what is held, then closes."""
+        for end in self.runtime.at_stop:
+            end(self.runtime.settings.stop_timeout / 2)
         self.relay.stop()
         if self.thread is not None:
             with eventlet.Timeout(self.runtime.settings.stop_timeout, False):

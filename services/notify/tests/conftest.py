@@ -20,7 +20,7 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.registry import EVENTS
 from jiayuan.contracts.times import iso, parse
-from jiayuan.notify import handlers, sender
+from jiayuan.notify import wall as walls
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -204,8 +204,7 @@ class Wall:
 def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
     """The wall clock, in the test's hand."""
     made = Wall()
-    monkeypatch.setattr(handlers, "wall", made)
-    monkeypatch.setattr(sender, "wall", made)
+    monkeypatch.setattr(walls, "now", made)
     return made
 
 

@@ -12,8 +12,8 @@ from werkzeug.test import EnvironBuilder
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
-from jiayuan.notify import api, cli, handlers
-from jiayuan.notify.sender import Sender, make_provider
+from jiayuan.notify import api, cli, handlers, routes
+from jiayuan.notify.sending import Sender
 
 pytestmark = pytest.mark.store
 
@@ -34,7 +34,7 @@ def opened(work_for: Any, events: Any) -> Any:
                 events.case("case.answered", 4, reporters=(("report-1", "citizen-0123456789"),)),
             ],
         )
-    Sender(made.runtime, make_provider(made.runtime)).turn()
+    Sender(made.runtime, routes.of(made.runtime)).turn()
     return made
 
 

@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import text
 
 from jiayuan.chassis.errors import StartError
-from jiayuan.notify import handlers
-from jiayuan.notify.providers.base import Message
+from jiayuan.notify import handlers, routes, store
+from jiayuan.notify.providers.base import Asked, Message
 from jiayuan.notify.providers.http import HttpProvider
 from jiayuan.notify.providers.sink import Sink
-from jiayuan.notify.sender import Sender, make_provider
+from jiayuan.notify.routes import Route
+from jiayuan.notify.sending import Sender
 from jiayuan.notify.states import Outcome
 from jiayuan.notify.templates import Templates
 
@@ -62,8 +63,9 @@ class Rig:
         self.runtime.settings = dataclasses.replace(self.runtime.settings, **changed)
 
     def sender(self, provider: Any = None) -> Sender:
-        """A sender as a process has it."""
-        return Sender(self.runtime, provider or make_provider(self.runtime))
+        """A sender as a process has it, but for its calls: they are made in the test's own thread."""
+        found = [Route(provider, local=provider.name == "sink")] if provider else routes.of(self.runtime)
+        return Sender(self.runtime, found, inline=True)
 
     def rows(
         self, sql: str = "SELECT * FROM notice JOIN sending ON notice_id = id ORDER BY id"
@@ -264,7 +266,7 @@ def test_a_notice_whose_template_is_gone_costs_only_itself(rig: Rig) -> None:
     rig.reports(2)
     sender = rig.sender()
     held = {"code": "received", "version": 1, "text": "{link}"}
-    sender._templates = Templates({"version": "0", "signature": "【家园】", "templates": [held]})
+    sender.preparing.templates = Templates({"version": "0", "signature": "【家园】", "templates": [held]})
     rig.handle(rig.events.case("case.answered", 4, reporters=(("r0", "c0"),)))
     sender.turn()
     assert rig.states() == ["delivered", "delivered", "suppressed"]
@@ -295,7 +297,8 @@ class Dying:
 
     def __init__(self, inner: Any, *, after: bool) -> None:
         self.inner, self.after = inner, after
-        self.name, self.batch = inner.name, inner.batch
+        self.name, self.batch, self.channel = inner.name, inner.batch, inner.channel
+        self.concurrency, self.longest = inner.concurrency, inner.longest
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         """Die."""
@@ -303,9 +306,9 @@ class Dying:
             self.inner.send(messages)
         raise Crash
 
-    def query(self, request_ids: Sequence[str]) -> list[Outcome]:
+    def query(self, requests: Sequence[Asked]) -> list[Outcome]:
         """As the inner one."""
-        outcomes: list[Outcome] = self.inner.query(request_ids)
+        outcomes: list[Outcome] = self.inner.query(requests)
         return outcomes
 
 
@@ -379,7 +382,6 @@ def settle(rig: Rig, wall: Any, provider: HttpProvider, turns: int = 12) -> None
         ("ok", "accepted"),
         ("refuse", "undelivered"),
         ("throttle", "deferred"),
-        ("wrong_secret", "deferred"),
         ("down", "unknown"),
         ("down_taken", "unknown"),
         ("garbage", "unknown"),
@@ -406,6 +408,39 @@ def test_each_misbehaviour_leads_to_its_state_and_ends_without_a_double_send(
         assert list(fake.aired.values()) == [1]
         assert rig.states() == ["accepted"]
         assert rig.told() == [("notice.sent", "accepted")]
+
+
+def test_a_wrong_secret_stops_the_provider_until_somebody_has_seen_to_it(
+    rig: Rig, wall: Any, fake: Any, http: HttpProvider, caplog: Any
+) -> None:
+    rig.reports(3)
+    fake.otherwise = "wrong_secret"
+    sender = rig.sender(http)
+    sender.turn()
+    tried = len(fake.bodies)
+    assert rig.states().count("deferred") == tried
+    settle(rig, wall, http)
+    assert len(fake.bodies) == tried  # it isn't knocked at again and again
+    assert "misconfigured" in caplog.text
+    (alarm,) = rig.rows("SELECT kind, subject, times, cleared_at FROM alarm")
+    assert (alarm["kind"], alarm["subject"], alarm["times"], alarm["cleared_at"]) == (
+        "misconfigured",
+        "http",
+        tried,
+        None,
+    )
+    fake.otherwise = "ok"
+    with rig.opened() as work:
+        assert store.operating.start(
+            work, "provider", "http", reason="a new secret", by="lin", wall=wall.time
+        )
+    settle(rig, wall, http)
+    assert rig.states() == ["accepted"] * 3
+    assert sorted(fake.aired.values()) == [1] * 3
+    (stop,) = rig.rows("SELECT reason, by, ended_by, ended_reason FROM stop")
+    assert stop["reason"].startswith("misconfigured: status 401")
+    assert (stop["by"], stop["ended_by"], stop["ended_reason"]) == ("notify", "lin", "a new secret")
+    assert rig.rows("SELECT 1 FROM alarm WHERE cleared_by IS NULL") == []
 
 
 def test_a_provider_that_takes_it_long_after_we_gave_up_is_not_sent_it_twice(
@@ -540,6 +575,6 @@ def test_settings_that_can_not_work_stop_the_service_at_its_start(
 
 
 def test_the_settings_choose_the_provider(rig: Rig, fake: Any) -> None:
-    assert isinstance(make_provider(rig.runtime), Sink)
+    assert isinstance(routes.of(rig.runtime)[0].provider, Sink)
     rig.settings(provider="http", provider_url=fake.url)
-    assert isinstance(make_provider(rig.runtime), HttpProvider)
+    assert isinstance(routes.of(rig.runtime)[0].provider, HttpProvider)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.chassis import dead_letters
@@ -11,14 +11,9 @@ from jiayuan.chassis.work import Work, on
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 
-from . import rules, store
+from . import rules, store, wall
 
 _RULES: Final = rules.bundled()
-
-
-def wall() -> datetime:
-    """The wall clock: leases and back-off don't run faster in a demonstration."""
-    return datetime.now(UTC)
 
 
 def directory_changed(work: Work, events: Sequence[Event]) -> None:
@@ -39,7 +34,7 @@ def directory_changed(work: Work, events: Sequence[Event]) -> None:
             )
             _keep_newest(newest, row)
     store.put_recipients(work, list(newest.values()))
-    store.wake(work, {ref for _, ref in newest}, (), wall())
+    store.wake(work, {ref for _, ref in newest}, (), wall.now())
 
 
 def report_received(work: Work, events: Sequence[Event]) -> None:
@@ -56,7 +51,7 @@ def report_received(work: Work, events: Sequence[Event]) -> None:
     store.put_reports(work, [{"id": id_, "tracking_code": code} for id_, code in codes.items()])
     store.put_recipients(work, list(newest.values()))
     record(work, events)
-    store.wake(work, {ref for _, ref in newest}, codes, wall())
+    store.wake(work, {ref for _, ref in newest}, codes, wall.now())
 
 
 def person_erased(work: Work, events: Sequence[Event]) -> None:
@@ -67,7 +62,7 @@ def person_erased(work: Work, events: Sequence[Event]) -> None:
 
 def record(work: Work, events: Iterable[Event]) -> None:
     """Record the notices that the rules give for the events, each once."""
-    at = wall()
+    at = wall.now()
     store.put_notices(
         work,
         [
@@ -141,6 +136,7 @@ def _first_state(work: Work, draft: rules.Draft, at: datetime) -> dict[str, Any]
         "state_at": work.now,
         "priority": draft.rule.priority,
         "due_at": at,
+        "channel": draft.rule.channels[0],
     }
 
 

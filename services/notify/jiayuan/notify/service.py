@@ -7,7 +7,7 @@ from typing import Any
 from jiayuan.chassis.service import Delivery, Service, every, http
 from jiayuan.chassis.web import Call
 
-from . import api, handlers, sender, store
+from . import api, handlers, sending, store
 from .settings import NotifySettings
 
 
@@ -20,13 +20,13 @@ class NotifyService(Service):
 
     @every(seconds=0.25, role="send")
     def send(self) -> bool:
-        """Sends a batch of what is queued."""
-        return sender.of(self.delivery).turn()
+        """Gives every provider what it has room for."""
+        return sending.of(self.delivery).turn()
 
     @every(seconds=1.0, role="send")
     def find_stuck(self) -> bool:
-        """Finds what is stuck, and asks the provider about it."""
-        return sender.of(self.delivery).sweep()
+        """Finds what is stuck and asks about it, follows the policy of channels, judges providers."""
+        return sending.of(self.delivery).sweep()
 
     @http("GET", "/notices", roles=api.STAFF)
     def notices(self, call: Call) -> Any:

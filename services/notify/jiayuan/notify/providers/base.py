@@ -19,7 +19,8 @@ class Message:
 
     `to` is the address (a phone, an openid), which is never logged or stored; `recipient` is the pseudonym.
     `template` is our template's name, or an id that the provider has approved, with `parameters` in the order of the
-    text; `text` is what a person would read, for providers that take whole texts.
+    text (in the mini-program: WeChat's fields); `version` and `variant` say which of its texts it is. `text` is what
+    a person would read, for providers that take whole texts. `page` opens in the mini-program.
     """
 
     request_id: str
@@ -30,6 +31,9 @@ class Message:
     template: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     sign: str = ""
+    version: int = 0
+    variant: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)

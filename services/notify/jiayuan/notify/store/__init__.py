@@ -1,8 +1,22 @@
 """Notify's tables (`tables`) and all of its SQL: a module a theme, whose names are those of this package."""
 
+from . import credits, numbers_sent, operating, weights
 from .notices import counts, find, numbers, put_notices
 from .recipients import erase_citizens, put_recipients, put_reports
-from .sending import ask, change, claim, put_attempts, record, stuck, wake
+from .sending import (
+    ask,
+    change,
+    claim,
+    give_back,
+    put_attempts,
+    record,
+    release,
+    stuck,
+    to_follow,
+    unanswered,
+    wake,
+    without_receipt,
+)
 from .sink import put_sink_messages, sink_has
 from .tables import attempt, metadata, notice, recipient, report, sending, sink_message
 
@@ -12,11 +26,15 @@ __all__ = [
     "change",
     "claim",
     "counts",
+    "credits",
     "erase_citizens",
     "find",
+    "give_back",
     "metadata",
     "notice",
     "numbers",
+    "numbers_sent",
+    "operating",
     "put_attempts",
     "put_notices",
     "put_recipients",
@@ -24,10 +42,15 @@ __all__ = [
     "put_sink_messages",
     "recipient",
     "record",
+    "release",
     "report",
     "sending",
     "sink_has",
     "sink_message",
     "stuck",
+    "to_follow",
+    "unanswered",
     "wake",
+    "weights",
+    "without_receipt",
 ]

@@ -22,15 +22,15 @@ WITH row AS (
         id uuid, recipient_type text, recipient text, role text, matter text, step text, template text,
         template_version int, rule text, case_id text, report_id text, street text, parameters jsonb,
         at timestamptz, event_id text, traceparent text,
-        state text, reason text, state_at timestamptz, priority smallint, due_at timestamptz)),
+        state text, reason text, state_at timestamptz, priority smallint, due_at timestamptz, channel text)),
 new AS (
     INSERT INTO notice (id, recipient_type, recipient, role, matter, step, template, template_version, rule, case_id,
                         report_id, street, parameters, at, event_id, traceparent)
     SELECT id, recipient_type, recipient, role, matter, step, template, template_version, rule, case_id,
            report_id, street, parameters, at, event_id, traceparent FROM row ORDER BY id
     ON CONFLICT (recipient_type, recipient, matter, step, template) DO NOTHING RETURNING id)
-INSERT INTO sending (notice_id, state, reason, state_at, priority, due_at)
-SELECT id, state, reason, state_at, priority, due_at FROM row JOIN new USING (id) ORDER BY id
+INSERT INTO sending (notice_id, state, reason, state_at, priority, due_at, channel)
+SELECT id, state, reason, state_at, priority, due_at, channel FROM row JOIN new USING (id) ORDER BY id
 """,
     "text",
 )

@@ -87,6 +87,10 @@ sending = sa.Table(
     sa.Column("request_id", UUID(as_uuid=False)),
     sa.Column("provider_ref", sa.Text),
     sa.Column("submitted_at", _TIME),
+    sa.Column("channel", sa.Text, nullable=False, server_default="sms"),
+    sa.Column("hold_at", _TIME, comment="wall time: not by the same provider before this"),
+    sa.Column("follow_at", _TIME, comment="wall time: looked at again then, for the next channel"),
+    sa.Column("read_at", _TIME, comment="business time: opened or acknowledged by the person"),
 )
 
 attempt = sa.Table(
@@ -103,6 +107,7 @@ attempt = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("started_at", _TIME, nullable=False),
     sa.Column("ended_at", _TIME, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False, server_default="sms"),
     info={"grants": "SELECT, INSERT"},  # a record of calls is never changed
 )
 
@@ -125,4 +130,88 @@ wechat_token = sa.Table(
     sa.Column("had_at", _TIME),
     sa.Column("forced_at", _TIME, comment="forced renewals are few a day"),
     info={"sealed": {"token": "appid"}},
+)
+
+# -- several providers at a time: shared by all replicas -----------------------------------------------
+
+weight = sa.Table(
+    "weight",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("rest", sa.Integer, nullable=False),
+    sa.Column("points", sa.Integer, nullable=False),
+    sa.Column("moved_at", _TIME),
+    sa.Column("trouble_at", _TIME),
+)
+
+weight_change = sa.Table(
+    "weight_change",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("before", sa.Integer, nullable=False),
+    sa.Column("after", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    info={"grants": "SELECT, INSERT"},
+)
+
+# What was counted of a provider in five seconds: accepted and quickly delivered ones at the time of their sending.
+tally = sa.Table(
+    "tally",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("at", _TIME, primary_key=True),
+    sa.Column("accepted", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("errors", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("fast", sa.Integer, nullable=False, server_default="0"),
+)
+
+stop = sa.Table(
+    "stop",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("until", _TIME),
+    sa.Column("ended_at", _TIME),
+    sa.Column("ended_by", sa.Text),
+    sa.Column("ended_reason", sa.Text),
+)
+
+alarm = sa.Table(
+    "alarm",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("raised_at", _TIME, nullable=False),
+    sa.Column("last_at", _TIME, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("cleared_at", _TIME),
+    sa.Column("cleared_by", sa.Text),
+)
+
+credit = sa.Table(
+    "credit",
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True, comment="a keyed digest of the openid"),
+    sa.Column("template", sa.Text, primary_key=True, comment="the vendor's id of it"),
+    sa.Column("balance", sa.Integer, nullable=False),
+    sa.Column("changed_at", _TIME, nullable=False),
+)
+
+number_sent = sa.Table(
+    "number_sent",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True, comment="a keyed digest of it"),
+    sa.Column("sent", JSONB, nullable=False),
+    sa.Column("until", _TIME, nullable=False, comment="from then on it limits nothing any more"),
 )
