@@ -50,7 +50,7 @@ case_table = Table(
     Column("confirmed", Text),
     Column("reopened", SmallInteger, nullable=False, server_default=text("0")),
     Column("rating", JSON),
-    Column("state_doc", JSON, nullable=False),
+    Column("state_doc", JSON, nullable=False, info={"document": True}),
     # Pages of worklists: by street, in the order of their cursors; the county's are put together from these. What lists
     # are filtered by comes after the order, so that what isn't wanted is passed over without a look at its row.
     Index(
