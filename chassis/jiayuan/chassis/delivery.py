@@ -189,7 +189,7 @@ class Deliveries:
 
     def _handle(self, work: Work, arrived: Sequence[Arrived]) -> list[str]:
         indexes = [self._index_of(a.event.name) for a in arrived]
-        once = [a.event for a, i in zip(arrived, indexes, strict=True) if not self.handlers[i].newest]
+        once = [a.event for a, i in zip(arrived, indexes, strict=True) if not self.handlers[i].repeatable]
         new: set[tuple[str, ...]] = set()
         if once:
             rows = [{"source": e.source, "id": e.id} for e in once]
@@ -197,7 +197,7 @@ class Deliveries:
         groups: dict[int, list[Event]] = {}
         for a, index in zip(arrived, indexes, strict=True):
             key = (a.event.source, a.event.id)
-            if key in new or self.handlers[index].newest:
+            if key in new or self.handlers[index].repeatable:
                 new.discard(key)  # a second copy in the same batch is a repetition
                 groups.setdefault(index, []).append(a.event)
             else:

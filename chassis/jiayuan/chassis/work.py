@@ -49,14 +49,14 @@ class Outgoing:
 class Handler:
     """What a service does with the events that match `pattern`, a batch at a time.
 
-    `newest`: it keeps of each subject the newest sequence and ignores what is older or the same, so that an event may
-    come again without the inbox knowing it.
+    `repeatable`: an event may come again, also in the same batch, without the inbox knowing it: what it does has a key
+    of its own (a report has one case), or of each subject the newest sequence is kept and what is older ignored.
     """
 
     pattern: str
     run: Callable[[Work, Sequence[Event]], None]
     wants: Callable[[Event], bool] | None = None
-    newest: bool = False
+    repeatable: bool = False
 
 
 def on(
@@ -64,10 +64,10 @@ def on(
     run: Callable[[Work, Sequence[Event]], None],
     *,
     wants: Callable[[Event], bool] | None = None,
-    newest: bool = False,
+    repeatable: bool = False,
 ) -> Handler:
     """A handler of events; those that `wants` refuses are acked without touching the database."""
-    return Handler(pattern, run, wants, newest)
+    return Handler(pattern, run, wants, repeatable)
 
 
 def together(*lists: Sequence[Handler]) -> list[Handler]:
@@ -85,10 +85,10 @@ def _in_turn(pattern: str, handlers: Sequence[Handler]) -> Handler:
             if wanted:
                 handler.run(work, wanted)
 
-    newest = all(h.newest for h in handlers)
+    repeatable = all(h.repeatable for h in handlers)
     if any(h.wants is None for h in handlers):
-        return Handler(pattern, run, newest=newest)
-    return Handler(pattern, run, lambda event: any(h.wants and h.wants(event) for h in handlers), newest)
+        return Handler(pattern, run, repeatable=repeatable)
+    return Handler(pattern, run, lambda event: any(h.wants and h.wants(event) for h in handlers), repeatable)
 
 
 _OUTBOX = Prepared(

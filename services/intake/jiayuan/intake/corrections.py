@@ -113,4 +113,4 @@ def heard(work: Work, events: Sequence[Event]) -> None:
         )
 
 
-HANDLERS: Final = [on("case.*", heard, wants=wanted, newest=True)]
+HANDLERS: Final = [on("case.*", heard, wants=wanted, repeatable=True)]

@@ -244,4 +244,4 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
         store.judge(work, judging)
 
 
-HANDLERS: Final = [on("case.*", case_changed, newest=True)]
+HANDLERS: Final = [on("case.*", case_changed, repeatable=True)]

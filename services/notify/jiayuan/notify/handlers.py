@@ -145,12 +145,13 @@ def _wanted(event: Event) -> bool:
     return bool(rules.plan(_RULES, event))
 
 
+# A notice has its own key (person, matter, step, template), a tracking code its report's: repetitions write nothing.
 HANDLERS = [
     on("directory.changed", directory_changed),
-    on("report.received", report_received),
+    on("report.received", report_received, repeatable=True),
     on("person.erased", person_erased),
-    on("case.*", record),
-    on("clock.*", record, wants=_wanted),
+    on("case.*", record, repeatable=True),
+    on("clock.*", record, wants=_wanted, repeatable=True),
     on("emergency.called", record),
     on("ladder.reached", record),
 ]

@@ -452,7 +452,7 @@ def _by_clock(work: Work, book: Book, policy: Policy, case: Case, clock: dict[st
 
 
 _HANDLERS = [
-    on("report.received", report_received),
+    on("report.received", report_received, repeatable=True),
     on("report.withdrawn", about_reports),
     on("report.rated", about_reports),
     on("report.supplemented", about_reports),

@@ -219,7 +219,7 @@ def tried(work: Work, candidate: Policy) -> Tried:
 
 
 HANDLERS: list[Handler] = [
-    on("case.*", case_changed, newest=True),
+    on("case.*", case_changed, repeatable=True),
     on("list.published", promises.claims_said, wants=lambda e: e.data["kind"] == "service"),
     on("service.claimed", promises.claims_said),
     on("notice.asked", promises.notices_said),

@@ -51,4 +51,5 @@ def partner_of(event: Event) -> str:
     return event.source.rsplit("/", 1)[-1]
 
 
-HANDLERS: Final = [on("report.submitted", submitted)]
+# A report is known by its sender and the sender's number, for longer than any inbox keeps a message.
+HANDLERS: Final = [on("report.submitted", submitted, repeatable=True)]

@@ -165,4 +165,4 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
     )
 
 
-HANDLERS: Final = [on("case.*", case_changed, wants=_wanted, newest=True)]
+HANDLERS: Final = [on("case.*", case_changed, wants=_wanted, repeatable=True)]
