@@ -44,9 +44,8 @@ class Bare(Service):
             work.insert(bare, [{"id": id_, "body": body}])
             event = {
                 "id": id_,
-                "exchange": EVENTS_EXCHANGE,
-                "routing_key": "bench.bare",
-                "body": body,
+                "size": 1,
+                "events": orjson.dumps([[id_, EVENTS_EXCHANGE, "bench.bare", body]]).decode(),
                 "not_before": iso(work.now + timedelta(days=3650)),
             }
             work.insert(metadata.tables["outbox"], [event])

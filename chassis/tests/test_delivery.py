@@ -233,7 +233,7 @@ def test_an_events_trace_lane_and_cause_are_carried_on(engine: Engine) -> None:
     assert (second.lane, second.traceparent, second.causationid) == ("bulk", parent, first.id)
     assert [o.routing_key for o in taker.published] == ["directory.changed.bulk"] * 2
     with engine.connect() as conn:
-        stored = conn.execute(text("SELECT body::text FROM outbox ORDER BY id")).scalars().all()
+        stored = conn.execute(text("SELECT body::text FROM outbox_event ORDER BY id")).scalars().all()
     assert sorted(s.encode() for s in stored) == sorted(o.body for o in taker.published)
 
 

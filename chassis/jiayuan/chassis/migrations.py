@@ -140,7 +140,7 @@ def grant(conn: Connection, metadata: MetaData, role: str) -> None:
     conn.execute(text(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {quoted}"))
     conn.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
     conn.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {quoted}"))
-    conn.execute(text(f"GRANT SELECT ON alembic_version TO {quoted}"))
+    conn.execute(text(f"GRANT SELECT ON alembic_version, {tables.OUTBOX_VIEW} TO {quoted}"))
     for table in metadata.sorted_tables:
         rights = table.info.get("grants", DEFAULT_GRANTS)
         conn.execute(text(f'GRANT {rights} ON "{table.name}" TO {quoted}'))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import eventlet
 import psycopg2
@@ -13,36 +14,42 @@ from eventlet.event import Event as Signal
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from jiayuan.contracts import names
-
 from . import bulk, metrics
 from .broker import Publisher, Sent
 from .errors import is_transient
 from .transaction import Prepared, Transaction
-from .work import Outgoing
+from .work import Outgoing, packed, unpacked
 
 log = logging.getLogger("jiayuan.relay")
 
 _BURST = 1000
-_FLUSH_ROWS = 500
+_FLUSH_ROWS = 100
 _FLUSH_SECONDS = 0.25
 
 _DELETE = Prepared("DELETE FROM outbox WHERE id = ANY(CAST($1 AS uuid[]))", "text[]")
 # Never by `id > cursor`: a transaction that commits late would be skipped.
 _CLAIM = Prepared(
-    "SELECT id::text, exchange, routing_key, body::text FROM outbox WHERE not_before <= clock_timestamp() "
+    "SELECT id::text, events, created_at, attempts FROM outbox WHERE not_before <= clock_timestamp() "
     "ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED",
     "int",
 )
+_LATER = "clock_timestamp() + make_interval(secs => least($2, power(2, least({}, 10))))"
 _PUT_OFF = Prepared(
     "UPDATE outbox AS o SET attempts = o.attempts + 1, last_error = r.why, "
-    "not_before = clock_timestamp() + make_interval(secs => least($2, power(2, least(o.attempts, 10)))) "
+    f"not_before = {_LATER.format('o.attempts')} "
     "FROM json_to_recordset(CAST($1 AS json)) AS r(id uuid, why text) WHERE o.id = r.id",
     "text",
     "double precision",
 )
+_SPLIT = Prepared(
+    "INSERT INTO outbox (id, size, events, created_at, attempts, last_error, not_before) "
+    f"SELECT id, 1, events, created_at, attempts + 1, why, {_LATER.format('attempts')} FROM json_to_recordset("
+    "CAST($1 AS json)) AS r(id uuid, events text, created_at timestamptz, attempts int, why text)",
+    "text",
+    "double precision",
+)
 _AGE = text(
-    "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM outbox"
+    "SELECT coalesce(sum(size), 0), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM outbox"
 )
 
 
@@ -56,7 +63,8 @@ class Relay:
         self.service, self.engine, self.publisher, self.most = service, engine, publisher, most
         self._waiting: deque[Outgoing] = deque()
         self._in_flight = 0
-        self._confirmed: list[str] = []
+        self._unconfirmed: Counter[str] = Counter()  # events by their row
+        self._confirmed: list[str] = []  # rows
         self._flushed_at = time.monotonic()
         self._signal = Signal()
         self._room = Signal()
@@ -67,6 +75,7 @@ class Relay:
         if len(self._waiting) + self._in_flight + len(rows) > self.most:
             return  # safe in the outbox
         self._waiting.extend(rows)
+        self._unconfirmed.update(o.row for o in rows)
         if not self._signal.ready():
             self._signal.send()
 
@@ -91,10 +100,11 @@ class Relay:
                 self._in_flight = len(rows)
                 sent = self.publisher.send(rows)
                 self._in_flight = 0
-                self._confirmed += sent.confirmed
+                self._settle(rows, sent)
                 self._account(sent)
                 if sent.lost:
                     self._waiting.clear()  # the sweeper has them
+                    self._unconfirmed.clear()
                     eventlet.sleep(0.2)
                 room, self._room = self._room, Signal()
                 room.send()
@@ -109,6 +119,17 @@ class Relay:
         self._stopping = True
         if not self._signal.ready():
             self._signal.send()
+
+    def _settle(self, rows: Sequence[Outgoing], sent: Sent) -> None:
+        """Notes which rows of the outbox are done with. One of which an event wasn't taken is left to the sweeper."""
+        for o in rows:
+            if o.id in sent.failed:
+                self._unconfirmed.pop(o.row, None)
+            elif o.row in self._unconfirmed:
+                self._unconfirmed[o.row] -= 1
+                if not self._unconfirmed[o.row]:
+                    del self._unconfirmed[o.row]
+                    self._confirmed.append(o.row)
 
     def _account(self, sent: Sent) -> None:
         metrics.PUBLISHED.labels(self.service).inc(len(sent.confirmed))
@@ -140,8 +161,9 @@ class Sweeper:
     def __init__(self, service: str, engine: Engine, publisher: Publisher, most_wait: float = 60.0) -> None:
         self.service, self.engine, self.publisher, self.most_wait = service, engine, publisher, most_wait
 
-    def sweep(self, limit: int = 500, stop: Callable[[], bool] = lambda: False) -> int:
-        """Publishes all that is due; returns how many were confirmed. Rows are locked while in flight."""
+    def sweep(self, limit: int = 200, stop: Callable[[], bool] = lambda: False) -> int:
+        """Publishes all that is due, `limit` rows at a time; returns how many events were confirmed. Rows are locked
+        while in flight."""
         total = 0
         while not stop():
             with Transaction(self.engine) as transaction:
@@ -149,21 +171,36 @@ class Sweeper:
                 if not claimed:
                     self.publisher.idle()
                     break
-                rows = [
-                    Outgoing(i, exchange, key, _mandatory(exchange, key), body.encode())
-                    for i, exchange, key, body in claimed
-                ]
-                sent = self.publisher.send(rows)
-                if sent.confirmed:
-                    transaction.later(_DELETE, sent.confirmed)
-                if sent.failed:
-                    put_off = [{"id": i, "why": why} for i, why in sent.failed.items()]
-                    transaction.later(_PUT_OFF, bulk.dumps(put_off), self.most_wait)
+                rows = [(row, unpacked(row.id, row.events)) for row in claimed]
+                sent = self.publisher.send([o for _, events in rows for o in events])
+                self._settle(transaction, rows, sent)
             total += len(sent.confirmed)
             metrics.SWEPT.labels(self.service).inc(len(sent.confirmed))
             if sent.lost or len(claimed) < limit:
                 break
         return total
+
+    def _settle(
+        self, transaction: Transaction, rows: Sequence[tuple[Any, Sequence[Outgoing]]], sent: Sent
+    ) -> None:
+        done, put_off, split = [], [], []
+        for row, events in rows:
+            failed = [o for o in events if o.id in sent.failed]
+            if len(failed) == len(events):
+                put_off.append({"id": row.id, "why": sent.failed[failed[0].id]})
+                continue
+            done.append(row.id)
+            # Those that the broker didn't take stay, each by itself: their neighbours aren't sent again with them.
+            for o in failed:
+                _, _, (alone,) = packed([o])
+                kept = {"created_at": row.created_at, "attempts": row.attempts, "why": sent.failed[o.id]}
+                split.append({"id": o.id, "events": alone} | kept)
+        if done:
+            transaction.later(_DELETE, done)
+        if put_off:
+            transaction.later(_PUT_OFF, bulk.dumps(put_off), self.most_wait)
+        if split:
+            transaction.later(_SPLIT, bulk.dumps(split), self.most_wait)
 
     def measure(self) -> None:
         """Sets the gauges of the outbox."""
@@ -176,7 +213,3 @@ class Sweeper:
             return
         metrics.OUTBOX_ROWS.labels(self.service).set(rows)
         metrics.OUTBOX_AGE.labels(self.service).set(float(age))
-
-
-def _mandatory(exchange: str, key: str) -> bool:
-    return exchange == names.EVENTS_EXCHANGE and bool(names.subscribers(key.removesuffix(names.BULK_SUFFIX)))

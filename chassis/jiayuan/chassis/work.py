@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from jiayuan.contracts import envelope, names
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.registry import OUTCOME
 from jiayuan.contracts.times import iso
 
@@ -36,13 +37,14 @@ class BusinessClock(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Outgoing:
-    """An event on its way to the broker; its row is in the outbox until the broker has confirmed it."""
+    """An event on its way to the broker; `row` is in the outbox until the broker has confirmed all that it holds."""
 
     id: str
     exchange: str
     routing_key: str
     mandatory: bool
     body: bytes
+    row: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -91,11 +93,16 @@ def _in_turn(pattern: str, handlers: Sequence[Handler]) -> Handler:
     return Handler(pattern, run, lambda event: any(h.wants and h.wants(event) for h in handlers), repeatable)
 
 
+# The events of a transaction share rows: a row and an index entry each cost more than the events in them. Half a page
+# when it is compressed, so that no row is spread over several.
+_ROW_BYTES = 40_000
 _OUTBOX = Prepared(
-    "INSERT INTO outbox (id, exchange, routing_key, body, not_before) "
-    "SELECT id, exchange, routing_key, body, clock_timestamp() + make_interval(secs => $2) "
-    "FROM json_to_recordset(CAST($1 AS json)) AS r(id uuid, exchange text, routing_key text, body json)",
-    "text",
+    "INSERT INTO outbox (id, size, events, not_before) "
+    "SELECT id, size, events, clock_timestamp() + make_interval(secs => $4) "
+    "FROM unnest(CAST($1 AS uuid[]), CAST($2 AS int[]), CAST($3 AS text[])) AS r(id, size, events)",
+    "text[]",
+    "int[]",
+    "text[]",
     "double precision",
 )
 
@@ -120,6 +127,7 @@ class Work:
         self._service, self._source = service, names.source(service)
         self._grace = grace
         self._outgoing: list[Outgoing] = []
+        self._row, self._row_left = "", 0
 
     # -- the database ------------------------------------------------------------------------------
 
@@ -189,8 +197,7 @@ class Work:
         )
         if causationid and cause is None:
             event = replace(event, causationid=causationid)
-        # Mandatory exactly where the contract names a listener: there, "nobody is bound" is a fault.
-        self._send(event, names.EVENTS_EXCHANGE, event.routing_key, bool(names.subscribers(name)))
+        self._send(event, names.EVENTS_EXCHANGE, event.routing_key)
         self.emitted.append(event)
         return event
 
@@ -264,26 +271,43 @@ class Work:
             OUTCOME.name, self._source, data, at=self.now, subject=message[:256], cause=cause
         )
         # A partner that has left has no queue; that mustn't hold up anything, and the row tells anyway.
-        self._send(event, names.OUTCOMES_EXCHANGE, partner, False)
+        self._send(event, names.OUTCOMES_EXCHANGE, partner)
 
-    def _send(self, event: Event, exchange: str, key: str, mandatory: bool) -> None:
-        self._outgoing.append(Outgoing(event.id, exchange, key, mandatory, envelope.encode(event)))
+    def _send(self, event: Event, exchange: str, key: str) -> None:
+        body = envelope.encode(event)
+        if self._row_left < len(body):
+            self._row, self._row_left = new_id(), max(_ROW_BYTES, len(body))
+        self._row_left -= len(body)
+        self._outgoing.append(Outgoing(event.id, exchange, key, _mandatory(exchange, key), body, self._row))
 
     def flush(self) -> list[Outgoing]:
         """Writes what was decided to the outbox, together with the commit."""
         outgoing, self._outgoing = self._outgoing, []
+        self._row_left = 0
         if outgoing:
-            rows = [
-                {
-                    "id": o.id,
-                    "exchange": o.exchange,
-                    "routing_key": o.routing_key,
-                    "body": orjson.Fragment(o.body),
-                }
-                for o in outgoing
-            ]
-            self.later(_OUTBOX, bulk.dumps(rows), self._grace)
+            self.later(_OUTBOX, *packed(outgoing), self._grace)
         return outgoing
+
+
+def packed(outgoing: Iterable[Outgoing]) -> tuple[list[str], list[int], list[str]]:
+    """Rows of the outbox: their ids, how many events each holds, and those as `unpacked` reads them."""
+    rows: dict[str, list[list[Any]]] = {}
+    for o in outgoing:
+        rows.setdefault(o.row, []).append([o.id, o.exchange, o.routing_key, orjson.Fragment(o.body)])
+    return list(rows), [len(r) for r in rows.values()], [orjson.dumps(r).decode() for r in rows.values()]
+
+
+def unpacked(row: str, events: str) -> list[Outgoing]:
+    """The events of a row of the outbox, byte by byte as they were decided."""
+    return [
+        Outgoing(id_, exchange, key, _mandatory(exchange, key), orjson.dumps(body), row)
+        for id_, exchange, key, body in orjson.loads(events)
+    ]
+
+
+def _mandatory(exchange: str, key: str) -> bool:
+    # Mandatory exactly where the contract names a listener: there, "nobody is bound" is a fault.
+    return exchange == names.EVENTS_EXCHANGE and bool(names.subscribers(key.removesuffix(names.BULK_SUFFIX)))
 
 
 @contextmanager

@@ -59,7 +59,9 @@ def send(intake: Opened) -> Send:
 
 def _events(intake: Opened) -> list[Any]:
     with intake.engine.connect() as conn:
-        rows = conn.execute(sql("SELECT body FROM outbox WHERE exchange = 'jiayuan.events' ORDER BY id"))
+        rows = conn.execute(
+            sql("SELECT body FROM outbox_event WHERE exchange = 'jiayuan.events' ORDER BY id")
+        )
         return [r.body for r in rows]
 
 

@@ -48,7 +48,7 @@ def test_a_file_goes_in_once_and_wrong_lines_are_told(intake: Opened, run: Any, 
     assert [(r["line"], r["field"]) for r in rows] == [("1204", "内容"), ("1205", "电话")]
     assert all(r["problem"] for r in rows)
     assert _count(intake, "report", "channel = 'file_import' AND lane = 'bulk'") == 1202
-    assert _count(intake, "outbox", "routing_key = 'report.received.bulk'") == 1202
+    assert _count(intake, "outbox_event", "routing_key = 'report.received.bulk'") == 1202
 
     again = run(file)
     assert again.exit_code == 1
@@ -59,7 +59,7 @@ def test_a_file_goes_in_once_and_wrong_lines_are_told(intake: Opened, run: Any, 
     assert repaired.exit_code == 0
     assert "2 taken in, 1202 there already, 0 wrong" in repaired.output
     assert not (tmp_path / "信件.csv.errors.csv").exists()
-    assert _count(intake, "report") == _count(intake, "outbox") == 1204
+    assert _count(intake, "report") == _count(intake, "outbox_event") == 1204
 
 
 @pytest.mark.store

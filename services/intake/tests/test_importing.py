@@ -115,7 +115,7 @@ def test_killed_again_and_again_nothing_is_lost_or_twice(
     with intake.engine.connect() as conn:
         texts = [str(r[0]) for r in conn.execute(sql("SELECT text FROM report"))]
     assert len(texts) == len(set(texts)) == ROWS - wrong
-    assert _count(intake, "outbox") == ROWS - wrong
+    assert _count(intake, "outbox_event") == ROWS - wrong
     with Path(f"{file}.errors.csv").open(encoding="utf-8-sig", newline="") as errors:
         lines = [int(r["line"]) for r in csv.DictReader(errors)]
     assert lines == sorted(set(lines))
@@ -135,7 +135,7 @@ def test_two_at_the_same_file_do_no_harm(intake: Opened, tmp_path: Path) -> None
     assert codes in ([1, 2], [1, 1]), said
     assert codes == [1, 1] or any("another process is taking the same file in" in s for s in said)
     _finish(intake, file)
-    assert _count(intake) == _count(intake, "outbox") == ROWS - len(range(100, ROWS, 500))
+    assert _count(intake) == _count(intake, "outbox_event") == ROWS - len(range(100, ROWS, 500))
 
 
 def test_another_mapping_or_source_is_another_import(intake: Opened, tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_routing_hears_of_a_correction(intake: Opened) -> None:
     (receipt,) = take(intake, "路灯不亮")
     desk(intake, receipt.report, code="0410")
     desk(intake, receipt.report, code="0410")
-    (told,) = rows(intake, "SELECT body FROM outbox WHERE routing_key LIKE 'report.supplemented%'")
+    (told,) = rows(intake, "SELECT body FROM outbox_event WHERE routing_key LIKE 'report.supplemented%'")
     assert told.body["sequence"] == 2
     assert told.body["data"] | {"at": ""} == {
         "report": receipt.report,
@@ -323,7 +323,7 @@ def test_what_the_desk_decides_on_the_case_becomes_training_data(intake: Opened)
     ]
     with intake() as work:
         assert [r.code for r in store.corrected_reports(work)] == ["0410"]
-    assert rows(intake, "SELECT 1 FROM outbox WHERE routing_key LIKE 'report.supplemented%'") == []
+    assert rows(intake, "SELECT 1 FROM outbox_event WHERE routing_key LIKE 'report.supplemented%'") == []
 
 
 def test_danger_stays_urgent_whatever_routings_desk_calls_it(intake: Opened) -> None:
@@ -335,7 +335,7 @@ def test_danger_stays_urgent_whatever_routings_desk_calls_it(intake: Opened) -> 
 
 def test_who_is_not_sure_says_what_else_was_thought_of(intake: Opened) -> None:
     take(intake, "灯杆旁边的破损和积水")
-    (told,) = rows(intake, "SELECT body FROM outbox WHERE routing_key LIKE 'report.received%'")
+    (told,) = rows(intake, "SELECT body FROM outbox_event WHERE routing_key LIKE 'report.received%'")
     said = told.body["data"]["report"]
     assert said["candidates"][0]["code"] == said["category"]["code"]
     assert len({c["code"] for c in said["candidates"]}) == len(said["candidates"]) >= 2

@@ -64,7 +64,7 @@ def test_a_report_goes_in_clean_sealed_and_announced(intake: Opened) -> None:
     for value in row:
         assert "13800138000" not in str(value)
         assert "例张三" not in str(value)
-    assert _count(intake, "outbox") == 1
+    assert _count(intake, "outbox_event") == 1
 
 
 def test_what_only_its_channel_says_is_kept_and_what_is_personal_of_it_sealed(intake: Opened) -> None:
@@ -157,7 +157,7 @@ def test_two_replicas_with_the_same_reports_in_opposite_order(intake: Opened) ->
         t.start()
     for t in threads:
         t.join(30)
-    assert _count(intake, "report") == _count(intake, "outbox") == 150
+    assert _count(intake, "report") == _count(intake, "outbox_event") == 150
     outcomes = [r.outcome for rs in results.values() for r in rs]
     assert outcomes.count(handlers.ACCEPTED) == outcomes.count(handlers.DUPLICATE) == 150
     one = {s.external_id: r.report for s, r in zip(sent, results["one"], strict=True)}

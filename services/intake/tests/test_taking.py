@@ -115,4 +115,4 @@ def test_many_at_once_with_keys_that_meet(intake: Opened) -> None:
         mine = [results[n] for n in (key, key + 20, key + 40)]
         assert sorted(_statuses(mine)) == [200, 200, 201]
         assert mine[0][1] == mine[1][1] == mine[2][1]
-    assert _count(intake, "report") == _count(intake, "outbox") == 20
+    assert _count(intake, "report") == _count(intake, "outbox_event") == 20

@@ -72,7 +72,7 @@ def test_a_pseudonym_is_drawn_and_its_handle_stays_in_one_table(intake: Opened) 
     assert reporter != handle
     assert _rows(intake, "SELECT handle, person FROM person_key") == [(handle, reporter)]
     assert _open(intake, report).contact["phone"] == "13800000001"
-    for (body,) in _rows(intake, "SELECT body::text FROM outbox"):
+    for (body,) in _rows(intake, "SELECT body::text FROM outbox_event"):
         assert str(handle) not in body
 
 

@@ -54,7 +54,7 @@ def told(routing: Any, case: dict[str, Any]) -> None:
     last = routing.rows('SELECT sequence FROM "case" WHERE id::text = :i', i=case["id"])[0][0]
     assert [r[0] for r in rows] == list(range(1, last + 1))
     events = routing.rows(
-        "SELECT body ->> 'sequence' FROM outbox WHERE body ->> 'subject' = :i",
+        "SELECT body ->> 'sequence' FROM outbox_event WHERE body ->> 'subject' = :i",
         i=case["id"],
     )
     assert sorted(int(e[0]) for e in events) == list(range(1, last + 1))

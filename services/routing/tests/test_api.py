@@ -299,7 +299,7 @@ def test_nothing_is_assigned_once_it_is_over(routing: Any, client: Any) -> None:
 def test_the_trace_of_a_request_goes_on_in_the_event(routing: Any, client: Any) -> None:
     case = routing.open()
     client("POST", leg_path(case) + "/accept", {}, **worker(case))
-    [(body,)] = routing.rows("SELECT body FROM outbox WHERE routing_key = 'case.accepted'")
+    [(body,)] = routing.rows("SELECT body FROM outbox_event WHERE routing_key = 'case.accepted'")
     assert body["traceparent"].startswith("00-")
 
 

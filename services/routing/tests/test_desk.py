@@ -46,7 +46,7 @@ def test_a_person_gives_another_colour_with_a_reason_and_limits_follow(
         leg["response_limit"],
         case["citizen_limit"],
     )
-    (told,) = routing.rows("SELECT body FROM outbox WHERE routing_key = 'case.changed'")
+    (told,) = routing.rows("SELECT body FROM outbox_event WHERE routing_key = 'case.changed'")
     change = told.body["data"]["change"]
     assert (change["action"], change["actor"]) == ("recolour", "desk-9")
     assert "13800138000" not in json.dumps(told.body)
@@ -172,7 +172,7 @@ def test_what_the_desk_decides_goes_where_the_policy_says_and_is_told(
         "method": "desk",
     }
     assert holders(routing.case(case["id"])) == ["U49"]
-    told = routing.rows("SELECT body FROM outbox WHERE routing_key = 'case.changed'")
+    told = routing.rows("SELECT body FROM outbox_event WHERE routing_key = 'case.changed'")
     assert [t.body["data"]["change"]["action"] for t in told] == ["recategorise"]
     first, last = decisions(routing, case["id"])
     assert (last.cause, last.by, last.category, last.confidence, last.doubt) == (
@@ -202,7 +202,7 @@ def test_the_desk_says_where_it_is(routing: Routing, client: Client) -> None:
     assert send(client, case, "triage", {"place": OTHER, "reason": "是松港的"}, **county)[0] == 200
     now = routing.case(case["id"])
     assert (now["street"], now["level"]) == (OTHER, "grid")
-    told = routing.rows("SELECT body FROM outbox WHERE routing_key = 'case.changed' ORDER BY id")
+    told = routing.rows("SELECT body FROM outbox_event WHERE routing_key = 'case.changed' ORDER BY id")
     assert {t.body["data"]["change"]["action"] for t in told} == {"recategorise", "relocate"}
 
 

@@ -172,7 +172,7 @@ def test_two_replicas_at_once(routing: Any, replica: Any) -> None:
     assert routing.rows('SELECT count(*), count(DISTINCT number) FROM "case"') == [(60, 60)]
     assert routing.rows("SELECT count(*), count(DISTINCT case_id) FROM case_report") == [(60, 60)]
     assert routing.rows("SELECT count(*) FROM leg") == [(60,)]
-    assert routing.rows("SELECT count(*) FROM outbox WHERE routing_key LIKE 'case.%'") == [(120,)]
+    assert routing.rows("SELECT count(*) FROM outbox_event WHERE routing_key LIKE 'case.%'") == [(120,)]
 
 
 def test_turns_are_fair_between_replicas(routing: Any, replica: Any) -> None:
@@ -454,7 +454,7 @@ def test_a_unit_handles_over_the_bus_by_id_and_by_number(routing: Any) -> None:
     assert work.emitted[0].data["change"]["actor"] == "U02"
     [(evidence,)] = routing.rows("SELECT evidence FROM case_step WHERE action = 'resolve'")
     assert evidence == ["https://x.invalid/1"]
-    told = routing.rows("SELECT body FROM outbox WHERE exchange = 'jiayuan.outcomes' ORDER BY created_at")
+    told = routing.rows("SELECT body FROM outbox_event WHERE exchange = 'jiayuan.outcomes' ORDER BY id")
     assert [o["outcome"] for o in outcomes(told)] == ["accepted"] * 3
     assert outcomes(told)[0]["result"] == case["id"]
 
@@ -465,7 +465,7 @@ def test_a_resend_is_a_duplicate(routing: Any) -> None:
     again = routing.handled(case["id"], "U02", "accept", 11, external_id="E1")
     assert again.emitted == []
     told = outcomes(
-        routing.rows("SELECT body FROM outbox WHERE exchange = 'jiayuan.outcomes' ORDER BY created_at")
+        routing.rows("SELECT body FROM outbox_event WHERE exchange = 'jiayuan.outcomes' ORDER BY id")
     )
     assert [(o["outcome"], o["result"]) for o in told] == [
         ("accepted", case["id"]),
@@ -489,7 +489,7 @@ def test_refused_with_the_reason(routing: Any, case: str, unit: str, action: str
     known = routing.open(**BUS_UNIT)
     work = routing.handled(case or known["id"], unit, action, 10, external_id="E1")
     assert work.emitted == []
-    [(body,)] = routing.rows("SELECT body FROM outbox WHERE exchange = 'jiayuan.outcomes'")
+    [(body,)] = routing.rows("SELECT body FROM outbox_event WHERE exchange = 'jiayuan.outcomes'")
     [told] = outcomes([(body,)])
     assert (told["outcome"], told["problems"][0]["field"]) == ("rejected", field)
     assert routing.rows("SELECT reason FROM dead_letter") == [("refused",)]

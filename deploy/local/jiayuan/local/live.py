@@ -94,7 +94,7 @@ class Watcher:
             with connection.cursor() as cursor:
                 cursor.execute(COUNTS[service])
                 counts[service] = {str(k): int(n) for k, n in cursor}
-                cursor.execute("SELECT count(*) FROM outbox")
+                cursor.execute("SELECT coalesce(sum(size), 0) FROM outbox")
                 outbox += int(cursor.fetchone()[0])  # type: ignore[index]
         return Snapshot(counts, outbox, sum(self.depths().values()))
 

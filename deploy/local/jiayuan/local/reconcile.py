@@ -121,7 +121,7 @@ def read(urls: Mapping[str, str], queues: Mapping[str, int]) -> Books:
     for service in SERVICES:
         (waiting,) = rows(
             urls[service],
-            "SELECT (SELECT count(*) FROM outbox) AS outbox, "
+            "SELECT (SELECT coalesce(sum(size), 0) FROM outbox) AS outbox, "
             "(SELECT count(*) FROM dead_letter WHERE state IN ('dead', 'replay')) AS dead",
         )
         books.outbox[service], books.dead[service] = waiting["outbox"], waiting["dead"]

@@ -40,7 +40,7 @@ def test_the_report_is_the_citizens_and_the_agent_is_its_submitter(intake: Opene
     assert (row.facts, row.consent) == ({"via": "phone", "recording": "rec/000371.wav"}, "2026-1")
     assert row.reporter is not None
     with intake.engine.connect() as conn:
-        events = [r.body for r in conn.execute(sql("SELECT body FROM outbox"))]
+        events = [r.body for r in conn.execute(sql("SELECT body FROM outbox_event"))]
     for number in ("13800138000", "8880000", "例张三", "000371.wav"):
         assert number not in answer.get_data(as_text=True)
         assert number not in str(events)

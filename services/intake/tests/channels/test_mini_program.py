@@ -159,7 +159,7 @@ def test_neither_openid_nor_session_key_nor_number_is_stored_in_clear(app: App, 
     for secret in ("oVerySecret", fake.SESSION_KEY, fake.SECRET, "13800138000", "例张三"):
         assert secret not in stored
     with intake.engine.connect() as conn:
-        (event,) = conn.execute(sql("SELECT body FROM outbox")).scalars()
+        (event,) = conn.execute(sql("SELECT body FROM outbox_event")).scalars()
     report = event["data"]["report"]
     person = tokens.read(TOKEN_SECRET, token).subject
     opened = keys.current().sealer.open(report["contact"], report["reporter"])
@@ -306,7 +306,9 @@ def test_a_booking_is_a_report_and_takes_a_seat(app: App, intake: Opened) -> Non
     assert "139001390" not in everything(intake)
     with intake.engine.connect() as conn:
         facts = conn.execute(sql("SELECT facts FROM report")).scalar_one()
-        [told] = conn.execute(sql("SELECT body FROM outbox WHERE routing_key = 'report.received'")).scalars()
+        [told] = conn.execute(
+            sql("SELECT body FROM outbox_event WHERE routing_key = 'report.received'")
+        ).scalars()
     assert facts["service_point"] == "sp1"
     assert told["data"]["report"]["appointment"] == {
         "point": "sp1",
@@ -337,7 +339,7 @@ def test_cancelled_the_seat_is_free_again(app: App, intake: Opened) -> None:
     with intake.engine.connect() as conn:
         names = [
             b["type"].split(".")[3]
-            for b in conn.execute(sql("SELECT body FROM outbox ORDER BY id")).scalars()
+            for b in conn.execute(sql("SELECT body FROM outbox_event ORDER BY id")).scalars()
         ]
     assert names == ["received", "withdrawn", "received"]
 

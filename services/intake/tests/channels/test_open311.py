@@ -531,7 +531,7 @@ def test_the_sender_is_sealed(post: Callable[..., Any], intake: Opened) -> None:
     assert post().status_code == 200
     with intake.engine.connect() as conn:
         kept = str(conn.execute(sql("SELECT * FROM report")).all())
-        kept += str(conn.execute(sql("SELECT body FROM outbox")).all())
+        kept += str(conn.execute(sql("SELECT body FROM outbox_event")).all())
         kept += str(conn.execute(sql("SELECT * FROM open311_request")).all())
         kept += str(conn.execute(sql("SELECT * FROM idempotency_key")).all())
     for secret in (
@@ -857,7 +857,9 @@ def update(client: Client, key: str) -> Callable[..., Any]:
 
 def _events(intake: Opened) -> list[Any]:
     with intake.engine.connect() as conn:
-        rows = conn.execute(sql("SELECT body FROM outbox WHERE exchange = 'jiayuan.events' ORDER BY id"))
+        rows = conn.execute(
+            sql("SELECT body FROM outbox_event WHERE exchange = 'jiayuan.events' ORDER BY id")
+        )
         return [r.body for r in rows if not r.body["type"].endswith("received.v1")]
 
 

@@ -62,7 +62,8 @@ def run(intake: Opened, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 def _events(intake: Opened, name: str) -> list[Any]:
     with intake.engine.connect() as conn:
         rows = conn.execute(
-            sql("SELECT body FROM outbox WHERE routing_key LIKE :name ORDER BY id"), {"name": f"{name}%"}
+            sql("SELECT body FROM outbox_event WHERE routing_key LIKE :name ORDER BY id"),
+            {"name": f"{name}%"},
         )
         return [r.body for r in rows]
 
