@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -143,12 +144,23 @@ def test_a_template_that_is_not_configured_as_it_should_be_costs_no_call(aliyun:
     assert (kinds, aliyun.requests) == (["content_refused"] * 2, [])
 
 
-def test_a_template_id_in_the_message_itself_will_do(aliyun: FakeAliyun) -> None:
+def test_without_any_templates_configured_the_name_is_the_id(aliyun: FakeAliyun) -> None:
     one = message("SMS_9")
-    make(aliyun).send([one])
+    make(aliyun, templates={}).send([one])
     taken = aliyun.taken[one.request_id]
     assert taken.fields["TemplateCode"] == "SMS_9"
     assert json.loads(taken.fields["TemplateParam"]) == {"tracking_code": "JY-7K3M9Q", "due": "x"}
+
+
+def test_a_provider_goes_on_with_what_it_has_approved(aliyun: FakeAliyun) -> None:
+    provider = make(aliyun, templates={"received@1": Approved("SMS_1"), "received@2+due": Approved("SMS_2")})
+    sent = []
+    for version, variant in ((1, ""), (3, ""), (3, "due")):
+        one = replace(message(), version=version, variant=variant)
+        provider.send([one])
+        sent.append(aliyun.taken[one.request_id].fields["TemplateCode"])
+    assert sent == ["SMS_1", "SMS_1", "SMS_2"]
+    assert provider.send([replace(message(), version=1, variant="due")])[0].kind == "content_refused"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(1, "accepted"), (2, "refused"), (3, "delivered")])

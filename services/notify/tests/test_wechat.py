@@ -23,9 +23,8 @@ from jiayuan.notify.providers.wechat import Wechat, aes_key
 pytestmark = pytest.mark.unit
 
 OPENID = "o000000000000000000000000001"
-TEMPLATES = {
-    "received": Approved("tmpl-1", {"character_string1": "tracking_code"}, "pages/track?code={tracking_code}")
-}
+PAGE = "pages/report/report?code=JY-7K3M9Q"
+TEMPLATES = {"received": Approved("tmpl-1")}
 PUSH_KEY = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode().rstrip("=")
 
 
@@ -49,8 +48,10 @@ class Shelf:
 
 def message() -> Message:
     """A message."""
-    given = {"tracking_code": "JY-7K3M9Q"}
-    return Message(new_id(), "citizen-1", "mini_program", OPENID, template="received", parameters=given)
+    given = {"character_string1": "JY-7K3M9Q"}
+    return Message(
+        new_id(), "citizen-1", "mini_program", OPENID, template="received", parameters=given, page=PAGE
+    )
 
 
 def make(fake: FakeWechat, shelf: Shelf | None = None, **given: Any) -> Wechat:
@@ -66,7 +67,7 @@ def test_a_send_says_template_fields_and_page(wechat: FakeWechat) -> None:
     assert (outcome.kind, outcome.ref) == ("accepted", taken.ref)
     assert taken.to == OPENID
     assert taken.fields["data"] == {"character_string1": {"value": "JY-7K3M9Q"}}
-    assert taken.fields["page"] == "pages/track?code=JY-7K3M9Q"
+    assert taken.fields["page"] == PAGE
     assert "msgid" not in json.loads(wechat.requests[1].body)
 
 

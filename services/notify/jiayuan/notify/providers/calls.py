@@ -71,7 +71,12 @@ class Calls:
         self._session.mount("https://", adapter)
 
     def each(self, call: Callable[[_T], Outcome], items: Sequence[_T]) -> list[Outcome]:
-        """`call` on every item by a few threads (greenlets, where the chassis has patched threading)."""
+        """`call` on every item by a few threads (greenlets, where the chassis has patched threading).
+
+        A single item is called for at once; then whoever calls watches `longest`, which headers that drip outlast.
+        """
+        if len(items) == 1:
+            return [call(items[0])]
         outcomes = [Outcome("unknown", error="the call was not finished")] * len(items)
         turn: Iterator[tuple[int, _T]] = iter(enumerate(items))
         lock = threading.Lock()

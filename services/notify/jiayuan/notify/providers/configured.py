@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jiayuan.notify.states import Outcome
+from jiayuan.notify.templates import approvals
 
 from .base import Message
 
@@ -19,8 +20,6 @@ class Approved:
 
     id: str
     parameters: Mapping[str, str] = field(default_factory=dict)
-    page: str = ""
-    """WeChat: the page that opens, in which `{name}` stands for a parameter."""
 
     def named(self, given: Mapping[str, str]) -> dict[str, str]:
         """The values by the provider's names; KeyError names one that the message lacks."""
@@ -29,20 +28,29 @@ class Approved:
         return {theirs: given[ours] for theirs, ours in self.parameters.items()}
 
 
-def approved(templates: Mapping[str, Approved], message: Message) -> Approved | Outcome:
-    """The message's template at a provider; one that the configuration doesn't name is taken for an id itself.
+Templates = Mapping[str, Approved]
+"""By `code`, `code@version`, and either with `+variant`, as `templates.approvals` has it."""
+
+
+def approved(templates: Templates, message: Message) -> Approved | Outcome:
+    """The message's template at a provider; without any configuration its name is taken for an id itself.
 
     content_refused, without a call, when there is none or the message lacks a parameter of it.
     """
-    template = templates.get(message.template) or (Approved(message.template) if message.template else None)
-    if template is None:
-        return Outcome("content_refused", error="the message has no template", code="no_template")
+    found: Approved | None
+    if templates:
+        ids = {key: key for key in templates}
+        key = approvals.approved(ids, message.template, message.version, message.variant)
+        found = templates[key] if key else None
+    else:
+        found = Approved(message.template) if message.template else None
+    said = f"template {message.template}"
+    if found is None:
+        words = f"{said}: the provider has approved no version of it" if templates else "there is no template"
+        return Outcome("content_refused", error=words, code="no_template")
     try:
-        template.named(message.parameters)
+        found.named(message.parameters)
     except KeyError as error:
-        return Outcome(
-            "content_refused",
-            error=f"template {message.template}: the message lacks {error.args[0]}",
-            code="no_parameter",
-        )
-    return template
+        lacks = f"{said}: the message lacks {error.args[0]}"
+        return Outcome("content_refused", error=lacks, code="no_parameter")
+    return found

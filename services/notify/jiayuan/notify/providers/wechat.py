@@ -108,8 +108,8 @@ class Wechat:
             "miniprogram_state": self._state,
             "lang": "zh_CN",
         }
-        if template.page:
-            document["page"] = _page(template.page, message.parameters)
+        if message.page:
+            document["page"] = message.page
         body = orjson.dumps(document)
         token = self._tokens.get()
         if isinstance(token, Outcome):
@@ -253,13 +253,6 @@ def aes_key(encoded: str) -> bytes:
     if len(encoded) != 43 or len(key) != 32:
         raise ValueError("must be the 43 characters of an EncodingAESKey")
     return key
-
-
-def _page(pattern: str, parameters: Mapping[str, str]) -> str:
-    """The page that a message opens; what isn't known stays out."""
-    for name, value in parameters.items():
-        pattern = pattern.replace(f"{{{name}}}", quote(value, safe=""))
-    return pattern
 
 
 def _errcode(answer: Answer) -> str:
