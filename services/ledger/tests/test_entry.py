@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jiayuan.contracts import registry
 from jiayuan.ledger import entry as entries
 from jiayuan.ledger.entry import Entry, Posted
+from jiayuan.ledger.posting import DIGEST
 
 pytestmark = pytest.mark.unit
 
@@ -113,7 +114,7 @@ def test_every_case_event_has_a_kind_of_posting() -> None:
     ("confirmed", "state", "kind", "written_off"),
     [
         ("satisfied", "written_off", "write_off", 1),
-        ("lapsed", "written_off", "write_off", 1),
+        ("lapsed", "open", "progress", 0),
         ("withdrawn", "written_off", "write_off", 1),
         ("unsatisfied", "open", "progress", 0),
         (None, "open", "progress", 0),
@@ -129,7 +130,36 @@ def test_written_off_is_what_was_closed_and_confirmed(
     assert (entry.state, entry.case_state, entry.confirmed) == (state, "closed", confirmed)
     assert (posted[-1].row["kind"], posted[-1].row["written_off"]) == (kind, written_off)
     assert posted[-1].name == ("entry.written_off" if written_off else "entry.posted")
-    assert ("不予销账" in posted[-1].row["note"]) == (not written_off)
+    assert posted[-1].row["note"].endswith("销账") or not written_off
+    assert ("不予销账" in posted[-1].row["note"]) == (not written_off and confirmed != "lapsed")
+
+
+@pytest.mark.parametrize(
+    ("passed", "by", "state"),
+    [(True, "inspector-1", "written_off"), (False, "inspector-1", "open"), (True, "worker-7", "open")],
+)
+def test_silence_writes_off_only_what_somebody_else_has_looked_at(
+    stories: Any, passed: bool, by: str, state: str
+) -> None:
+    story = stories.usual(stories.Story())
+    story.events.pop()
+    story.step("case.inspected", inspection={"at": story.case["opened_at"], "by": by, "passed": passed})
+    story.close("lapsed")
+    entry, posted = post_all([story.events])
+    assert entry.state == state
+    assert posted[-1].row["facts"]["inspection"] == {"passed": passed, "by": by}
+    assert ("尚未核查" in posted[-1].row["note"]) == (state == "open")
+
+
+def test_a_write_off_keeps_the_digest_of_the_cases_file(stories: Any) -> None:
+    files = []
+    for passed in (True, False):
+        story = stories.usual(stories.Story())
+        story.events.pop()
+        story.close("satisfied" if passed else "withdrawn")
+        files.append(post_all([story.events])[1][-1].row["facts"]["file"])
+    assert all(DIGEST.fullmatch(f) for f in files)
+    assert files[0] != files[1]
 
 
 def test_reopening_takes_the_write_off_back_by_a_posting_of_its_own(stories: Any) -> None:

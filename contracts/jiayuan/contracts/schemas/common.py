@@ -65,11 +65,13 @@ LADDER_ROLES: Final = (
 LADDER_DEEDS: Final = ("notify", "reassign")
 CLOCK_STATES: Final = ("armed", "warned", "breached", "met", "cancelled")
 ENTRY_STATES: Final = ("open", "written_off", "reversed", "carried_forward")
+ENTRY_SOURCES: Final = ("case", "meeting", "demand_list", "carried_forward")
 POSTING_KINDS: Final = (
     "opening",
     "progress",
     "hand_over",
     "extension",
+    "money",
     "evidence",
     "write_off",
     "reopening",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from .common import (
+    ENTRY_SOURCES,
     ENTRY_STATES,
     POSTING_KINDS,
     QUARTER,
@@ -28,12 +29,20 @@ class Entry(Fact):
     item = an_id()
     year = a_number(2000, 2999, required=True)
     case = an_id(required=False)
+    source = said(a_word(ENTRY_SOURCES, required=False), "What it came from; absent: a case.")
+    source_id = said(
+        an_id(required=False), "The decision, the line of a list, or the entry that was carried forward."
+    )
     street = a_code(required=True)
     unit = an_id(required=False)
+    person = said(an_id(required=False), "Who is in charge.")
+    promise = said(a_text(500), "What was promised.")
+    limit_seconds = said(a_number(0), "The limit of whoever handles the case.")
+    due_at = said(a_time(), "By when it is promised.")
     category = a_code(required=True)
     title = fields.String(required=True, validate=SHORT)
     state = a_word(ENTRY_STATES)
-    opened_at = a_time(required=True)
+    opened_at = said(a_time(required=True), "When the matter began, in whichever year.")
     written_off_at = a_time()
 
 
@@ -47,6 +56,11 @@ class Posting(Fact):
     actor = an_id(required=False)
     at = a_time(required=True)
     note = a_text(500)
+    amount = said(
+        fields.Integer(allow_none=True, strict=True), "Money in fen; below nothing in a reversal of money."
+    )
+    evidence = said(a_text(80), "The digest of a file: sha256: or sm3: and 64 hexadecimal digits.")
+    corrects = said(a_number(1), "reversal: the number of the posting that it takes back.")
 
 
 class EntryPosted(Fact):

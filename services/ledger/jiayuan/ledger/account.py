@@ -1,9 +1,9 @@
-"""The account of a year: opening + entered − written off = open, and the table that shows it. Pure.
+"""The account of a year: opening + entered − written off ± reversed = open, and the table that shows it. Pure.
 
 The left side is the sum of what the postings moved, the right side a count of the entries that are open: two
-ways to the same number, and `balances` says whether they meet. A case that was opened in error is reversed: it
-counts as not entered, and is told apart in `reversed`. One closed against the citizen's will stays open, and is
-told apart in `unsatisfied`.
+ways to the same number, and `balances` says whether they meet. What was entered in error is taken back in `reversed`,
+which is below nothing then. One closed against the citizen's will stays open, and is told apart in `unsatisfied`. What
+is carried forward into the next year is open at the end of this one.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-HEADINGS: Final = ("期初", "本年入账", "销账", "结存", "其中不满意", "核对")
+HEADINGS: Final = ("期初", "本年入账", "销账", "冲正", "结存", "其中不满意", "核对")
 _FIRST: Final = {"street": "街道", "unit": "责任单位"}
 _NO_UNIT: Final = "（网格）"
 _TOTAL: Final = "合计"
 
-# What `check` looks for in each entry; the last is no fault of the books, only of the time it takes.
+# What `check` looks for in each entry; "steps" is no fault of the books, only of the time it takes.
 FAULTS: Final = {
     "opening": "没有唯一的入账记录",
     "numbers": "记账序号不连续",
     "balance": "记账合计与状态不符",
+    "chain": "结转前后不衔接",
+    "late": "结账后仍有记账",
+    "replay": "记账变动与账目规则不符",
     "steps": "工单步骤尚未到齐",
 }
 ON_THE_WAY: Final = "steps"
@@ -43,7 +46,13 @@ class Figures:
     @property
     def balances(self) -> bool:
         """Whether the postings' sum is the number of open entries."""
-        return self.opening + self.entered - self.written_off == self.open
+        return self.opening + self.entered - self.written_off + self.reversed == self.open
+
+    @property
+    def left(self) -> str:
+        """The left side of the account in words."""
+        back = f" {'+' if self.reversed > 0 else '−'} 冲正 {abs(self.reversed)}" if self.reversed else ""
+        return f"期初 {self.opening} + 本年入账 {self.entered} − 销账 {self.written_off}{back}"
 
     def document(self) -> dict[str, Any]:
         """The figures as JSON."""
@@ -103,9 +112,7 @@ class Account:
         out = [title, *_aligned(rows)]
         t = self.total
         sign = "=" if t.balances else "≠"
-        out.append(f"期初 {t.opening} + 本年入账 {t.entered} − 销账 {t.written_off} {sign} 结存 {t.open}")
-        if t.reversed:
-            out.append(f"另有 {t.reversed} 笔立案有误，已冲正，不计入本年入账。")
+        out.append(f"{t.left} {sign} 结存 {t.open}")
         if not self.balances:
             out.append("账目不平：请运行 jiayuan ledger check 查找。")
         return "\n".join(out)
@@ -117,7 +124,14 @@ def account(year: int, by: str, street: str | None, rows: Iterable[Sequence[Any]
 
 
 def _cells(name: str, line: Figures, *, balances: bool | None = None) -> tuple[str, ...]:
-    numbers = (line.opening, line.entered, line.written_off, line.open, line.unsatisfied)
+    numbers = (
+        line.opening,
+        line.entered,
+        line.written_off,
+        line.reversed,
+        line.open,
+        line.unsatisfied,
+    )
     right = line.balances if balances is None else balances
     return name, *(str(n) for n in numbers), "平" if right else "不平"
 

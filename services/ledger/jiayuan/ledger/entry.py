@@ -9,13 +9,17 @@ or in any order; three rules make the account the same in the end:
 * what an entry says (title, street, unit …) is that of the highest case sequence seen.
 
 So at every moment the sum of an entry's movements equals what its state says, whatever is still on its way.
+
+A matter is one entry a year. What comes for a year whose books are closed is posted in the first year that is open,
+with a reference to where it belongs (`continued`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
 from typing import Any, Final
 
@@ -23,11 +27,10 @@ from jiayuan.chassis.redact import mask
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import parse
 
+from . import write_off
+
 # China has had one time and no summer time since 1991, so that no time zone database is needed for the year.
 SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
-
-# A case closed as one of these is written off. Closed as unsatisfied it stays open in the account.
-CONFIRMED: Final = frozenset(("satisfied", "lapsed", "withdrawn"))
 
 OPENING_SEQUENCE: Final = 1
 NOTE_LIMIT: Final = 500
@@ -104,6 +107,7 @@ _CLOSED: Final[Mapping[str | None, str]] = {
     "unsatisfied": "结案但诉求人不满意，不予销账",
     None: "结案未经确认，不予销账",
 }
+_SILENT: Final = "逾期未确认，尚未核查，暂不销账"
 _CLOCKS: Final[Mapping[str, str]] = {
     "response": "响应超时",
     "finish": "办理超时",
@@ -113,23 +117,30 @@ _CLOCKS: Final[Mapping[str, str]] = {
     "approval": "审批超时",
     "callback": "回访超时",
 }
+# Columns that only postings of staff have: money in fen, the digest of a file, the number of the posting it corrects.
+OF_STAFF: Final = ("amount", "evidence", "corrects")
 # A leg in one of these states is no longer with its assignee.
 _GONE: Final = frozenset(("returned", "refused", "reassigned", "released"))
 _IN_CHARGE: Final = frozenset(("handle", "lead"))
+
+
+_WHERE_KNOWN: Final = ("source_id", "person", "promise", "limit_seconds", "due_at")
 
 
 @dataclass(slots=True)
 class Entry:
     """An entry as of its last posting. Times are RFC 3339 text; `postings` is the last posting's number.
 
-    `case_sequence` is the highest step seen, `state_sequence` the step that settled the state.
+    `case_sequence` is the highest step seen, `state_sequence` the step that settled the state. `opened_at` is when the
+    matter began, in whichever year that was. `source` and `source_id`: what the entry came from; of a case it is the
+    case. `limit_seconds` is the limit of whoever handles a case, `due_at` a date that was promised.
     """
 
     id: str
     item: str
     year: int
-    case_id: str
-    case_number: str
+    case_id: str | None
+    case_number: str | None
     street: str
     unit: str | None
     category: str
@@ -137,19 +148,26 @@ class Entry:
     state: str
     opened_at: str
     written_off_at: str | None
-    case_state: str
+    case_state: str | None
     confirmed: str | None
     case_sequence: int
     state_sequence: int
     postings: int
+    source: str = "case"
+    source_id: str | None = None
+    person: str | None = None
+    promise: str | None = None
+    limit_seconds: int | None = None
+    due_at: str | None = None
 
     def data(self) -> dict[str, Any]:
         """The entry as the events of the ledger tell it."""
-        return {
+        out = {
             "id": self.id,
             "item": self.item,
             "year": self.year,
             "case": self.case_id,
+            "source": self.source,
             "street": self.street,
             "unit": self.unit,
             "category": self.category,
@@ -158,6 +176,11 @@ class Entry:
             "opened_at": self.opened_at,
             "written_off_at": self.written_off_at,
         }
+        for name in _WHERE_KNOWN:
+            value = getattr(self, name)
+            if value is not None:
+                out[name] = value
+        return out
 
 
 @dataclass(slots=True, frozen=True)
@@ -167,7 +190,7 @@ class Posted:
     row: dict[str, Any]
     entry: dict[str, Any]
     name: str
-    cause: Event
+    cause: Event | None
 
     def data(self) -> dict[str, Any]:
         """The data of entry.opened, entry.posted and entry.written_off."""
@@ -175,7 +198,8 @@ class Posted:
 
 
 def entry_id(case_id: str, opened_at: str) -> str:
-    """The id of the entry that a case opens: UUIDv8 of the opening's milliseconds and a digest of the case's id.
+    """The id of the entry that a case opens: UUIDv8 of the opening's milliseconds and a digest of the case's id, or of
+    whatever else names the entry.
 
     Replicas that meet the same new cases insert them in the same order, so they can't deadlock; ids grow with
     time, so indexes stay compact; and an account built again from its events has the same ids.
@@ -195,7 +219,7 @@ def posting_id(entry: str, number: int) -> str:
 
 def posting_data(row: Mapping[str, Any]) -> dict[str, Any]:
     """A posting as the events tell it; `at` is left as the row has it."""
-    return {
+    out = {
         "id": posting_id(row["entry_id"], row["number"]),
         "number": row["number"],
         "kind": row["kind"],
@@ -204,6 +228,10 @@ def posting_data(row: Mapping[str, Any]) -> dict[str, Any]:
         "at": row["at"],
         "note": note_of(row),
     }
+    for name in OF_STAFF:
+        if row.get(name) is not None:
+            out[name] = row[name]
+    return out
 
 
 def note_of(row: Mapping[str, Any]) -> str:
@@ -217,12 +245,19 @@ def year_of(opened_at: str) -> int:
     return parse(opened_at).astimezone(SHANGHAI).year
 
 
-def unit_of(case: Mapping[str, Any]) -> str | None:
-    """The unit in charge: of the newest leg that handles or leads and is still with a unit; None in the grid."""
+def open_year(year: int, closed: Container[int]) -> int:
+    """The year itself, or the first after it whose books are open."""
+    while year in closed:
+        year += 1
+    return year
+
+
+def leg_in_charge(case: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The newest leg that handles or leads and is still with its assignee."""
     for leg in reversed(case["legs"]):
         if leg["kind"] in _IN_CHARGE and leg["state"] not in _GONE:
-            assignee = leg["assignee"]
-            return assignee["id"] if assignee["type"] == "unit" else None
+            found: Mapping[str, Any] = leg
+            return found
     return None
 
 
@@ -231,7 +266,7 @@ def kind_of(event: Event) -> str:
     case = event.data["case"]
     if case["state"] == "merged":
         return "reversal"
-    if event.name == "case.closed" and case.get("confirmed") in CONFIRMED:
+    if event.name == "case.closed" and not write_off.missing_in_case(case):
         return "write_off"
     return KINDS[event.name]
 
@@ -242,7 +277,7 @@ def settles(event: Event) -> str | None:
     if event.name == "case.voided" or case["state"] == "merged":
         return "reversed"
     if event.name == "case.closed":
-        return "written_off" if case.get("confirmed") in CONFIRMED else "open"
+        return "open" if write_off.missing_in_case(case) else "written_off"
     return "open" if event.name == "case.reopened" else None
 
 
@@ -252,15 +287,20 @@ def key_of(event: Event) -> tuple[int, str]:
     return (OPENING_SEQUENCE if kind == "opening" else event.sequence), kind
 
 
-def enter(steps: Sequence[Event]) -> tuple[Entry, list[Posted]]:
-    """Opens the entry of a case from whichever of its steps are known, lowest sequence first, and posts them."""
+def enter(steps: Sequence[Event], closed: Container[int] = ()) -> tuple[Entry, list[Posted]]:
+    """Opens the entry of a case from whichever of its steps are known, lowest sequence first, and posts them.
+
+    `closed`: years whose books are closed; a case of one of them is entered in the first year that is open.
+    """
     first = steps[0]
     case = first.data["case"]
     id_ = entry_id(case["id"], case["opened_at"])
+    year = year_of(case["opened_at"])
+    entered_in = open_year(year, closed)
     entry = Entry(
         id=id_,
         item=id_,
-        year=year_of(case["opened_at"]),
+        year=entered_in,
         case_id=case["id"],
         case_number=case["number"],
         street=case["street"],
@@ -285,8 +325,10 @@ def enter(steps: Sequence[Event]) -> tuple[Entry, list[Posted]]:
         case_sequence=OPENING_SEQUENCE,
         actor=actor,
         at=case["opened_at"],
-        note=_WORDS["case.opened"],
-        facts=_opening_facts(case),
+        note=_WORDS["case.opened"]
+        if entered_in == year
+        else f"{_WORDS['case.opened']}（{year}年账已结，补记）",
+        facts=_opening_facts(case) | ({} if entered_in == year else {"reference": {"year": year}}),
         entered=1,
         words={"title": _title(case)},
         reporters=_reporters(case),
@@ -299,12 +341,98 @@ def post(entry: Entry, steps: Iterable[Event], seen: set[tuple[int, str]]) -> li
     out = []
     for event in steps:
         key = key_of(event)
+        street = entry.street
         if event.sequence > entry.case_sequence:
             _refresh(entry, event)
         if key not in seen:
             seen.add(key)
-            out.append(_post_step(entry, event, *key))
+            out.append(_post_step(entry, event, *key, moved=entry.street != street))
     return out
+
+
+def continued(entry: Entry, year: int, cause: Event) -> tuple[Entry, Posted]:
+    """The same matter in a later year, for what still comes after its own year was closed: it moves nothing by itself,
+    and says where it belongs."""
+    return _carried(
+        entry,
+        year,
+        cause=cause,
+        at=cause.data["change"]["at"] if "change" in cause.data else cause.data["clock"]["at"],
+        actor=None,
+        note=f"{entry.year}年账已结，后续记入{year}年",
+        opening=0,
+        key=cause.id,
+    )
+
+
+def carry_forward(
+    entry: Entry, year: int, *, closing: str, at: str, actor: str
+) -> tuple[Posted, Entry, Posted]:
+    """結轉: an open entry leaves its year and opens the next one with the same item and its true age.
+
+    Gives the posting that ends it, the entry of `year`, and the posting that opens that. `closing`: the act's id.
+    """
+    entry.state = "carried_forward"
+    left = append(
+        entry,
+        kind="carry_forward",
+        actor=actor,
+        at=at,
+        note=f"结转{year}年",
+        facts={"to": {"year": year, "entry": entry_id(f"{entry.item}/{year}", entry.opened_at)}},
+        key=closing,
+    )
+    new, opening = _carried(
+        replace(entry, state="open"),
+        year,
+        cause=None,
+        at=at,
+        actor=actor,
+        note=f"{entry.year}年结转",
+        opening=1,
+        key=closing,
+    )
+    return left, new, opening
+
+
+def _carried(
+    entry: Entry,
+    year: int,
+    *,
+    cause: Event | None,
+    at: str,
+    actor: str | None,
+    note: str,
+    opening: int,
+    key: str,
+) -> tuple[Entry, Posted]:
+    new = replace(
+        entry,
+        id=entry_id(f"{entry.item}/{year}", entry.opened_at),
+        year=year,
+        source="carried_forward",
+        source_id=entry.id,
+        postings=0,
+    )
+    facts = {
+        "reference": {"year": entry.year, "entry": entry.id, "number": entry.postings},
+        "state": entry.state,
+        "settled": entry.state_sequence,
+        "street": entry.street,
+        "category": entry.category,
+    }
+    posted = append(
+        new,
+        kind="carry_forward",
+        actor=actor,
+        at=at,
+        note=note,
+        facts=facts,
+        opening=opening,
+        key=key,
+        cause=cause,
+    )
+    return new, posted
 
 
 def breach(entry: Entry, event: Event) -> Posted:
@@ -331,21 +459,27 @@ def _refresh(entry: Entry, event: Event) -> None:
     case = event.data["case"]
     entry.case_sequence = event.sequence
     entry.street = case["street"]
-    entry.unit = unit_of(case)
+    leg = leg_in_charge(case)
+    assignee = leg["assignee"] if leg is not None else {"type": None, "id": None}
+    entry.unit = assignee["id"] if assignee["type"] == "unit" else None
+    entry.person = assignee["id"] if assignee["type"] == "person" else None
+    entry.limit_seconds = leg.get("finish_limit") if leg is not None else None
     entry.category = case["category"]["code"]
     entry.title = _title(case)
     entry.case_state = case["state"]
     entry.confirmed = case.get("confirmed")
 
 
-def _post_step(entry: Entry, event: Event, sequence: int, kind: str) -> Posted:
-    change = event.data["change"]
+def _post_step(entry: Entry, event: Event, sequence: int, kind: str, *, moved: bool) -> Posted:
+    change, facts = event.data["change"], _facts(event)
     reason = change.get("reason")
+    if moved:
+        # So that the postings alone say whose entry it was at any time.
+        facts["street"] = entry.street
     entered = written_off = 0
     settled = settles(event)
     if settled is not None and sequence > entry.state_sequence:
-        entered = _counted(settled) - _counted(entry.state)
-        written_off = (settled == "written_off") - (entry.state == "written_off")
+        entered, written_off = moves(entry.state, settled)
         entry.state = settled
         entry.state_sequence = sequence
         entry.written_off_at = change["at"] if settled == "written_off" else None
@@ -357,7 +491,7 @@ def _post_step(entry: Entry, event: Event, sequence: int, kind: str) -> Posted:
         actor=change["actor"],
         at=change["at"],
         note=_note(event),
-        facts=_facts(event),
+        facts=facts,
         entered=entered,
         written_off=written_off,
         words={"reason": mask(reason)[:NOTE_LIMIT]} if reason else None,
@@ -365,13 +499,55 @@ def _post_step(entry: Entry, event: Event, sequence: int, kind: str) -> Posted:
     )
 
 
-def _counted(state: str) -> int:
-    return 0 if state == "reversed" else 1
+def moves(before: str, after: str) -> tuple[int, int]:
+    """What a change of an entry's state moves: (entered, written off)."""
+    return (before == "reversed") - (after == "reversed"), (after == "written_off") - (
+        before == "written_off"
+    )
+
+
+def append(
+    entry: Entry,
+    *,
+    kind: str,
+    actor: str | None,
+    at: str,
+    note: str,
+    facts: dict[str, Any],
+    key: str,
+    opening: int = 0,
+    entered: int = 0,
+    written_off: int = 0,
+    amount: int | None = None,
+    evidence: str | None = None,
+    corrects: int | None = None,
+    cause: Event | None = None,
+    words: dict[str, str] | None = None,
+) -> Posted:
+    """A posting that is no step of a case: of staff, or of a closing. `key` is once in an entry; free text goes into
+    `words`."""
+    posted = _append(
+        entry,
+        cause,
+        kind=kind,
+        case_sequence=None,
+        actor=actor,
+        at=at,
+        note=note,
+        facts=facts,
+        opening=opening,
+        entered=entered,
+        written_off=written_off,
+        key=key,
+        words=words,
+    )
+    posted.row.update(amount=amount, evidence=evidence, corrects=corrects)
+    return posted
 
 
 def _append(
     entry: Entry,
-    cause: Event,
+    cause: Event | None,
     *,
     kind: str,
     case_sequence: int | None,
@@ -379,12 +555,14 @@ def _append(
     at: str,
     note: str,
     facts: dict[str, Any],
+    opening: int = 0,
     entered: int = 0,
     written_off: int = 0,
     clock_id: str | None = None,
     clock_sequence: int | None = None,
     words: dict[str, str] | None = None,
     reporters: Sequence[str] = (),
+    key: str | None = None,
 ) -> Posted:
     """`words`: free text by name; it could name a person, so it is kept apart, and `reporters` are who may have it
     erased. Everything else of the row is in the proof for good."""
@@ -396,7 +574,7 @@ def _append(
         "case_sequence": case_sequence,
         "clock_id": clock_id,
         "clock_sequence": clock_sequence,
-        "opening": 0,
+        "opening": opening,
         "entered": entered,
         "written_off": written_off,
         "unit": entry.unit,
@@ -404,12 +582,12 @@ def _append(
         "at": at,
         "note": note,
         "facts": facts,
-        "cause": cause.id,
+        "cause": key or (cause.id if cause is not None else None),
         "words": words,
         "reporters": reporters,
     }
     name = "entry.posted"
-    if kind == "opening":
+    if entry.postings == 1:
         name = "entry.opened"
     elif written_off > 0:
         name = "entry.written_off"
@@ -428,7 +606,8 @@ def _reporters(case: Mapping[str, Any]) -> tuple[str, ...]:
 def _note(event: Event) -> str:
     change = event.data["change"]
     if event.name == "case.closed":
-        return _CLOSED[event.data["case"].get("confirmed")]
+        missing = write_off.missing_in_case(event.data["case"])
+        return _SILENT if missing == ("inspection",) else _CLOSED[event.data["case"].get("confirmed")]
     if event.name == "case.changed":
         return _CHANGES.get(change["action"], _WORDS["case.changed"])
     return _WHISTLES.get(change["action"]) or _WORDS[event.name]
@@ -458,7 +637,14 @@ def _facts(event: Event) -> dict[str, Any]:
         facts["assignee"] = next((leg["assignee"] for leg in case["legs"] if leg["id"] == leg_id), None)
     match event.name:
         case "case.closed":
-            facts |= {"confirmed": case.get("confirmed"), "satisfaction": case.get("satisfaction")}
+            facts |= {
+                "confirmed": case.get("confirmed"),
+                "satisfaction": case.get("satisfaction"),
+                "file": _file(case),
+                "inspection": _inspection(case),
+            }
+        case "case.inspected":
+            facts["inspection"] = _inspection(case)
         case "case.extended":
             extension = next((e for e in reversed(case.get("extensions", ())) if e["leg"] == leg_id), None)
             facts |= (
@@ -470,3 +656,15 @@ def _facts(event: Event) -> dict[str, Any]:
         case "case.merged" | "case.separated":
             facts["reports"] = [report["id"] for report in case["reports"]]
     return facts
+
+
+def _inspection(case: Mapping[str, Any]) -> dict[str, Any] | None:
+    seen = case.get("inspection")
+    return {"passed": seen["passed"], "by": seen["by"]} if seen else None
+
+
+def _file(case: Mapping[str, Any]) -> str:
+    """The digest of the case's file as it was closed: who handled it, when, and who looked at it."""
+    said = {name: case.get(name) for name in ("id", "legs", "inspection", "resolved_at", "closed_at")}
+    text = json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -10,7 +10,7 @@ from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
 
 from . import store
-from .entry import Entry, Posted, breach, enter, post
+from .entry import SHANGHAI, Entry, Posted, breach, continued, enter, key_of, open_year, post, year_of
 
 SETTLED_AT_ONCE: Final = 500
 
@@ -32,24 +32,28 @@ def record(work: Work, events: Sequence[Event]) -> None:
     steps = _by_case(e for e in events if e.name.startswith("case."))
     breaches = _by_case_and_clock(e for e in events if e.name == "clock.breached")
     known = store.cases_entered(work, list({*steps, *breaches}))
+    closed = _closed(work, known, steps)
     opened = {
-        case: _enter(of_case, breaches.get(case, ())) for case, of_case in steps.items() if case not in known
+        case: _enter(of_case, breaches.get(case, ()), closed)
+        for case, of_case in steps.items()
+        if case not in known
     }
     mine = store.insert_entries(work, [new for new, _ in opened.values()]) if opened else set()
     store.keep_breaches(
         work, [e for c, of in breaches.items() if c not in known and c not in steps for e in of]
     )
     posted = [p for case in opened if case in mine for p in opened[case][1]]
-    there = (known | steps.keys()) - mine
-    posted += _post_known(work, there, steps, breaches)
-    _append(work, posted)
+    there = (known.keys() | steps.keys()) - mine
+    posted += _post_known(work, there, steps, breaches, closed)
+    append(work, posted)
 
 
 def settle(work: Work, days: float) -> bool:
     """Posts kept breaches whose entry has come and drops old ones; True when there may be more."""
     taken = store.take_breaches(work, SETTLED_AT_ONCE)
     breaches = _by_case_and_clock(taken)
-    _append(work, _post_known(work, breaches.keys(), {}, breaches))
+    if taken:
+        append(work, _post_known(work, breaches.keys(), {}, breaches, store.hold(work)))
     store.drop_breaches(work, days)
     return len(taken) == SETTLED_AT_ONCE
 
@@ -84,16 +88,35 @@ def _by_case_and_clock(events: Iterable[Event]) -> dict[str, list[Event]]:
     return breaches
 
 
-def _enter(steps: Sequence[Event], breaches: Iterable[Event]) -> tuple[Entry, list[Posted]]:
-    entry, posted = enter(steps)
+def _closed(work: Work, known: Mapping[str, int], steps: Grouped) -> frozenset[int]:
+    """The years that are closed, if anything may be of one: a year is closed an hour after its end at the earliest, so
+    that what is of this year, as nearly everything is, needs neither the question nor the lock."""
+    this_year = work.now.astimezone(SHANGHAI).year
+    if all(year >= this_year for year in known.values()) and all(
+        case in known or year_of(of_case[0].data["case"]["opened_at"]) >= this_year
+        for case, of_case in steps.items()
+    ):
+        return frozenset()
+    return store.hold(work)
+
+
+def _enter(
+    steps: Sequence[Event], breaches: Iterable[Event], closed: frozenset[int]
+) -> tuple[Entry, list[Posted]]:
+    entry, posted = enter(steps, closed)
     return entry, posted + [breach(entry, event) for event in breaches]
 
 
-def _post_known(work: Work, cases: Iterable[str], steps: Grouped, breaches: Grouped) -> list[Posted]:
+def _post_known(
+    work: Work, cases: Iterable[str], steps: Grouped, breaches: Grouped, closed: frozenset[int]
+) -> list[Posted]:
     entries = store.lock_entries(work, list(cases))
+    if any(e.year in closed for e in entries.values()):
+        # Somebody else may have gone on with it while this one waited for the lock: look again.
+        entries = store.lock_entries(work, list(cases))
     # What is newer than everything seen can't have been posted; only for the late must one look.
     late = [
-        e.id for case, e in entries.items() if case in steps and steps[case][0].sequence <= e.case_sequence
+        e.item for case, e in entries.items() if case in steps and steps[case][0].sequence <= e.case_sequence
     ]
     seen = store.steps_posted(work, late) if late else {}
     clocks = [event.data["clock"]["id"] for case in entries for event in breaches.get(case, ())]
@@ -101,18 +124,25 @@ def _post_known(work: Work, cases: Iterable[str], steps: Grouped, breaches: Grou
     posted: list[Posted] = []
     changed: list[Entry] = []
     for case, entry in entries.items():
-        new = post(entry, steps.get(case, ()), seen.get(entry.id, set()))
-        for event in breaches.get(case, ()):
-            if (event.data["clock"]["id"], event.sequence) not in told:
-                new.append(breach(entry, event))
+        current, new = entry, []
+        known = seen.get(entry.item, set())
+        coming = [e for e in steps.get(case, ()) if key_of(e) not in known]
+        untold = [e for e in breaches.get(case, ()) if (e.data["clock"]["id"], e.sequence) not in told]
+        if entry.year in closed and (coming or untold):
+            current, opening = continued(entry, open_year(entry.year, closed), (coming or untold)[0])
+            store.insert_whole(work, [current])
+            new.append(opening)
+        new += post(current, coming, known)
+        new += [breach(current, event) for event in untold]
         if new:
             posted += new
-            changed.append(entry)
+            changed.append(current)
     store.update_entries(work, changed)
     return posted
 
 
-def _append(work: Work, posted: Sequence[Posted]) -> None:
+def append(work: Work, posted: Sequence[Posted], *, traceparent: str = "") -> None:
+    """Appends postings and tells of them."""
     store.insert_postings(work, [p.row for p in posted])
     for p in posted:
         work.emit(
@@ -122,6 +152,7 @@ def _append(work: Work, posted: Sequence[Posted]) -> None:
             sequence=p.row["number"],
             street=p.entry["street"],
             cause=p.cause,
+            traceparent=traceparent,
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from jiayuan.chassis.work import Work
@@ -10,16 +12,17 @@ from jiayuan.chassis.work import Work
 from . import leaves
 
 
-def steps_posted(work: Work, entries: Sequence[str]) -> dict[str, set[tuple[int, str]]]:
-    """The keys (case sequence, kind) of what is posted under entries (locked ones: else it may be stale)."""
-    out: dict[str, set[tuple[int, str]]] = {e: set() for e in entries}
+def steps_posted(work: Work, items: Sequence[str]) -> dict[str, set[tuple[int, str]]]:
+    """The keys (case sequence, kind) of what is posted about matters, in whichever year (their entries are locked: else
+    it may be stale)."""
+    out: dict[str, set[tuple[int, str]]] = {item: set() for item in items}
     rows = work.execute(
-        "SELECT entry_id, case_sequence, kind FROM posting "
-        "WHERE entry_id = ANY(CAST(:entries AS uuid[])) AND case_sequence IS NOT NULL",
-        entries=list(entries),
+        "SELECT CAST(e.item AS text), p.case_sequence, p.kind FROM entry e JOIN posting p ON p.entry_id = e.id "
+        "WHERE e.item = ANY(CAST(:items AS uuid[])) AND p.case_sequence IS NOT NULL",
+        items=list(items),
     )
-    for entry_id, sequence, kind in rows:
-        out[str(entry_id)].add((sequence, kind))
+    for item, sequence, kind in rows:
+        out[item].add((sequence, kind))
     return out
 
 
@@ -35,9 +38,24 @@ def breaches_posted(work: Work, clocks: Sequence[str]) -> set[tuple[str, int]]:
 def insert_postings(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """Appends postings, each a leaf. A number or a step that exists already is an error: the caller has looked.
 
-    `rows`: see `leaves.put_postings`.
+    `rows`: see `leaves.put_postings`; those of staff and closings have columns of their own.
     """
+    if any("amount" in row for row in rows):
+        leaves.put_postings(work, [row for row in rows if "amount" in row])
+        rows = [row for row in rows if "amount" not in row]
     leaves.put_postings(work, rows)
+
+
+def act_posted(work: Work, id_: str, key: str) -> bool:
+    """Whether the act with this key is posted under an entry (a locked one: else it may be stale)."""
+    return bool(
+        work.execute(
+            "SELECT 1 AS found FROM posting WHERE entry_id = CAST(:id AS uuid) AND cause = :key "
+            "AND case_sequence IS NULL AND clock_id IS NULL",
+            id=id_,
+            key=key,
+        )
+    )
 
 
 def postings_of(work: Work, id_: str) -> list[dict[str, Any]]:
@@ -48,3 +66,13 @@ def postings_of(work: Work, id_: str) -> list[dict[str, Any]]:
         id=id_,
     ).mappings()
     return [dict(row) for row in rows]
+
+
+def history_of(work: Work, item: str) -> list[list[dict[str, Any]]]:
+    """The postings of a matter by number, an entry a year, the newest last."""
+    rows = work.execute(
+        "SELECT p.*, e.year FROM entry e JOIN posting p ON p.entry_id = e.id "
+        "WHERE e.item = CAST(:item AS uuid) ORDER BY e.year, p.number",
+        item=item,
+    ).mappings()
+    return [list(lines) for _, lines in groupby(rows, key=itemgetter("year"))]

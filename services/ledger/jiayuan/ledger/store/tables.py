@@ -1,6 +1,7 @@
 """The tables of the ledger.
 
-Postings are append-only, and so is their proof (documents that are leaves, leaves, tiles, trees, checkpoints, keys):
+Postings and closings are append-only, and so is their proof (documents that are leaves, leaves, tiles, trees,
+checkpoints, keys):
 the service's role may only read and insert them (`info["grants"]`), and a trigger refuses UPDATE, DELETE and TRUNCATE
 to everybody. Free text is kept apart, because it could name a person and must then be erasable.
 """
@@ -33,8 +34,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from jiayuan.chassis import tables
-from jiayuan.contracts.schemas.common import ENTRY_STATES, POSTING_KINDS
+from jiayuan.contracts.schemas.common import ENTRY_SOURCES, ENTRY_STATES, POSTING_KINDS
 
+from ..closing import ACTS
 from ..verify import HASHES
 
 metadata: Final = MetaData()
@@ -70,10 +72,25 @@ entry: Final = Table(
     Column("case_sequence", Integer, nullable=False, comment="the highest step of the case seen"),
     Column("state_sequence", Integer, nullable=False, comment="the step that settled the state"),
     Column("postings", Integer, nullable=False, comment="number of the last posting, the entry's version"),
+    Column("source", Text, nullable=False, server_default="case"),
+    Column("source_id", Key, comment="the decision, the line of a list, the entry that was carried forward"),
+    Column("person", Key),
+    Column("promise", Text),
+    Column("limit_seconds", Integer),
+    Column("due_at", DateTime(timezone=True)),
     UniqueConstraint("case_id", "year", name="entry_case_id_year"),
     UniqueConstraint("item", "year", name="entry_item_year"),
     CheckConstraint(_one_of("state", ENTRY_STATES), name="entry_state"),
+    CheckConstraint(_one_of("source", ENTRY_SOURCES), name="entry_source"),
     Index("entry_year_street", "year", "street", "id"),
+    # One entry of a decision or a demand; a case has its own constraint, and no line in this index.
+    Index(
+        "entry_of_source",
+        "source",
+        "source_id",
+        unique=True,
+        postgresql_where=text("source_id IS NOT NULL"),
+    ),
     comment="A line of the annual account, as its postings make it",
     info={"grants": "SELECT, INSERT, UPDATE"},
     postgresql_with={"fillfactor": "80"},
@@ -99,7 +116,10 @@ posting: Final = Table(
     Column("posted_at", DateTime(timezone=True), nullable=False, comment="when it was posted"),
     Column("note", Text, nullable=False),
     Column("facts", JSONB, nullable=False),
-    Column("cause", Text, nullable=False, comment="the event that told of the step"),
+    Column("cause", Text, nullable=False, comment="the event that told of the step, or the act's key"),
+    Column("amount", BigInteger, comment="money in fen"),
+    Column("evidence", Text, comment="the digest of a file"),
+    Column("corrects", Integer, comment="the number of the posting that it takes back"),
     Column("text_digest", Text, comment="salted digest of its free text, which is in posting_text"),
     PrimaryKeyConstraint("entry_id", "number", name="posting_pkey"),
     UniqueConstraint("entry_id", "case_sequence", "kind", name="posting_step"),
@@ -108,6 +128,22 @@ posting: Final = Table(
     CheckConstraint(
         "opening BETWEEN -1 AND 1 AND entered BETWEEN -1 AND 1 AND written_off BETWEEN -1 AND 1",
         name="posting_moves",
+    ),
+    CheckConstraint("corrects < number", name="posting_corrects"),
+    # Acts of staff and of closings are done once; what events tell has keys of its own.
+    Index(
+        "posting_act",
+        "entry_id",
+        "cause",
+        unique=True,
+        postgresql_where=text("case_sequence IS NULL AND clock_id IS NULL"),
+    ),
+    Index(
+        "posting_reversed",
+        "entry_id",
+        "corrects",
+        unique=True,
+        postgresql_where=text("corrects IS NOT NULL"),
     ),
     Index(
         "posting_clock",
@@ -120,7 +156,7 @@ posting: Final = Table(
     Index(
         "posting_moved",
         "entry_id",
-        postgresql_include=["opening", "entered", "written_off"],
+        postgresql_include=["number", "opening", "entered", "written_off"],
         postgresql_where=text("opening <> 0 OR entered <> 0 OR written_off <> 0"),
     ),
     comment="One line under an entry; nothing here is ever changed or deleted",
@@ -253,4 +289,22 @@ waiting_breach: Final = Table(
     Index("waiting_breach_case_id", "case_id"),
     Index("waiting_breach_since", "since"),
     comment="Deadlines that passed on cases without an entry: not livelihood, or the case is still on its way",
+)
+
+closing: Final = Table(
+    "closing",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("period", Key, nullable=False, comment="a year, 2026, or a quarter, 2026Q3"),
+    Column("number", Integer, nullable=False, comment="counts the acts of the period"),
+    Column("act", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("figures", JSONB, nullable=False, comment="as they stood then"),
+    Column("digest", Text, nullable=False, comment="of the figures"),
+    UniqueConstraint("period", "number", name="closing_period_number"),
+    CheckConstraint(_one_of("act", ACTS), name="closing_act"),
+    comment="Who proposed, approved, refused the closing or reopening of a period; nothing here is ever changed",
+    info={"grants": "SELECT, INSERT"},
 )
