@@ -205,6 +205,7 @@ def _department_case(books: Books) -> None:
         _leg("l5", "desk", "desk-S1", 90, 7200, level="street"),
     ]
     case = _case("c2", "r2", None, legs, resolved=120, sequence=10, confirmed="lapsed", reopened=1)
+    case["doc"]["inspection"] = {"at": iso(at(130)), "by": "p9", "passed": True}
     _add(books, case, "file_import", "f-1")
     books.steps += _steps(
         "c2", ("open", 0, None), ("whistle", 0, "l3"), ("return", 30, "l3"), ("accept", 35, "l4"),

@@ -13,6 +13,7 @@ from jiayuan.ledger.interface.document import interface
 
 pytestmark = pytest.mark.store
 
+ENTRY = "/entries/<string:entry>"
 STAFF = "grid_worker grid_leader grid_chief desk unit_clerk county operator service"
 
 # An address that isn't here is refused by the first test: whose it is has to be decided.
@@ -23,6 +24,20 @@ WHOSE: dict[str, dict[str, str]] = {
     },
     "reading": {
         f"GET {path}": STAFF for path in ("/accounts/<int:year>", "/entries", "/entries/<string:entry>")
+    },
+    "the account": {
+        "POST /entries": "desk county",
+        f"POST {ENTRY}/postings": "grid_leader grid_chief unit_clerk desk county",
+        f"POST {ENTRY}/inspections": "inspector convener county",
+        f"POST {ENTRY}/answers": "desk county",
+        f"POST {ENTRY}/write-off": "desk county",
+        f"POST {ENTRY}/postings/<int:number>/reversal": "county",
+    },
+    "closings": {
+        "GET /closings": f"{STAFF} auditor",
+        "GET /closings/<string:period>": f"{STAFF} auditor",
+        "POST /closings/<string:period>": "county",
+        "POST /closings/<string:period>/decision": "county auditor",
     },
 }
 TABLE = {address: set(roles.split()) for group in WHOSE.values() for address, roles in group.items()}

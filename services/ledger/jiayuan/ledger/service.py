@@ -8,6 +8,8 @@ from jiayuan.chassis.service import Delivery, Service
 
 from . import handlers, store
 from .api.accounts import Accounts
+from .api.acts import Acts
+from .api.closings import Closings
 from .api.entries import Entries
 from .api.interface import OpenApi
 from .proving import ProofSettings, signer_of
@@ -33,7 +35,7 @@ class Ledger(Delivery):
             signer_of(settings)
 
 
-class LedgerService(Service, Accounts, Entries, OpenApi, Timers):
+class LedgerService(Service, Accounts, Entries, Acts, Closings, OpenApi, Timers):
     """The annual livelihood account; each group brings its own entrypoints."""
 
     name = "ledger"

@@ -11,6 +11,7 @@ from jiayuan.contracts.times import iso
 
 from .. import store
 from ..entry import Entry, posting_data
+from ..write_off import CONFIRMED
 from .common import STAFF, YEARS, argument, number, uuid_of, wrong
 
 MOST: Final = 200
@@ -59,19 +60,25 @@ def entry_of(delivery: Any, id_: str) -> dict[str, Any]:
         found = store.get_entry(work, known) if known else None
         if found is None:
             raise Problem(404, "There is no such entry")
-        postings = store.postings_of(work, found.id)
-    return {**document(found), "postings": [_posting(row) for row in postings]}
+        return whole(work, found)
+
+
+def whole(work: Any, found: Entry) -> dict[str, Any]:
+    """An entry with its postings by number."""
+    return {**document(found), "postings": [_posting(row) for row in store.postings_of(work, found.id)]}
 
 
 def document(found: Entry) -> dict[str, Any]:
     """An entry as JSON: that of the events, and what staff want to know beside it."""
+    silent = found.confirmed in CONFIRMED
     return {
         **found.data(),
         "case_number": found.case_number,
         "case_state": found.case_state,
         "confirmed": found.confirmed,
-        # Closed, yet still in the account: the citizen didn't confirm.
-        "unsatisfied": found.state == "open" and found.case_state == "closed",
+        # Closed, yet still in the account: the citizen didn't confirm; or was silent, and nobody has looked at it.
+        "unsatisfied": found.state == "open" and found.case_state == "closed" and not silent,
+        "uninspected": found.state == "open" and found.case_state == "closed" and silent,
         "postings": found.postings,
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from .account import check, show
+from .closing import close
+from .entry import entry
 
 
 @click.group()
@@ -12,7 +14,7 @@ def ledger() -> None:
     """The annual livelihood account 民生实事账本."""
 
 
-for _command in (show, check):
+for _command in (show, check, entry, close):
     ledger.add_command(_command)
 
 COMMANDS: list[click.Command] = [ledger]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from jiayuan.chassis.operation import (
     Operation,
@@ -21,7 +21,9 @@ from jiayuan.chassis.operation import (
     whole,
     yes_no,
 )
-from jiayuan.contracts.schemas.common import ENTRY_STATES, POSTING_KINDS
+from jiayuan.contracts.schemas.common import ENTRY_SOURCES, ENTRY_STATES, POSTING_KINDS, Time
+
+from ..api import acts
 
 _FIGURES: Final[dict[str, fields.Field]] = {
     "opening": whole(),
@@ -32,7 +34,12 @@ _FIGURES: Final[dict[str, fields.Field]] = {
     "reversed": whole(),
     "balances": yes_no(),
 }
-Figures = told("Figures", "The figures of an account: opening + entered − written off = open.", **_FIGURES)
+Figures = told(
+    "Figures",
+    "The figures of an account: opening + entered − written off + reversed = open; reversed is below nothing where "
+    "something was entered in error.",
+    **_FIGURES,
+)
 StreetLine = told("StreetLine", "A street's line.", street=text(), **_FIGURES)
 Summary = told(
     "Summary", "The figures of a year, for everybody.", year=whole(), streets=many(StreetLine), **_FIGURES
@@ -70,6 +77,13 @@ _ENTRY: Final[dict[str, fields.Field]] = {
     "opened_at": at(),
     "written_off_at": maybe_at(),
     "unsatisfied": yes_no(),
+    "uninspected": yes_no(),
+    "source": one_of(*ENTRY_SOURCES),
+    "source_id": fields.String(),
+    "person": fields.String(),
+    "promise": fields.String(),
+    "limit_seconds": fields.Integer(),
+    "due_at": Time(),
 }
 Moved = told("Moved", "What a posting moves.", opening=whole(), entered=whole(), written_off=whole())
 Posting = told(
@@ -86,6 +100,9 @@ Posting = told(
     clock=maybe(),
     unit=maybe(),
     moved=part(Moved),
+    amount=fields.Integer(metadata={"description": "Money in fen."}),
+    evidence=fields.String(metadata={"description": "The digest of a file."}),
+    corrects=fields.Integer(metadata={"description": "The number of the posting that it takes back."}),
     facts=fields.Dict(required=True),
     cause=text(),
 )
@@ -93,9 +110,22 @@ Entry = told("Entry", "An entry; `postings` is how many lines it has.", postings
 Entries = told("Entries", "A page of entries.", entries=many(Entry), next=maybe())
 WholeEntry = told("WholeEntry", "An entry with its postings.", postings=many(Posting), **_ENTRY)
 
+
+def _act(body: type[Schema]) -> Operation:
+    return Operation("entries", {200: WholeEntry}, body=body, refuses=(404, 409), keyed=True)
+
+
 OPERATIONS: Final[Operations] = {
     ("GET", "/accounts/<int:year>/summary"): Operation("account", {200: Summary}),
     ("GET", "/accounts/<int:year>"): Operation("account", {200: Account}, refuses=(400,)),
     ("GET", "/entries"): Operation("entries", {200: Entries}, refuses=(400,)),
     ("GET", "/entries/<string:entry>"): Operation("entries", {200: WholeEntry}, refuses=(404,)),
+    ("POST", "/entries"): Operation(
+        "entries", {200: WholeEntry, 201: WholeEntry}, body=acts.OpeningBody, refuses=(409,)
+    ),
+    ("POST", "/entries/<string:entry>/postings"): _act(acts.PostingBody),
+    ("POST", "/entries/<string:entry>/inspections"): _act(acts.InspectionBody),
+    ("POST", "/entries/<string:entry>/answers"): _act(acts.AnswerBody),
+    ("POST", "/entries/<string:entry>/write-off"): _act(acts.NoteBody),
+    ("POST", "/entries/<string:entry>/postings/<int:number>/reversal"): _act(acts.ReasonBody),
 }

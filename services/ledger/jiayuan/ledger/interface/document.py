@@ -16,11 +16,11 @@ from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 from jiayuan.chassis.operation import Operations
 
-from . import account
+from . import account, closings
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final[tuple[Operations, ...]] = (account.OPERATIONS,)
+_PARTS: Final[tuple[Operations, ...]] = (account.OPERATIONS, closings.OPERATIONS)
 
 
 def interface() -> Interface:
