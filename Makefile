@@ -76,6 +76,7 @@ definitions: .venv ## Write the contract files generated from the code
 	$(PY) -m jiayuan.routing.interface.document
 	$(PY) -m jiayuan.routing.interface.machine
 	$(PY) -m jiayuan.ledger.interface.document
+	$(PY) -m jiayuan.notify.interface.document
 
 lock: .venv ## Pin all dependencies again (UPGRADE=1 takes newer versions)
 	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

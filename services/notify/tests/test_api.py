@@ -12,7 +12,8 @@ from werkzeug.test import EnvironBuilder
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
-from jiayuan.notify import api, cli, handlers, routes
+from jiayuan.notify import cli, handlers, routes
+from jiayuan.notify.api import notices as api
 from jiayuan.notify.sending import Sender
 
 pytestmark = pytest.mark.store

@@ -44,8 +44,9 @@ CHANNELS: Final = ("sms", "mini_program")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a notice is about: whose refusal counts, and what doesn't hold it back."""
+    """What a notice is about: its name for people, whose refusal counts, and what doesn't hold it back."""
 
+    name: str
     refusable: frozenset[str]
     overrides: frozenset[str]
 
@@ -72,9 +73,9 @@ class Policy:
     digest: Digest
     emergency: Mapping[str, frozenset[str]]
 
-    def refusable(self, role: str) -> tuple[str, ...]:
-        """The subjects that a role may refuse."""
-        return tuple(s for s, subject in self.subjects.items() if role in subject.refusable)
+    def refusable(self, *roles: str) -> tuple[str, ...]:
+        """The subjects that somebody of one of these roles may refuse."""
+        return tuple(s for s, subject in self.subjects.items() if subject.refusable & set(roles))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,13 @@ def _time(text: str) -> time:
     return time.fromisoformat(text)
 
 
+def clock_of(text: str) -> str:
+    """A time of day as 21:30, as it was given; ValueError says what it must be."""
+    if _TIME.fullmatch(text) is None:
+        raise ValueError(f"{text!r:.20} must be a time of day as 21:30")
+    return text
+
+
 def load(document: Mapping[str, Any]) -> Policy:
     """The policy of a document; BadData names what is wrong and what is allowed."""
     keys = {"version", "zone", "subjects", "quiet", "cap", "digest", "emergency"}
@@ -249,9 +257,12 @@ def _words(value: Any, allowed: Iterable[str], where: str) -> frozenset[str]:
 
 
 def _subject(name: str, entry: Any) -> Subject:
-    if not isinstance(entry, Mapping) or set(entry) - {"refusable", "overrides"}:
-        raise BadData(f"{_FILE}: subject {name} has refusable and overrides")
+    if not isinstance(entry, Mapping) or set(entry) - {"name", "refusable", "overrides"}:
+        raise BadData(f"{_FILE}: subject {name} has name, refusable and overrides")
+    if not isinstance(entry.get("name"), str) or not entry["name"]:
+        raise BadData(f"{_FILE}: subject {name}: name is missing or not text")
     return Subject(
+        entry["name"],
         _words(entry.get("refusable", []), NOTICE_ROLES, f"{name}.refusable"),
         _words(entry.get("overrides", []), BARRIERS, f"{name}.overrides"),
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from jiayuan.chassis.service import Delivery, Service, every
 
-from jiayuan.chassis.service import Delivery, Service, every, http
-from jiayuan.chassis.web import Call
-
-from . import api, handlers, sending, store
+from . import handlers, sending, store
+from .api.interface import OpenApi
+from .api.notices import Notices
+from .api.preferences import Preferences
+from .api.unsubscribing import Unsubscribing
 from .settings import NotifySettings
 
 
-class NotifyService(Service):
-    """Entrypoints only."""
+class NotifyService(Service, Notices, Preferences, Unsubscribing, OpenApi):
+    """Entrypoints only; each group brings its own."""
 
     name = "notify"
     settings_class = NotifySettings
@@ -27,8 +28,3 @@ class NotifyService(Service):
     def find_stuck(self) -> bool:
         """Finds what is stuck and asks about it, follows the policy of channels, judges providers."""
         return sending.of(self.delivery).sweep()
-
-    @http("GET", "/notices", roles=api.STAFF)
-    def notices(self, call: Call) -> Any:
-        """The notices on a case or a report."""
-        return api.notices(self.delivery, call)

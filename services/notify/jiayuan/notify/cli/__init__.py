@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .explain import explain
+from .preferences import preferences
 from .preview import preview
 from .status import status
 
@@ -14,7 +15,7 @@ def notify() -> None:
     """Notices 通知."""
 
 
-for _command in (status, explain, preview):
+for _command in (status, explain, preview, preferences):
     notify.add_command(_command)
 
 COMMANDS: list[click.Command] = [notify]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from jiayuan.chassis.config import load
 from jiayuan.chassis.work import Work, reading
@@ -19,3 +21,17 @@ def settings() -> NotifySettings:
 def opened() -> AbstractContextManager[Work]:
     """The service's database, for looking only."""
     return reading(settings())
+
+
+@contextmanager
+def running() -> Iterator[Any]:
+    """The service's runtime, for changing something; the running service publishes what is put into its outbox."""
+    from jiayuan.chassis.service import Runtime
+
+    from .. import handlers, store
+
+    runtime = Runtime(settings(), store.metadata, handlers.HANDLERS)
+    try:
+        yield runtime
+    finally:
+        runtime.engine.dispose()

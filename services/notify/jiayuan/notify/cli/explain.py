@@ -13,7 +13,8 @@ from jiayuan.chassis.errors import StartError
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import iso, parse
 
-from .. import api, explaining, preferences, rules, store, templates
+from .. import explaining, preferences, rules, store, templates
+from ..api.notices import masked, shown
 from ..explaining import Verdict
 from ..preferences import NONE, Decision
 from ..rules import Draft
@@ -76,7 +77,7 @@ def _told(draft: Draft, decision: Decision) -> dict[str, Any]:
     rule = draft.rule
     return {
         "to": draft.type,
-        "recipient": api.masked(draft.ref) if draft.ref else "anonymous",
+        "recipient": masked(draft.ref) if draft.ref else "anonymous",
         "role": rule.role,
         "matter": draft.matter,
         "step": draft.step,
@@ -121,7 +122,7 @@ def _when(told: dict[str, Any]) -> str:
 def _what_became(event: str, as_json: bool) -> None:
     try:
         with opened() as work:
-            found = [api.shown(row) for row in store.find(work, event=event)]
+            found = [shown(row) for row in store.find(work, event=event)]
     except StartError as error:
         raise click.ClickException(f"there is no file and no golden example {event}, and {error}") from None
     if not found:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from .. import api, store
+from .. import store
+from ..api.notices import shown
 from .common import opened
 
 
@@ -23,7 +24,7 @@ def status(case: str, report: str, as_json: bool) -> None:
         if not case and not report:
             _counts(store.counts(work), as_json)
             return
-        found = [api.shown(row) for row in store.find(work, case=case, report_=report)]
+        found = [shown(row) for row in store.find(work, case=case, report_=report)]
     if as_json:
         click.echo(json.dumps({"notices": found}, ensure_ascii=False))
         return

@@ -2,6 +2,7 @@
 
 from . import credits, numbers_sent, operating, weights
 from .notices import counts, find, numbers, put_notices
+from .preferences import of_code, put_wishes, wishes, wishes_changes
 from .recipients import erase_citizens, put_recipients, put_reports
 from .sending import (
     ask,
@@ -18,7 +19,7 @@ from .sending import (
     without_receipt,
 )
 from .sink import put_sink_messages, sink_has
-from .tables import attempt, metadata, notice, recipient, report, sending, sink_message
+from .tables import attempt, metadata, notice, preference_change, recipient, report, sending, sink_message
 
 __all__ = [
     "ask",
@@ -34,12 +35,15 @@ __all__ = [
     "notice",
     "numbers",
     "numbers_sent",
+    "of_code",
     "operating",
+    "preference_change",
     "put_attempts",
     "put_notices",
     "put_recipients",
     "put_reports",
     "put_sink_messages",
+    "put_wishes",
     "recipient",
     "record",
     "release",
@@ -52,5 +56,7 @@ __all__ = [
     "unanswered",
     "wake",
     "weights",
+    "wishes",
+    "wishes_changes",
     "without_receipt",
 ]

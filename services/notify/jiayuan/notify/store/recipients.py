@@ -33,11 +33,15 @@ def put_recipients(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def erase_citizens(work: Work, refs: Sequence[str]) -> None:
-    """Drop the citizens' contacts for good; one who isn't known yet is kept as erased, with nothing about him."""
+    """Drop the citizens' contacts and wishes for good; who isn't known yet is kept as erased, with nothing else."""
+    work.execute(
+        "DELETE FROM preference_change WHERE recipient_type = 'citizen' AND recipient = ANY(CAST(:refs AS text[]))",
+        refs=list(refs),
+    )
     work.execute(
         "INSERT INTO recipient (type, ref, role, street, grid, active, version, erased) "
         "SELECT 'citizen', ref, 'citizen', '', '', true, 0, true FROM unnest(CAST(:refs AS text[])) AS ref "
-        "ORDER BY ref ON CONFLICT (type, ref) DO UPDATE SET contact = NULL, erased = true",
+        "ORDER BY ref ON CONFLICT (type, ref) DO UPDATE SET contact = NULL, preferences = NULL, erased = true",
         refs=list(refs),
     )
 

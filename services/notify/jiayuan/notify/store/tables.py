@@ -36,6 +36,7 @@ recipient = sa.Table(
         server_default=sa.text("false"),
         comment="the citizen had the contact erased: none is kept any more",
     ),
+    sa.Column("preferences", JSONB),
     info={"sealed": {"contact": "ref"}},
 )
 
@@ -66,6 +67,22 @@ notice = sa.Table(
     sa.Column("event_id", sa.Text, nullable=False),
     sa.Column("traceparent", sa.Text, nullable=False),
     info={"grants": "SELECT, INSERT"},
+)
+
+# How somebody's wishes came to be what they are; goes with the person.
+preference_change = sa.Table(
+    "preference_change",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("recipient_type", sa.Text, nullable=False),
+    sa.Column("recipient", sa.Text, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("how", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("before", JSONB),
+    sa.Column("after", JSONB),
+    info={"grants": "SELECT, INSERT, DELETE"},
 )
 
 # What changes of a notice, apart from what doesn't: its few changes then cost no wide row and no wide index.

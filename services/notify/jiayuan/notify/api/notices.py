@@ -1,18 +1,29 @@
-"""HTTP: what became of the notices on a case or a report."""
+"""`/notices`: what became of the notices on a case or a report."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jiayuan.chassis.errors import Problem
-from jiayuan.chassis.service import Runtime
+from jiayuan.chassis.service import Runtime, http
 from jiayuan.chassis.web import Call
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso
 
-from . import store
+from .. import store
 
 STAFF = ("desk", "county", "operator", "service")
+
+
+class Notices:
+    """The entrypoints."""
+
+    delivery: Any
+
+    @http("GET", "/notices", roles=STAFF)
+    def notices(self, call: Call) -> Any:
+        """The notices on a case or a report."""
+        return notices(self.delivery, call)
 
 
 def notices(delivery: Runtime, call: Call) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""What became of notices."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marshmallow import Schema, fields, validate
+
+from jiayuan.chassis.operation import Operation, Operations, at, many, maybe, one_of, text, told, whole
+from jiayuan.contracts.schemas.common import NOTICE_ROLES, NOTICE_STATES
+
+
+class Which(Schema):
+    """Exactly one of the two."""
+
+    case = fields.String(
+        validate=validate.Length(max=128), metadata={"description": "The notices on a case."}
+    )
+    report = fields.String(validate=validate.Length(max=128), metadata={"description": "… or on a report."})
+
+
+Attempt = told(
+    "Attempt",
+    "One call to a provider.",
+    number=whole(),
+    kind=one_of("send", "query"),
+    provider=text(),
+    outcome=text(),
+    error=maybe(),
+    started_at=at(),
+    ended_at=at(),
+)
+Notice = told(
+    "Notice",
+    "One message to one person about one thing; recipients are pseudonyms, masked.",
+    id=text(),
+    role=one_of(*NOTICE_ROLES),
+    recipient_type=one_of("citizen", "person", "unit", "desk"),
+    recipient=text(),
+    matter=text(),
+    case=maybe(),
+    report=maybe(),
+    step=text(),
+    rule=text(),
+    template=text(),
+    template_version=whole(),
+    state=one_of(*NOTICE_STATES),
+    reason=maybe(),
+    provider=maybe(),
+    at=at(),
+    state_at=at(),
+    attempts=many(Attempt),
+)
+Notices = told("Notices", "Notices, oldest first, at most 500.", notices=many(Notice))
+
+OPERATIONS: Final[Operations] = {
+    ("GET", "/notices"): Operation("notices", {200: Notices}, query=Which, refuses=(400,)),
+}

@@ -1,0 +1,1 @@
+"""Pages for people, in simplified Chinese; each loads nothing from anywhere."""

@@ -1,0 +1,68 @@
+"""Every address of notify with every role: who may try it at all, and that nobody else gets further."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from jiayuan.chassis.testing.client import Client
+from jiayuan.chassis.testing.databases import Databases, Opened
+from jiayuan.chassis.tokens import ROLES
+from jiayuan.notify.interface.document import interface
+
+pytestmark = pytest.mark.store
+
+_OF = "/preferences/<any(citizen, person, unit, desk):type>/<string:id>"
+_CODE = "<string(maxlength=40):code>"
+# An address that isn't here is refused by the first test: whose it is has to be decided.
+WHOSE: dict[str, dict[str, str]] = {
+    "": {f"GET {path}": "" for path in ("/healthz", "/readyz", "/metrics", "/openapi.json")},
+    "by the tracking code": {
+        f"{method} {path}": ""
+        for path, methods in {f"/u/{_CODE}": "GET POST", f"/preferences/code/{_CODE}": "GET PUT"}.items()
+        for method in methods.split()
+    },
+    "one's own": {
+        f"{method} /preferences/me": " ".join(r for r in ROLES if r not in ("operator", "service"))
+        for method in ("GET", "PUT")
+    },
+    "at somebody's wish": {f"{method} {_OF}": "desk county" for method in ("GET", "PUT")},
+    "reading": {"GET /notices": "desk county operator service"},
+}
+TABLE = {address: set(roles.split()) for group in WHOSE.values() for address, roles in group.items()}
+
+
+def test_the_table_is_complete() -> None:
+    """A new address: a line in WHOSE."""
+    there = {f"{method} {path}": set(e.roles) for method, path, e, _ in interface().entrypoints()}
+    assert there.keys() == TABLE.keys()
+    assert {a: r for a, r in there.items() if r != TABLE[a]} == {}
+
+
+def _path(address: str) -> tuple[str, str]:
+    method, _, path = address.partition(" ")
+    path = re.sub(r"<any\((\w+)[^>]*>", r"\1", path)
+    return method, re.sub(r"<int:\w+>", "1", re.sub(r"<string(\(\w+=\d+\))?:\w+>", "nowhere", path))
+
+
+@pytest.fixture(scope="module")
+def opened(databases: Databases) -> Iterator[Opened]:
+    """One database for the whole table."""
+    made = Opened("notify", databases.fresh("notify"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("address", [a for a in TABLE if TABLE[a]])
+def test_every_role_at_every_address(opened: Opened, address: str) -> None:
+    client = Client(opened)
+    method, path = _path(address)
+    status, _ = client(method, path)
+    assert status == 401
+    for role in ROLES:
+        status, found = client(method, path, None if method == "GET" else {}, role=role, street="350921001")
+        turned_away = status == 403 and "needs one of the roles" in found.get("detail", "")
+        assert turned_away is (role not in TABLE[address]), (role, status, found)
+        assert status < 500, (role, found)
