@@ -26,18 +26,22 @@ from .errors import is_transient
 class Prepared:
     """A statement that a connection plans once: with few rows, planning costs more than doing.
 
-    `sql` has parameters `$1`, `$2` … of the given `types`.
+    `sql` has parameters `$1`, `$2` … of the given `types`. `generic`: from the first time on by the plan that holds for
+    all values, instead of five plans for the first five; for what must not depend on how well the table is known.
     """
 
     __slots__ = ("execute", "name", "prepare")
 
-    def __init__(self, sql: str, *types: str) -> None:
+    def __init__(self, sql: str, *types: str, generic: bool = False) -> None:
         # psycopg2 has no prepared statements of its own; SQL's PREPARE belongs to the connection as well.
         self.name = "j_" + hashlib.sha256(sql.encode()).hexdigest()[:20]
         declared = f" ({', '.join(types)})" if types else ""
         self.prepare = f"PREPARE {self.name}{declared} AS {sql}"
         given = f" ({', '.join(['%s'] * len(types))})" if types else ""
         self.execute = f"EXECUTE {self.name}{given}"
+        if generic:
+            # It travels in the same round trip, and ends with the transaction.
+            self.execute = f"SET LOCAL plan_cache_mode = force_generic_plan;{self.execute}"
 
 
 class Result(list[Any]):

@@ -16,13 +16,17 @@ AWARE: Final[Any] = Annotated[datetime, msgspec.Meta(tz=True)]
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
+_WHOLE: Final = len("2026-03-02T01:02:03.456789Z")
+
 
 def iso(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`; ValueError for a time without a zone."""
     if at.tzinfo is None:
         raise ValueError(f"time without a zone: {at!r}")
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
+    # A tenth of what isoformat takes, and every event has a handful of times.
+    text: str = msgspec.to_builtins(utc)
+    return text if len(text) == _WHOLE else text[:19] + ".000000Z"
 
 
 def parse(text: str) -> datetime:
