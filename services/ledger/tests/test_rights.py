@@ -23,7 +23,13 @@ WHOSE: dict[str, dict[str, str]] = {
         for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/accounts/<int:year>/summary")
     },
     "reading": {
-        f"GET {path}": STAFF for path in ("/accounts/<int:year>", "/entries", "/entries/<string:entry>")
+        f"GET {path}": STAFF
+        for path in (
+            "/accounts/<int:year>",
+            "/accounts/<int:year>/returning",
+            "/entries",
+            "/entries/<string:entry>",
+        )
     },
     "the account": {
         "POST /entries": "desk county",

@@ -9,6 +9,7 @@ from jiayuan.chassis.service import http
 from .. import store
 from ..account import account as account_of
 from .common import STAFF, argument, wrong, year_of
+from .entries import returned
 
 
 class Accounts:
@@ -25,6 +26,21 @@ class Accounts:
     def account(self, call: Any, year: int) -> Any:
         """The account of a year by street or unit: ?by=street|unit&street=CODE."""
         return account(self.delivery, call, year)
+
+    @http("GET", "/accounts/<int:year>/returning", roles=STAFF)
+    def returning(self, call: Any, year: int) -> Any:
+        """老大难: entries whose matters were written off before, the most often first; ?street=CODE."""
+        street = argument(call, "street")
+        with self.delivery.work() as work:
+            found = store.returning(work, year_of(year), street=street)
+        return {
+            "year": year,
+            "entries": [
+                {"entry": r.id, "item": r.item, "title": r.title, "street": r.street, "category": r.category}
+                | returned(r)
+                for r in found
+            ],
+        }
 
 
 def summary(delivery: Any, year: int) -> dict[str, Any]:

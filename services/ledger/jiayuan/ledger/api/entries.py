@@ -64,8 +64,18 @@ def entry_of(delivery: Any, id_: str) -> dict[str, Any]:
 
 
 def whole(work: Any, found: Entry) -> dict[str, Any]:
-    """An entry with its postings by number."""
-    return {**document(found), "postings": [_posting(row) for row in store.postings_of(work, found.id)]}
+    """An entry with its postings by number, and how often its matter has returned."""
+    again = store.returned(work, found)
+    return {
+        **document(found),
+        "returned": returned(again) if again else None,
+        "postings": [_posting(row) for row in store.postings_of(work, found.id)],
+    }
+
+
+def returned(found: store.Returned) -> dict[str, Any]:
+    """How often a matter was written off before, since which year, and by which entries."""
+    return {"times": found.times, "first_year": found.first_year, "earlier": found.earlier}
 
 
 def document(found: Entry) -> dict[str, Any]:

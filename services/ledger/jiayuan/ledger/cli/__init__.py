@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .account import check, show
+from .account import check, returning, show
 from .closing import close
 from .entry import entry
 
@@ -14,7 +14,7 @@ def ledger() -> None:
     """The annual livelihood account 民生实事账本."""
 
 
-for _command in (show, check, entry, close):
+for _command in (show, check, returning, entry, close):
     ledger.add_command(_command)
 
 COMMANDS: list[click.Command] = [ledger]

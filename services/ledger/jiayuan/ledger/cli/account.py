@@ -45,6 +45,22 @@ def _at(work: Work, year: int, street: str | None, at: datetime) -> list[State]:
 
 @click.command()
 @YEAR
+@click.option("--street", default=None, help="Only this street (its code).")
+@JSON
+def returning(year: int, street: str | None, as_json: bool) -> None:
+    """老大难: entries whose matters were written off before, the most often first."""
+    with reading() as work:
+        found = store.returning(work, year, street=street)
+    if as_json:
+        click.echo(json.dumps([r._asdict() for r in found], ensure_ascii=False))
+        return
+    for r in found:
+        click.echo(f"{r.id}  {r.title}：第{r.times + 1}次，最早{r.first_year}年")
+    click.echo(f"{year}年：老大难 {len(found)} 件")
+
+
+@click.command()
+@YEAR
 def check(year: int) -> None:
     """Prove the account of a year, entry by entry and posting by posting; exit code 1 and what is at fault when it is
     wrong."""

@@ -108,7 +108,32 @@ Posting = told(
 )
 Entry = told("Entry", "An entry; `postings` is how many lines it has.", postings=whole(), **_ENTRY)
 Entries = told("Entries", "A page of entries.", entries=many(Entry), next=maybe())
-WholeEntry = told("WholeEntry", "An entry with its postings.", postings=many(Posting), **_ENTRY)
+_RETURNED: Final[dict[str, fields.Field]] = {
+    "times": whole(),
+    "first_year": whole(),
+    "earlier": many(fields.String()),
+}
+Returned = told("Returned", "How often a matter was written off before, and since which year.", **_RETURNED)
+ReturnedEntry = told(
+    "ReturnedEntry",
+    "An entry whose matter was written off before.",
+    entry=text(),
+    item=text(),
+    title=text(),
+    street=text(),
+    category=text(),
+    **_RETURNED,
+)
+Returning = told(
+    "Returning", "Entries of a year whose matters return.", year=whole(), entries=many(ReturnedEntry)
+)
+WholeEntry = told(
+    "WholeEntry",
+    "An entry with its postings.",
+    postings=many(Posting),
+    returned=fields.Nested(Returned, required=True, allow_none=True),
+    **_ENTRY,
+)
 
 
 def _act(body: type[Schema]) -> Operation:
@@ -118,6 +143,7 @@ def _act(body: type[Schema]) -> Operation:
 OPERATIONS: Final[Operations] = {
     ("GET", "/accounts/<int:year>/summary"): Operation("account", {200: Summary}),
     ("GET", "/accounts/<int:year>"): Operation("account", {200: Account}, refuses=(400,)),
+    ("GET", "/accounts/<int:year>/returning"): Operation("account", {200: Returning}, refuses=(400,)),
     ("GET", "/entries"): Operation("entries", {200: Entries}, refuses=(400,)),
     ("GET", "/entries/<string:entry>"): Operation("entries", {200: WholeEntry}, refuses=(404,)),
     ("POST", "/entries"): Operation(

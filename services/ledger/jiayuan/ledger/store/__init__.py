@@ -31,6 +31,7 @@ from .entries import (
 )
 from .figures import Fault, faults, figures, replayed
 from .postings import act_posted, breaches_posted, history_of, insert_postings, postings_of, steps_posted
+from .returning import Returned, returned, returning
 from .tables import (
     checkpoint,
     closing,
@@ -50,6 +51,7 @@ from .tables import (
 __all__ = [
     "Closing",
     "Fault",
+    "Returned",
     "act_posted",
     "acts_of",
     "all_acts",
@@ -89,6 +91,8 @@ __all__ = [
     "posting_text",
     "postings_of",
     "replayed",
+    "returned",
+    "returning",
     "steps_posted",
     "take_breaches",
     "tile",
