@@ -15,6 +15,12 @@ pytestmark = pytest.mark.store
 
 ENTRY = "/entries/<string:entry>"
 STAFF = "grid_worker grid_leader grid_chief desk unit_clerk county operator service"
+LIST_READERS = f"{STAFF} convener auditor"
+COLLECTORS = "grid_worker grid_leader grid_chief desk county"
+LIST_KEEPERS = "grid_chief desk county"
+DESKS = "desk county"
+CLAIMANTS = "unit_clerk desk county"
+LIST, CLAIM = "/lists/<string:list_id>", "/claims/<string:claim>"
 
 # An address that isn't here is refused by the first test: whose it is has to be decided.
 WHOSE: dict[str, dict[str, str]] = {
@@ -44,6 +50,26 @@ WHOSE: dict[str, dict[str, str]] = {
         "GET /closings/<string:period>": f"{STAFF} auditor",
         "POST /closings/<string:period>": "county",
         "POST /closings/<string:period>/decision": "county auditor",
+    },
+    "the lists": {f"GET {path}": LIST_READERS for path in ("/lists", LIST, f"{LIST}/workbook", "/lineage")}
+    | {
+        "POST /lists": LIST_KEEPERS,
+        f"POST {LIST}/publication": LIST_KEEPERS,
+        f"POST {LIST}/closing": LIST_KEEPERS,
+        f"POST {LIST}/demands": COLLECTORS,
+        f"POST {LIST}/demands/<int:number>": LIST_KEEPERS,
+        f"POST {LIST}/workbook": f"{LIST_KEEPERS} unit_clerk",
+        f"POST {LIST}/problems/<int:number>/decision": DESKS,
+        f"POST {LIST}/problems/<int:number>/split": DESKS,
+        f"POST {LIST}/merge": DESKS,
+    },
+    "claims": {
+        f"POST {LIST}/lines/<int:number>/claims": CLAIMANTS,
+        f"POST {CLAIM}": CLAIMANTS,
+        f"POST {CLAIM}/release": CLAIMANTS,
+        f"POST {CLAIM}/grant": DESKS,
+        f"POST {CLAIM}/milestones/<int:number>": CLAIMANTS,
+        f"POST {CLAIM}/completion": CLAIMANTS,
     },
 }
 TABLE = {address: set(roles.split()) for group in WHOSE.values() for address, roles in group.items()}

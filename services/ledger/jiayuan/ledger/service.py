@@ -9,18 +9,27 @@ from jiayuan.chassis.service import Delivery, Service
 from . import handlers, store
 from .api.accounts import Accounts
 from .api.acts import Acts
+from .api.claims import Claims
 from .api.closings import Closings
 from .api.entries import Entries
 from .api.interface import OpenApi
+from .api.lists import Lists
 from .proving import ProofSettings, signer_of
 from .timers import Timers
 
 
 @dataclass(frozen=True)
 class LedgerSettings(ProofSettings):
-    """`waiting_days`: for how many days of business time a breach waits for the entry of its case."""
+    """`waiting_days`: for how many days of business time a breach waits for the entry of its case.
+
+    `intake_url`, `routing_url`: where hotspots and member units are read from for the lists; without one the draft
+    says what it lacks. `neighbour_timeout`: how long to wait for them, seconds.
+    """
 
     waiting_days: float = 30.0
+    intake_url: str = ""
+    routing_url: str = ""
+    neighbour_timeout: float = 3.0
 
 
 class Ledger(Delivery):
@@ -35,7 +44,7 @@ class Ledger(Delivery):
             signer_of(settings)
 
 
-class LedgerService(Service, Accounts, Entries, Acts, Closings, OpenApi, Timers):
+class LedgerService(Service, Accounts, Entries, Acts, Closings, Lists, Claims, OpenApi, Timers):
     """The annual livelihood account; each group brings its own entrypoints."""
 
     name = "ledger"

@@ -7,6 +7,7 @@ import click
 from .account import check, returning, show
 from .closing import close
 from .entry import entry
+from .lists import lists
 
 
 @click.group()
@@ -14,7 +15,7 @@ def ledger() -> None:
     """The annual livelihood account 民生实事账本."""
 
 
-for _command in (show, check, returning, entry, close):
+for _command in (show, check, returning, entry, close, lists):
     ledger.add_command(_command)
 
 COMMANDS: list[click.Command] = [ledger]

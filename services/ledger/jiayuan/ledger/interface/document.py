@@ -16,11 +16,11 @@ from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 from jiayuan.chassis.operation import Operations
 
-from . import account, closings
+from . import account, closings, lists
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final[tuple[Operations, ...]] = (account.OPERATIONS, closings.OPERATIONS)
+_PARTS: Final[tuple[Operations, ...]] = (account.OPERATIONS, closings.OPERATIONS, lists.OPERATIONS)
 
 
 def interface() -> Interface:
@@ -39,7 +39,11 @@ def interface() -> Interface:
         path={
             "year": {"description": "The year of an account, by Chinese time."},
             "entry": {"description": "The id of an entry."},
-            "number": {"description": "The number of a posting within its entry, from 1 on."},
+            "list_id": {"description": "The id of a list."},
+            "claim": {"description": "The id of a claim."},
+            "number": {
+                "description": "Of a posting in its entry, a line in its list, a milestone; from 1 on."
+            },
             "period": {"description": "A year, 2026, or a quarter, 2026Q3."},
         },
     )

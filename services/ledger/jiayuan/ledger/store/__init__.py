@@ -1,6 +1,6 @@
 """The ledger's tables and all of its SQL, a module a theme."""
 
-from . import leaves, trees
+from . import claims, leaves, lineage, lists, trees
 from .breaches import drop_breaches, keep_breaches, take_breaches
 from .closings import (
     Closing,
@@ -59,6 +59,7 @@ __all__ = [
     "breaches_posted",
     "cases_entered",
     "checkpoint",
+    "claims",
     "closed_periods",
     "closing",
     "drop_breaches",
@@ -81,6 +82,8 @@ __all__ = [
     "leaf",
     "leaf_document",
     "leaves",
+    "lineage",
+    "lists",
     "lock_entries",
     "lock_entry",
     "lock_open",

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -37,6 +38,12 @@ from jiayuan.chassis import tables
 from jiayuan.contracts.schemas.common import ENTRY_SOURCES, ENTRY_STATES, POSTING_KINDS
 
 from ..closing import ACTS
+from ..lists.claim import MOST as MOST_CLAIMS
+from ..lists.claim import STATES as CLAIM_STATES
+from ..lists.problem import MOST_TAKERS
+from ..lists.problem import STATES as PROBLEM_STATES
+from ..lists.publishing import KINDS as LIST_KINDS
+from ..lists.publishing import STATES as LIST_STATES
 from ..verify import HASHES
 
 metadata: Final = MetaData()
@@ -307,4 +314,161 @@ closing: Final = Table(
     CheckConstraint(_one_of("act", ACTS), name="closing_act"),
     comment="Who proposed, approved, refused the closing or reopening of a period; nothing here is ever changed",
     info={"grants": "SELECT, INSERT"},
+)
+
+
+# -- the quarter's lists ---------------------------------------------------------------------------------------
+
+quarter_list: Final = Table(
+    "quarter_list",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("quarter", Key, nullable=False),
+    Column("street", Key, nullable=False),
+    Column("community", Key, nullable=False, comment="of a demand list; '' otherwise"),
+    Column("state", Text, nullable=False),
+    Column("sequence", Integer, nullable=False, comment="how often it was published or closed"),
+    Column("notes", JSONB, nullable=False, comment="what the draft could not learn, and why"),
+    Column(
+        "units", JSONB, nullable=False, comment="of a service list: the member units, as routing told them"
+    ),
+    Column("drafted_at", DateTime(timezone=True), nullable=False),
+    Column("drafted_by", Text, nullable=False),
+    Column("published_at", DateTime(timezone=True)),
+    Column("published_by", Text),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("closed_by", Text),
+    UniqueConstraint("kind", "quarter", "street", "community", name="quarter_list_of"),
+    CheckConstraint(_one_of("kind", LIST_KINDS), name="quarter_list_kind"),
+    CheckConstraint(_one_of("state", LIST_STATES), name="quarter_list_state"),
+    CheckConstraint("(kind = 'demand') = (community <> '')", name="quarter_list_community"),
+    comment="Demand, problem and service lists of a quarter",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+list_act: Final = Table(
+    "list_act",
+    metadata,
+    Column("list_id", Uuid(as_uuid=False), ForeignKey("quarter_list.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("facts", JSONB, nullable=False),
+    PrimaryKeyConstraint("list_id", "number", name="list_act_pkey"),
+    comment="Who did what to a list; only ever added to",
+    info={"grants": "SELECT, INSERT"},
+)
+
+problem: Final = Table(
+    "problem",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("list_id", Uuid(as_uuid=False), ForeignKey("quarter_list.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("category", Key, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("takes", SmallInteger, nullable=False, comment="how many units may claim it"),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, comment="why it was dropped"),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decided_by", Text),
+    Column("sequence", Integer, nullable=False, comment="of its service.claimed events"),
+    Column("entry_id", Uuid(as_uuid=False), comment="the account's entry that its first claim opened"),
+    UniqueConstraint("list_id", "number", name="problem_number"),
+    CheckConstraint(_one_of("state", PROBLEM_STATES), name="problem_state"),
+    CheckConstraint(f"takes BETWEEN 1 AND {MOST_TAKERS}", name="problem_takes"),
+    Index("problem_entry", "entry_id", postgresql_where=text("entry_id IS NOT NULL")),
+    comment="A line of a street's problem list: demands of one kind",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+demand: Final = Table(
+    "demand",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("list_id", Uuid(as_uuid=False), ForeignKey("quarter_list.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("category", Key, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("sources", JSONB, nullable=False),
+    Column("people", Integer, comment="who asked for it, where somebody counted them"),
+    Column("evidence", JSONB, nullable=False),
+    Column("origin", Key, comment="what a line from outside is known by, so that it comes in once"),
+    Column("kept", Boolean, nullable=False),
+    Column("reason", Text, comment="why it was dropped"),
+    Column("problem_id", Uuid(as_uuid=False), ForeignKey("problem.id")),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text, nullable=False),
+    UniqueConstraint("list_id", "number", name="demand_number"),
+    UniqueConstraint("list_id", "origin", name="demand_origin"),
+    Index("demand_problem", "problem_id"),
+    comment="A line of a community's demand list",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+demand_report: Final = Table(
+    "demand_report",
+    metadata,
+    Column("list_id", Uuid(as_uuid=False), ForeignKey("quarter_list.id"), nullable=False),
+    Column("report_id", Key, nullable=False),
+    Column("demand_id", Uuid(as_uuid=False), ForeignKey("demand.id"), nullable=False),
+    Column("case_id", Key),
+    Column("entry_id", Uuid(as_uuid=False)),
+    # A report is behind one line of a list.
+    PrimaryKeyConstraint("list_id", "report_id", name="demand_report_pkey"),
+    Index("demand_report_demand", "demand_id"),
+    Index("demand_report_report", "report_id"),
+    Index("demand_report_case", "case_id"),
+    Index("demand_report_entry", "entry_id"),
+    comment="The reports behind a line of a demand list",
+    info={"grants": "SELECT, INSERT"},
+)
+
+claim: Final = Table(
+    "claim",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("list_id", Uuid(as_uuid=False), ForeignKey("quarter_list.id"), nullable=False),
+    Column("problem_id", Uuid(as_uuid=False), ForeignKey("problem.id"), nullable=False),
+    Column("quarter", Key, nullable=False),
+    Column("unit", Key, nullable=False),
+    Column("person", Text, nullable=False, comment="who is responsible: an id of the directory, or a name"),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("place", SmallInteger, comment="which of the problem's places"),
+    Column("slot", SmallInteger, comment="which of the unit's three of the quarter"),
+    Column("milestones", JSONB, nullable=False),
+    Column("claimed_at", DateTime(timezone=True), nullable=False),
+    Column("claimed_by", Text, nullable=False),
+    Column("done_at", DateTime(timezone=True)),
+    Column("reason", Text, comment="why it was released"),
+    Column("history", JSONB, nullable=False, comment="who did what to it"),
+    CheckConstraint(_one_of("state", CLAIM_STATES), name="claim_state"),
+    CheckConstraint(
+        "(state IN ('claimed', 'done')) = (slot IS NOT NULL) AND (slot IS NULL) = (place IS NULL)",
+        name="claim_holds",
+    ),
+    CheckConstraint(f"slot BETWEEN 1 AND {MOST_CLAIMS}", name="claim_slot"),
+    CheckConstraint(f"place BETWEEN 1 AND {MOST_TAKERS}", name="claim_place"),
+    # The last word on "one to three a quarter", and on how many units a problem takes.
+    Index(
+        "claim_unit_slot", "quarter", "unit", "slot", unique=True, postgresql_where=text("slot IS NOT NULL")
+    ),
+    Index(
+        "claim_problem_place", "problem_id", "place", unique=True, postgresql_where=text("place IS NOT NULL")
+    ),
+    Index(
+        "claim_problem_unit",
+        "problem_id",
+        "unit",
+        unique=True,
+        postgresql_where=text("state <> 'released'"),
+    ),
+    Index("claim_list", "list_id"),
+    comment="Units' claims of problems, and their wishes",
+    info={"grants": "SELECT, INSERT, UPDATE"},
 )
