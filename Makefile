@@ -75,6 +75,7 @@ definitions: .venv ## Write the contract files generated from the code
 	$(PY) -m jiayuan.intake.interface.document
 	$(PY) -m jiayuan.routing.interface.document
 	$(PY) -m jiayuan.routing.interface.machine
+	$(PY) -m jiayuan.sla.interface.document
 	$(PY) -m jiayuan.ledger.interface.document
 	$(PY) -m jiayuan.notify.interface.document
 
