@@ -24,6 +24,10 @@ WHOSE: dict[str, dict[str, str]] = {
         for path, methods in {f"/u/{_CODE}": "GET POST", f"/preferences/code/{_CODE}": "GET PUT"}.items()
         for method in methods.split()
     },
+    "by the secret path": {
+        f"{method} /receipts/<string(maxlength=32):provider>/<string(maxlength=128):secret>": ""
+        for method in ("GET", "POST")
+    },
     "one's own": {
         f"{method} /preferences/me": " ".join(r for r in ROLES if r not in ("operator", "service"))
         for method in ("GET", "PUT")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
 
 from jiayuan.chassis.service import Runtime
 
 from .limits import Limit
+from .providers import configuration
 from .providers.base import Provider
+from .providers.configuration import Entry
 from .providers.http import HttpProvider
 from .providers.sink import Sink
 from .settings import NotifySettings
@@ -21,7 +25,7 @@ class Route:
 
     `weight`: any positive number, shared by the providers of a channel. `price`: of a segment, in yuan. `local`: its
     calls don't leave our database, so that they are made where they are decided. `askable`: it can be asked what
-    became of a request. `receipts`: it tells of deliveries.
+    became of a request. `receipts`: it tells of deliveries. `path`: the secret end of its callbacks' address, if any.
     """
 
     provider: Provider
@@ -31,6 +35,7 @@ class Route:
     local: bool = False
     askable: bool = True
     receipts: bool = False
+    path: str = field(repr=False, default="")
 
     def __post_init__(self) -> None:
         """ValueError for a weight that is none."""
@@ -51,6 +56,8 @@ class Route:
 def of(runtime: Runtime) -> Sequence[Route]:
     """The routes that the settings name."""
     settings = settings_of(runtime)
+    if settings.providers:
+        return [_route(entry, runtime) for entry in configuration.load(Path(settings.providers))]
     if settings.provider == "sink":
         return [Route(Sink(runtime.work, settings.send_batch), local=True)]
     provider = HttpProvider(
@@ -60,6 +67,25 @@ def of(runtime: Runtime) -> Sequence[Route]:
         concurrency=settings.provider_concurrency,
     )
     return [Route(provider)]
+
+
+@lru_cache(maxsize=8)
+def shared(runtime: Runtime) -> Sequence[Route]:
+    """The routes of a process: one each, so that connections, and what a provider keeps in memory, are kept."""
+    return of(runtime)
+
+
+def _route(entry: Entry, runtime: Runtime) -> Route:
+    return Route(
+        configuration.build(entry, runtime.sealer, runtime.work),
+        entry.weight,
+        entry.limits,
+        entry.price,
+        local=entry.local,
+        askable=entry.askable,
+        receipts=entry.tells,
+        path=entry.secrets.get("receipts", ""),
+    )
 
 
 def settings_of(runtime: Runtime) -> NotifySettings:

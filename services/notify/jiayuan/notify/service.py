@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, sending, store
+from . import handlers, receiving, sending, store
 from .api.interface import OpenApi
 from .api.notices import Notices
 from .api.preferences import Preferences
+from .api.receipts import Receipts
 from .api.unsubscribing import Unsubscribing
 from .settings import NotifySettings
 
 
-class NotifyService(Service, Notices, Preferences, Unsubscribing, OpenApi):
+class NotifyService(Service, Notices, Preferences, Receipts, Unsubscribing, OpenApi):
     """Entrypoints only; each group brings its own."""
 
     name = "notify"
@@ -28,3 +29,8 @@ class NotifyService(Service, Notices, Preferences, Unsubscribing, OpenApi):
     def find_stuck(self) -> bool:
         """Finds what is stuck and asks about it, follows the policy of channels, judges providers."""
         return sending.of(self.delivery).sweep()
+
+    @every(seconds=5.0, role="send")
+    def hear(self) -> bool:
+        """Fetches receipts from providers that keep them, and looks again at those that came too early."""
+        return receiving.of(self.delivery).turn()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from jiayuan.chassis.config import Settings
 from jiayuan.chassis.errors import EXIT_CONFIG, StartError
 
+from .providers import configuration
 from .providers.calls import longest_batch
 from .states import Pace
 
@@ -18,6 +20,8 @@ PROVIDERS: Final = ("sink", "http")
 class NotifySettings(Settings):
     """Durations are seconds of the wall clock, except `give_up_hours`, which is business time."""
 
+    providers: str = ""
+    """A file of providers (docs/notify/providers.md); without one, the single `provider` counts."""
     provider: str = "sink"
     """sink | http"""
     provider_url: str = ""
@@ -41,6 +45,11 @@ class NotifySettings(Settings):
 
     def __post_init__(self) -> None:
         """StartError (exit code 3) for what could never work, before anything is sent."""
+        if self.providers:
+            try:
+                configuration.load(Path(self.providers))
+            except configuration.BadConfiguration as error:
+                raise StartError(EXIT_CONFIG, f"providers: {error}") from None
         if self.provider not in PROVIDERS:
             raise StartError(
                 EXIT_CONFIG, f"provider is {self.provider!r}, it must be {' or '.join(PROVIDERS)}"

@@ -16,11 +16,15 @@ from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 from jiayuan.chassis.operation import Operations
 
-from . import notices, preferences
+from . import notices, preferences, receipts
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final[tuple[Operations, ...]] = (notices.OPERATIONS, preferences.OPERATIONS)
+_PARTS: Final[tuple[Operations, ...]] = (
+    notices.OPERATIONS,
+    preferences.OPERATIONS,
+    receipts.OPERATIONS,
+)
 
 
 def interface() -> Interface:
@@ -37,6 +41,8 @@ def interface() -> Interface:
         problem=Problem,
         otherwise=plain,
         path={
+            "provider": {"description": "The provider's name in the configuration of providers."},
+            "secret": {"description": "The secret path of the provider's callbacks, which is the proof."},
             "code": {"description": "The tracking code of a report, which is the proof."},
             "type": {"description": "What kind of recipient."},
             "id": {

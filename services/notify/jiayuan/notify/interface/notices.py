@@ -21,9 +21,9 @@ class Which(Schema):
 
 Attempt = told(
     "Attempt",
-    "One call to a provider.",
+    "One call to a provider, or one receipt of it.",
     number=whole(),
-    kind=one_of("send", "query"),
+    kind=one_of("send", "query", "receipt"),
     provider=text(),
     outcome=text(),
     error=maybe(),

@@ -71,7 +71,8 @@ class Aliyun:
         self._settle = timedelta(seconds=settle)
         self._clock, self._nonce = clock, nonce
         self._calls = Calls(timeout=timeout, connect=connect, concurrency=concurrency)
-        self.batch, self.longest = self._calls.batch, self._calls.longest
+        # A question may take several calls.
+        self.batch, self.longest = self._calls.batch, 2 * self._calls.longest
         self._codes = codes.bundled("aliyun")
 
     def __repr__(self) -> str:

@@ -92,7 +92,7 @@ class Provider(Protocol):
     concurrency: int
     """How many calls it makes at a time."""
     longest: float
-    """How many seconds `send` and `query` take at most."""
+    """How many seconds `send` or `query` of one message takes at most."""
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send; blocks until every outcome is known or timed out."""

@@ -59,7 +59,7 @@ class Calls:
         self.timeout, self.concurrency = timeout, concurrency
         self.connect = min(connect, timeout)
         self.batch = concurrency * _ROUNDS
-        self.longest = longest_batch(timeout, self.connect)
+        self.longest = longest_batch(timeout, self.connect, rounds=1)
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["Accept"] = "application/json"

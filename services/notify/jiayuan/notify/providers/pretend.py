@@ -70,6 +70,11 @@ class Pretend:
         """What each address's last digits say."""
         return [self._send(message) for message in messages]
 
+    def credit(self, message: Message) -> str:
+        """The vendor's id of the template whose consent a message uses."""
+        template = approved(self._templates, message)
+        return message.template if isinstance(template, Outcome) else template.id
+
     def query(self, requests: Sequence[Asked]) -> list[Outcome]:
         """What became of it, by the address's last digits and the time since."""
         return [self._query(asked) for asked in requests]

@@ -205,7 +205,7 @@ class Tencent:
             at = local.replace(tzinfo=codes.CHINA)
         except ValueError:
             pass  # a receipt without a time is a receipt
-        return self._made(item, "ext", "sid", "report_status", "errmsg", at)
+        return self._made(item, "", "sid", "report_status", "errmsg", at)
 
     def _made(
         self, item: Any, context: str, ref: str, status: str, code: str, at: datetime | None

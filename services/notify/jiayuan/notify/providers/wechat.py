@@ -85,6 +85,11 @@ class Wechat:
         """One call a message."""
         return self._calls.each(self._send, messages)
 
+    def credit(self, message: Message) -> str:
+        """The vendor's id of the template whose consent a message uses."""
+        template = approved(self._templates, message)
+        return message.template if isinstance(template, Outcome) else template.id
+
     def query(self, requests: Sequence[Asked]) -> list[Outcome]:
         """WeChat can't be asked."""
         return [Outcome("unknown", error="WeChat tells only by its events", code="no_question")] * len(

@@ -34,7 +34,7 @@ _PASSED_ON: Final = 200
 @lru_cache(maxsize=8)
 def of(runtime: Runtime) -> Sender:
     """The sender of a process's runtime: one, so that its connections to the providers are kept."""
-    sender = Sender(runtime, routes.of(runtime))
+    sender = Sender(runtime, routes.shared(runtime))
     runtime.at_stop.append(sender.close)
     return sender
 

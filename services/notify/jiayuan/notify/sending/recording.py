@@ -14,10 +14,10 @@ from jiayuan.chassis import redact
 from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
-from jiayuan.contracts.times import iso
 
 from .. import cascade, limits, metrics, routes, states, store
 from ..states import Outcome
+from ..telling import tell
 from .groups import Groups
 from .lane import Done, Lane, Sent
 from .preparing import Preparing
@@ -179,32 +179,7 @@ class Recording:
         provider: str,
     ) -> None:
         """The event that a new state deserves, if any."""
-        name = states.event_of(state, told=False)
-        if name is None:
-            return
-        data: dict[str, Any] = {
-            "id": row["id"],
-            "recipient": row["recipient"],
-            "role": row["role"],
-            "matter": row["matter"],
-            "step": row["step"],
-            "template": row["template"],
-            "provider": provider,
-            "state": state,
-            "attempts": attempts,
-            "at": iso(work.now),
-        }
-        if error:
-            data["error"] = error
-        work.emit(
-            name,
-            {"notice": data},
-            subject=data["id"],
-            sequence=version,
-            street=row["street"],
-            traceparent=row["traceparent"],
-            causationid=row["event_id"],
-        )
+        tell(work, row, state, version, attempts, error, provider)
 
 
 _NOTHING_SPECIAL: Final[dict[str, Any]] = {"channel": "sms", "hold_at": None, "follow_at": None}

@@ -1,6 +1,6 @@
 """Notify's tables (`tables`) and all of its SQL: a module a theme, whose names are those of this package."""
 
-from . import credits, numbers_sent, operating, weights
+from . import credits, numbers_sent, operating, receipts, weights
 from .notices import counts, find, numbers, put_notices
 from .preferences import of_code, put_wishes, wishes, wishes_changes
 from .recipients import erase_citizens, put_recipients, put_reports
@@ -44,6 +44,7 @@ __all__ = [
     "put_reports",
     "put_sink_messages",
     "put_wishes",
+    "receipts",
     "recipient",
     "record",
     "release",

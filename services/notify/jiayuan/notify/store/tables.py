@@ -232,3 +232,26 @@ number_sent = sa.Table(
     sa.Column("sent", JSONB, nullable=False),
     sa.Column("until", _TIME, nullable=False, comment="from then on it limits nothing any more"),
 )
+
+# -- receipts ------------------------------------------------------------------------------------------
+
+receipt_waiting = sa.Table(
+    "receipt_waiting",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True, comment="of what it says"),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.Column("provider_ref", sa.Text),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("code", sa.Text),
+    sa.Column("at", _TIME),
+    sa.Column("heard_at", _TIME, nullable=False),
+)
+
+consent_heard = sa.Table(
+    "consent_heard",
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True, comment="a keyed digest of the openid"),
+    sa.Column("template", sa.Text, primary_key=True, comment="the vendor's id of it"),
+    sa.Column("at", _TIME, primary_key=True, comment="when WeChat says that it was"),
+)
