@@ -49,8 +49,7 @@ class End:
 
 def merge(standing: Standing, matched: Iterable[Matched]) -> End | None:
     """What follows from some receipts of one notice; None: nothing."""
-    ended = standing.state in ("undelivered", "expired")
-    here = [m for m in matched if m.channel == standing.channel or ended]
+    here = [m for m in matched if m.channel == standing.channel]
     found = sorted(here, key=lambda m: (_when(m.receipt), m.receipt.code or "", m.request_id))
     delivered = next((m for m in found if m.receipt.kind == "delivered"), None)
     if delivered is not None:
@@ -65,7 +64,7 @@ def merge(standing: Standing, matched: Iterable[Matched]) -> End | None:
 
 def key(provider: str, receipt: Receipt) -> str:
     """A UUID of what a receipt says, so that the same one is kept once."""
-    at = receipt.at.isoformat() if receipt.at else ""
+    at = str(receipt.at.timestamp()) if receipt.at else ""
     parts = (
         provider,
         receipt.request_id or "",
