@@ -24,6 +24,7 @@ from jiayuan.notify import wall as walls
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import rigs
 from fakes import FakeAliyun, FakeTencent, FakeWebhook, FakeWechat
 
 AT = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -340,6 +341,13 @@ class FakeProvider:
             http.wfile.write(raw)
         except OSError:
             http.close_connection = True
+
+
+@pytest.fixture
+def rig(work_for: Any, events: Events, wall: Wall) -> rigs.Rig:
+    """A fresh database and a wall clock in the test's hand."""
+    del wall
+    return rigs.Rig(work_for("notify"), events)
 
 
 @pytest.fixture

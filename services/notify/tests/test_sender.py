@@ -2,98 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from rigs import PHONE, Rig
 
 from jiayuan.chassis.errors import StartError
-from jiayuan.notify import handlers, routes, store
+from jiayuan.notify import routes, store
 from jiayuan.notify.providers.base import Asked, Message
 from jiayuan.notify.providers.http import HttpProvider
 from jiayuan.notify.providers.sink import Sink
-from jiayuan.notify.routes import Route
-from jiayuan.notify.sending import Sender
 from jiayuan.notify.states import Outcome
 from jiayuan.notify.templates import Templates
 
 pytestmark = pytest.mark.store
-
-PHONE = "13905931234"
-
-
-class Rig:
-    """A database with some notices, and a sender on it."""
-
-    def __init__(self, opened: Any, events: Any) -> None:
-        self.opened, self.events = opened, events
-        self.runtime = opened.runtime
-
-    def seal(self, ref: str, **contact: str) -> str:
-        """A sealed contact."""
-        return str(self.runtime.sealer.seal(contact or {"phone": PHONE, "name": "林某"}, ref))
-
-    def handle(self, *batch: Any) -> None:
-        """Events in."""
-        with self.opened() as work:
-            for handler in handlers.HANDLERS:
-                mine = [e for e in batch if e.name.split(".")[0] == handler.pattern.split(".")[0]]
-                if mine:
-                    handler.run(work, mine)
-
-    def person(self, ref: str = "worker-1", **item: Any) -> None:
-        """Somebody whom notices can go to."""
-        self.handle(self.events.directory({"id": ref, "contact": self.seal(ref)} | item))
-
-    def reports(self, count: int, **given: Any) -> None:
-        """So many reports of as many citizens with phones."""
-        self.handle(
-            *[
-                self.events.report(f"r{n}", reporter=f"c{n}", contact=self.seal(f"c{n}"), **given)
-                for n in range(count)
-            ]
-        )
-
-    def settings(self, **changed: Any) -> None:
-        """Other settings from here on."""
-        self.runtime.settings = dataclasses.replace(self.runtime.settings, **changed)
-
-    def sender(self, provider: Any = None) -> Sender:
-        """A sender as a process has it, but for its calls: they are made in the test's own thread."""
-        found = [Route(provider, local=provider.name == "sink")] if provider else routes.of(self.runtime)
-        return Sender(self.runtime, found, inline=True)
-
-    def rows(
-        self, sql: str = "SELECT * FROM notice JOIN sending ON notice_id = id ORDER BY id"
-    ) -> list[dict[str, Any]]:
-        """What is in the database."""
-        with self.opened.engine.connect() as conn:
-            return [dict(row._mapping) for row in conn.execute(text(sql))]
-
-    def states(self) -> list[str]:
-        """The notices' states, sorted."""
-        return sorted(r["state"] for r in self.rows())
-
-    def told(self) -> list[tuple[str, str]]:
-        """The events that went out: name and the state in them."""
-        import json
-
-        out = []
-        for row in self.opened.published:
-            document = json.loads(row.body)
-            out.append((row.routing_key, document["data"]["notice"]["state"]))
-        return out
-
-
-@pytest.fixture
-def rig(work_for: Any, events: Any, wall: Any) -> Rig:
-    """A fresh database and a wall clock in the test's hand."""
-    del wall
-    return Rig(work_for("notify"), events)
 
 
 # -- the sink ----------------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ class Sender:
         """Submit up to `size` notices and give them to a lane; how many were found."""
         at = wall.now()
         with self._runtime.work() as work:
-            rows = [dict(r._mapping) for r in store.claim(work, size, at, lane.name, group.claims)]
+            found = store.claim(work, size, at, lane.name, group.claims, group.only)
+            rows = [dict(row._mapping) for row in found]
             if not rows:
                 return 0
             batch = self.preparing.batch(work, lane, group, rows, at)
@@ -210,7 +211,7 @@ class Sender:
             "state": row["state"],
             "reason": None,
             "state_at": work.now,
-            "due_at": at,
+            "due_at": row["due_at"],
             "channel": row["channel"],
             "version": row["version"],
             "follow_at": None,
@@ -225,6 +226,7 @@ class Sender:
             change |= {
                 "state": "queued",
                 "channel": further[0],
+                "due_at": at,
                 "reason": reasons[row["state"]],
                 "version": row["version"] + 1,
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..rules import CHANNELS
@@ -26,6 +26,11 @@ class Group:
     more: bool = True
 
     @property
+    def only(self) -> str | None:
+        """The channel that its messages go on, if it is one."""
+        return self.channel if len(self.takes) == 1 else None
+
+    @property
     def share(self) -> int:
         """How many notices one choice of a provider is about: the same for all, or the weights would say nothing."""
         return min(lane.concurrency * lane.chunk for lane in self.lanes)
@@ -45,7 +50,7 @@ class Groups:
         self.all: list[Group] = []
         for channel, members in by_channel.items():
             adopted = others if channel == first else ()
-            # What stays in our own database can be anything.
+            # What stays in our own database can be on any channel.
             taken = adopted if all(lane.route.local for lane in members) else ()
             self.all.append(Group(channel, members, (channel, *adopted), frozenset({channel, *taken})))
         self.stopped: frozenset[tuple[str, str]] = frozenset()
@@ -96,8 +101,3 @@ def with_address(
         if isinstance(address, str) and address and served(channel):
             found.append((channel, address))
     return found
-
-
-def served(channels: Collection[str], groups: Groups) -> bool:
-    """Whether any of the channels has a provider."""
-    return any(groups.of(c) is not None for c in channels)

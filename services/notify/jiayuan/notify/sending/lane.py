@@ -167,15 +167,18 @@ class Lane:
                     self._waiting.appendleft(item)
                 else:
                     self._waiting.append(item)
-            while self._workers < min(self.concurrency, len(self._waiting) + len(self._calls)):
-                self._workers += 1
-                threading.Thread(target=self._work, daemon=True, name=f"lane {self.name}").start()
+            self._staff()
             if self._recorder is None:
                 self._recorder = threading.Thread(
                     target=self._keep_recording, daemon=True, name=f"record {self.name}"
                 )
                 self._recorder.start()
             self._changed.notify_all()
+
+    def _staff(self) -> None:
+        while self._workers < min(self.concurrency, len(self._waiting) + len(self._calls)):
+            self._workers += 1
+            threading.Thread(target=self._work, daemon=True, name=f"lane {self.name}").start()
 
     def _call(self, items: Sequence[Item], at: datetime) -> list[Done]:
         """Make one call, for items of one kind."""
@@ -229,6 +232,7 @@ class Lane:
                 outcome = Outcome("unknown", error="the call was not finished")
                 self._done += [Done(item, outcome, call.at, wall.now()) for item in call.items]
                 log.warning("a call was given up", extra={"provider": self.name})
+            self._staff()
             self._changed.notify_all()
 
     # -- answers -----------------------------------------------------------------------------------

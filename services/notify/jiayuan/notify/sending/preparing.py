@@ -104,8 +104,6 @@ class Preparing:
                     one.message,
                 )
             )
-            if row["channel"] != one.message.channel and not lane.route.local:
-                out.changed.append(_as_submitted(row, work, at, lane.name) | {"channel": one.message.channel})
         return out
 
     # -- one notice --------------------------------------------------------------------------------
@@ -144,7 +142,7 @@ class Preparing:
         except templates.MissingFact:
             return Not("no_facts" if old else "wait")  # the event that brings it is still on its way
         except templates.Unfit as error:
-            log.error("WeChat would refuse a text", extra={"notice": row["id"], "error": str(error)})
+            log.warning("not for the mini-program", extra={"notice": row["id"], "why": str(error)})
             return Elsewhere(further[0]) if further else Not("unfit")
         return Ready(message, further)
 
@@ -163,6 +161,8 @@ class Preparing:
             text = self.templates.render(template, facts)
             return Message(request_id, recipient, channel, address, text, template.code)
         said = self.templates.wording(template, facts, channel)
+        if channel == "mini_program" and not said.fields:
+            raise templates.Unfit("the template has no fields for the mini-program")
         return Message(
             request_id,
             recipient,
@@ -367,18 +367,3 @@ def _change(row: Mapping[str, Any], work: Work, **fields: Any) -> dict[str, Any]
         "channel": row["channel"],
         "hold_at": row["hold_at"],
     } | fields
-
-
-def _as_submitted(row: Mapping[str, Any], work: Work, at: datetime, provider: str) -> dict[str, Any]:
-    """The columns of `_change` as the claim has left them."""
-    return _change(
-        row,
-        work,
-        state="submitted",
-        due_at=at,
-        attempts=row["attempts"] + 1,
-        provider=provider,
-        request_id=row["request_id"],
-        submitted_at=at,
-        hold_at=None,
-    )

@@ -14,18 +14,20 @@ from jiayuan.chassis.work import Work
 from .notices import FACTS
 from .tables import attempt, sending
 
+_PRIORITIES: Final = (0, 1, 2)
+
 # Almost everything that is claimed is sent, so it is submitted in the same statement; what isn't is changed once more
 # before the commit. `old` is what it was. Each urgency is a range of the index of its own: what is urgent but not due
 # yet (a limit, the night) is then not walked through to find what is due. Rows are locked one by one as they come.
 _CLAIM: Final = Prepared(
     f"""
 WITH old AS (
-    SELECT s.* FROM unnest(ARRAY[0, 1, 2]::smallint[]) AS p(priority), unnest($5) AS c(channel),
+    SELECT s.* FROM unnest($5, $6) AS p(priority, channel),
     LATERAL (
         SELECT notice_id, state, state_at, priority, due_at, waits, version, attempts, provider, request_id, channel,
                hold_at
         FROM sending
-        WHERE state IN ('queued', 'deferred') AND channel = c.channel AND priority = p.priority AND due_at <= $1
+        WHERE state IN ('queued', 'deferred') AND channel = p.channel AND priority = p.priority AND due_at <= $1
           AND (hold_at IS NULL OR hold_at <= $1 OR provider <> $4)
         ORDER BY due_at LIMIT $2
         FOR UPDATE SKIP LOCKED) s
@@ -33,7 +35,7 @@ WITH old AS (
 taken AS (
     UPDATE sending s SET
         state = 'submitted', reason = NULL, state_at = $3, due_at = $1, submitted_at = $1, provider = $4,
-        awaits_recipient = NULL, awaits_report = NULL, hold_at = NULL,
+        awaits_recipient = NULL, awaits_report = NULL, hold_at = NULL, channel = coalesce($7, s.channel),
         version = s.version + 1, attempts = s.attempts + 1,
         -- The same key as before at the same provider, or it couldn't tell that it is the same message.
         request_id = CASE WHEN old.provider = $4 AND old.request_id IS NOT NULL THEN old.request_id
@@ -55,7 +57,9 @@ ORDER BY t.priority, t.due_at
     "int",
     "timestamptz",
     "text",
+    "smallint[]",
     "text[]",
+    "text",
 )
 
 _WAKE: Final = Prepared(
@@ -94,8 +98,8 @@ LEFT JOIN recipient r ON r.type = n.recipient_type AND r.ref = n.recipient
 """
 
 _OPEN: Final = f"""
-SELECT CAST(s.notice_id AS text) AS id, s.state, s.priority, s.version, s.attempts, s.provider, s.channel, s.read_at,
-       {FACTS}
+SELECT CAST(s.notice_id AS text) AS id, s.state, s.due_at, s.priority, s.version, s.attempts, s.provider, s.channel,
+       s.read_at, {FACTS}
 FROM sending s JOIN notice n ON n.id = s.notice_id
 WHERE s.notice_id IN (
     SELECT notice_id FROM sending WHERE {{where}} ORDER BY {{order}} LIMIT :size FOR UPDATE SKIP LOCKED)
@@ -113,10 +117,15 @@ def wake(work: Work, recipients: Iterable[str], reports: Iterable[str], wall: da
     work.later(_WAKE, wall, list(recipients), list(reports))
 
 
-def claim(work: Work, size: int, wall: datetime, provider: str, channels: Sequence[str]) -> list[sa.Row[Any]]:
+def claim(
+    work: Work, size: int, wall: datetime, provider: str, channels: Sequence[str], channel: str | None = None
+) -> list[sa.Row[Any]]:
     """Submit up to `size` due notices of some channels to a provider, the most urgent first: each as it was before,
-    with its request id and what is known of its recipient."""
-    return work.run(_CLAIM, wall, size, work.now, provider, list(channels))
+    with its request id and what is known of its recipient. They go on `channel`, or (None) each on its own."""
+    priorities = [p for p in _PRIORITIES for _ in channels]
+    return work.run(
+        _CLAIM, wall, size, work.now, provider, priorities, list(channels) * len(_PRIORITIES), channel
+    )
 
 
 def change(work: Work, rows: Sequence[dict[str, Any]]) -> None:
