@@ -372,6 +372,28 @@ def test_units_claim_with_person_limit_and_milestones(told: Told) -> None:
     assert (len(after["unclaimed"]), after["idle"]) == (1, ["U02", "U40"])
 
 
+def test_a_claimed_problem_is_an_entry_of_the_account_once(told: Told) -> None:
+    service = told.service_list("听雨街路灯不亮")
+    made = told.claim(service, 1, "U33", person="p-U33")[1]
+    told("POST", f"/claims/{made['id']}/release", {"reason": "职责不符"})
+    assert told.claim(service, 1, "U02")[0] == 201
+    (line,) = told("GET", f"/lists/{service['id']}")[1]["lines"]
+    entry = told("GET", f"/entries/{line['entry']}")[1]
+    assert (entry["source"], entry["unit"], entry["person"]) == ("demand_list", "U33", "p-U33")
+    assert (entry["title"], entry["due_at"], entry["state"]) == (
+        "听雨街路灯不亮",
+        "2026-12-20T10:00:00.000000Z",
+        "open",
+    )
+    (opened,) = [e for e in told.events("entry.opened") if e["data"]["entry"]["id"] == line["entry"]]
+    assert opened["data"]["entry"]["case"] is None
+    # From the entry to the reports behind the problem, and back.
+    (report,) = told("GET", f"/lineage?problem={line['id']}")[1]["reports"]
+    back = told("GET", f"/lineage?entry={line['entry']}")[1]
+    assert back["reports"] == [report]
+    assert line["entry"] in {e["id"] for e in told("GET", f"/lineage?report={report}")[1]["entries"]}
+
+
 def test_a_name_is_on_the_list_and_in_no_event(told: Told) -> None:
     service = told.service_list("听雨街路灯不亮")
     told.claim(service, 1, "U33", person="例王明 13900001234")

@@ -18,9 +18,12 @@ from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
-from . import listing
+from . import entries, listing
 from .lists import claim as rules
 from .lists.claim import HOLDING, Claim, Tally
+from .lists.publishing import KIND_NAMES
+from .lists.sheets import day
+from .posting import Act, Opening
 from .store import claims as kept
 from .store import lists as rows
 
@@ -80,6 +83,7 @@ def claim(
     _note(work, made, "claim" if place else "wish", who)
     kept.add_claim(work, service.id, service.quarter, made)
     if place:
+        _entered(work, service, problem, made, who)
         _told(work, service, problem, made)
     return made, True
 
@@ -106,6 +110,7 @@ def grant(work: Work, claim_id: str, takes: int | None, who: str) -> Claim:
     mine.state, mine.place, mine.slot = "claimed", place, slot
     _note(work, mine, "grant", who)
     kept.change_claim(work, mine)
+    _entered(work, service, problem, mine, who)
     _told(work, service, problem, mine)
     return mine
 
@@ -250,6 +255,27 @@ def _when(work: Work, mine: Claim, at: datetime | None) -> datetime:
         allowed = f"from {iso(mine.claimed_at)} until now"
         raise listing.refused(422, "The time doesn't fit", "done_at", f"is {iso(at)}", allowed)
     return at
+
+
+def _entered(work: Work, service: Any, problem: Any, mine: Claim, who: str) -> None:
+    """A problem that is claimed is entered in the account, once, with the unit that was first and what it promised."""
+    if problem.entry_id is not None:
+        return
+    behind = rows.reports_behind(work, [d.id for d in rows.demands_behind(work, problem.list_id, problem.id)])
+    what = Opening(
+        source="demand_list",
+        source_id=problem.id,
+        street=service.street,
+        category=problem.category,
+        title=problem.title,
+        promise=f"{service.quarter}{KIND_NAMES['service']}第{problem.number}项，{mine.unit}认领，{day(mine.due_at)}前完成",
+        unit=mine.unit,
+        person=mine.person if _ID.fullmatch(mine.person) else None,
+        due_at=iso(mine.due_at),
+        reports=tuple(b["report"] for of in behind.values() for b in of),
+    )
+    entry, _ = entries.open_entry(work, what, Act(who, iso(work.now), f"claim {mine.id}"))
+    rows.change_problems(work, [{"id": problem.id, "entry_id": entry.id}])
 
 
 def _note(work: Work, mine: Claim, action: str, who: str, **facts: str) -> None:

@@ -26,6 +26,7 @@ _MOST_GROUPS: Final = 200
 ALIKE: Final = 0.25
 # A street's problem is wider than one lamp: the same category and some of the same words.
 SAME_KIND: Final = 0.25
+# How much of what one place alone says stands against likeness.
 _NAME: Final = 0.4
 
 
@@ -67,7 +68,7 @@ def group(texts: Iterable[Text], alike: float, *, across: bool = False) -> list[
     """Groups of texts, in the order of their first members; those that were in a group before come first.
 
     `alike`: the least likeness (0 to 1) of a text to the mean of the group that it joins. `across`: what one place
-    alone says counts less, since that is most often a name, and no kind of matter.
+    alone says brings nothing together, since that is most often a name, and no kind of matter.
     """
     said = list(texts)
     each = [runs(t.says) for t in said]
@@ -122,7 +123,7 @@ def _vectors(each: Sequence[frozenset[str]], names: frozenset[str] = frozenset()
             run: math.log(1 + len(each) / frequency[run]) * (_NAME if run in names else 1.0) for run in found
         }
         norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0
-        out.append({run: w / norm for run, w in weights.items()})
+        out.append({run: w / norm for run, w in weights.items() if run not in names})
     return out
 
 

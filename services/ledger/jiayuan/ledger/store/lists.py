@@ -136,13 +136,14 @@ def demands_wanted(work: Work, quarter: str, street: str) -> list[Any]:
     )
 
 
-def demands_behind(work: Work, problem_list: str) -> list[Any]:
-    """The demands that the problems of a list are made from, by community and number."""
+def demands_behind(work: Work, problem_list: str, problem: str | None = None) -> list[Any]:
+    """The demands that the problems of a list, or one of them, are made from, by community and number."""
     return list(
         work.execute(
-            f"{_DEMAND} WHERE d.problem_id IN (SELECT id FROM problem WHERE list_id = CAST(:id AS uuid))"
-            " ORDER BY l.community, d.number",
+            f"{_DEMAND} WHERE d.problem_id IN (SELECT id FROM problem WHERE list_id = CAST(:id AS uuid)"
+            " AND (CAST(:problem AS uuid) IS NULL OR id = CAST(:problem AS uuid))) ORDER BY l.community, d.number",
             id=problem_list,
+            problem=problem,
         )
     )
 
