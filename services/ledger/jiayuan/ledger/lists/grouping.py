@@ -72,21 +72,24 @@ def group(texts: Iterable[Text], alike: float, *, across: bool = False) -> list[
     """
     said = list(texts)
     each = [runs(t.says) for t in said]
-    vectors = _vectors(each, _names(said, each) if across else frozenset())
+    names = _names(said, each) if across else frozenset()
+    vectors = _vectors(each, names)
     groups: list[Group] = []
     by_key: dict[str, int] = {}
     by_run: dict[tuple[str, str], list[int]] = {}
     order = sorted(range(len(said)), key=lambda i: said[i].group is None)
     for i in order:
         text, vector = said[i], vectors[i]
-        at = by_key.get(text.group) if text.group else _likest(text.category, vector, groups, by_run, alike)
+        # A name stands in the lengths of both, and in the likeness of nothing.
+        telling = {run: w for run, w in vector.items() if run not in names}
+        at = by_key.get(text.group) if text.group else _likest(text.category, telling, groups, by_run, alike)
         if at is None:
             at = len(groups)
             groups.append(Group(text.group, text.category))
             if text.group is not None:
                 by_key[text.group] = at
         _join(groups[at], text, vector)
-        for run in vector:
+        for run in telling:
             known = by_run.setdefault((text.category, run), [])
             if len(known) < _MOST_GROUPS and (not known or known[-1] != at):
                 known.append(at)
@@ -123,7 +126,7 @@ def _vectors(each: Sequence[frozenset[str]], names: frozenset[str] = frozenset()
             run: math.log(1 + len(each) / frequency[run]) * (_NAME if run in names else 1.0) for run in found
         }
         norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0
-        out.append({run: w / norm for run, w in weights.items() if run not in names})
+        out.append({run: w / norm for run, w in weights.items()})
     return out
 
 
