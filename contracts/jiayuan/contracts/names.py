@@ -64,7 +64,7 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
     ),
     # Only of notices that have to be read it hears, never of every one that is sent.
     "sla": (*_CASE_SINCE_ASSIGNED, "list.published", "service.claimed", "notice.asked", "notice.read"),
-    "ledger": ("case.*", "clock.breached"),
+    "ledger": ("case.*", "clock.breached", "person.erased"),
     "notify": (
         "report.received",
         "person.erased",

@@ -26,7 +26,11 @@ LIST, CLAIM = "/lists/<string:list_id>", "/claims/<string:claim>"
 WHOSE: dict[str, dict[str, str]] = {
     "": {
         f"GET {path}": ""
-        for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/accounts/<int:year>/summary")
+        for path in (
+            *("/healthz", "/readyz", "/metrics", "/openapi.json", "/accounts/<int:year>/summary"),
+            *("/proof/checkpoint", "/proof/keys", "/proof/inclusion", "/proof/consistency"),
+            "/proof/entries/<string:entry>",
+        )
     },
     "reading": {
         f"GET {path}": STAFF

@@ -35,6 +35,7 @@ SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
 OPENING_SEQUENCE: Final = 1
 NOTE_LIMIT: Final = 500
 TITLE_LIMIT: Final = 200
+ERASED_TITLE: Final = "（已删除）"
 
 KINDS: Final[Mapping[str, str]] = {
     "case.opened": "opening",
@@ -465,7 +466,8 @@ def _refresh(entry: Entry, event: Event) -> None:
     entry.person = assignee["id"] if assignee["type"] == "person" else None
     entry.limit_seconds = leg.get("finish_limit") if leg is not None else None
     entry.category = case["category"]["code"]
-    entry.title = _title(case)
+    if entry.title != ERASED_TITLE:
+        entry.title = _title(case)
     entry.case_state = case["state"]
     entry.confirmed = case.get("confirmed")
 

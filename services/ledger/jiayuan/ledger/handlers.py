@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
 from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.times import iso
 
 from . import store
 from .entry import SHANGHAI, Entry, Posted, breach, continued, enter, key_of, open_year, post, year_of
+
+log = logging.getLogger("jiayuan.ledger")
 
 SETTLED_AT_ONCE: Final = 500
 
@@ -156,4 +160,11 @@ def append(work: Work, posted: Sequence[Posted], *, traceparent: str = "") -> No
         )
 
 
-HANDLERS: Final[list[Handler]] = [on("*.*", record, wants=concerns)]
+def people_erased(work: Work, events: Sequence[Event]) -> None:
+    """Deletes the free texts that may name reporters who had themselves erased; the proof holds without them."""
+    gone = store.erasing.erase(work, [e.data["reporter"] for e in events], iso(work.now))
+    if gone:
+        log.info("texts erased", extra={"texts": gone})
+
+
+HANDLERS: Final[list[Handler]] = [on("person.erased", people_erased), on("*.*", record, wants=concerns)]

@@ -14,6 +14,7 @@ from .api.closings import Closings
 from .api.entries import Entries
 from .api.interface import OpenApi
 from .api.lists import Lists
+from .api.proof import Proofs
 from .proving import ProofSettings, signer_of
 from .timers import Timers
 
@@ -44,7 +45,7 @@ class Ledger(Delivery):
             signer_of(settings)
 
 
-class LedgerService(Service, Accounts, Entries, Acts, Closings, Lists, Claims, OpenApi, Timers):
+class LedgerService(Service, Accounts, Entries, Acts, Closings, Lists, Claims, OpenApi, Proofs, Timers):
     """The annual livelihood account; each group brings its own entrypoints."""
 
     name = "ledger"

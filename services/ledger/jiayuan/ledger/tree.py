@@ -160,6 +160,28 @@ def _value(node: Node, tiles: Hashes, hash_id: str) -> bytes:
     return _perfect(hashes, hash_id)
 
 
+class Pyramid:
+    """All nodes within a tile, for whoever needs many of them. `hashes`: what the tile has."""
+
+    def __init__(self, hashes: Sequence[bytes], hash_id: str) -> None:
+        self._levels = [list(hashes)]
+        while len(self._levels[-1]) > 1:
+            below = self._levels[-1]
+            self._levels.append(
+                [node_hash(below[i], below[i + 1], hash_id) for i in range(0, len(below) - 1, 2)]
+            )
+
+    @property
+    def top(self) -> bytes:
+        """The root over all of the nodes, when they are a power of two."""
+        return self._levels[-1][0]
+
+    def value(self, node: Node) -> bytes:
+        """A node of the tile. IndexError when the tile hasn't that much."""
+        rest = node.height % HEIGHT
+        return self._levels[rest][node.index % (WIDTH >> rest)]
+
+
 # -- growing ---------------------------------------------------------------------------------------------
 
 
@@ -212,20 +234,20 @@ class Frontier:
     def __init__(self, hash_id: str) -> None:
         self.hash_id = hash_id
         self.size = 0
-        self._peaks: list[bytes] = []
+        self.peaks: list[bytes] = []
 
     def add(self, leaf: bytes) -> None:
         """The next leaf's hash."""
         self.size += 1
         n = self.size
         while n % 2 == 0:
-            leaf = node_hash(self._peaks.pop(), leaf, self.hash_id)
+            leaf = node_hash(self.peaks.pop(), leaf, self.hash_id)
             n //= 2
-        self._peaks.append(leaf)
+        self.peaks.append(leaf)
 
     def root(self) -> bytes:
         """The root over all leaves so far."""
-        return fold(self._peaks, self.hash_id)
+        return fold(self.peaks, self.hash_id)
 
 
 Read = Callable[[Sequence[Tile]], Hashes]

@@ -11,6 +11,11 @@ whether a proof holds; how trees are kept and proofs are made is the business of
 - `check_consistency(old_size, old_root, new_size, new_root, proof, hash_id)`: RFC 9162, 2.1.4.2.
 - `Key.parse(text)`, `Note.parse(text)`, `check_note(text, keys) -> Note`: C2SP signed-note with Ed25519.
 - `Checkpoint.parse(text)`, `check_checkpoint(note_text, keys, origin=None) -> Checkpoint`: C2SP tlog-checkpoint.
+- `check_proof(document, keys, origin=None) -> Checkpoint`: what the ledger answers when asked to prove one posting.
+- `check_steps(document, keys, origin=None) -> Checkpoint`: that a newer checkpoint continues an older one.
+- `check_export(path, keys, origin=None, known=()) -> Report`: an account as `jiayuan ledger export` writes it.
+
+    python verify.py account.zip --key jiayuan.example/ledger+0a1b2c3d+AW… --known checkpoint-i-kept.txt
 
 Hashes are bytes. `hash_id` is "sha256" or "sm3" (GB/T 32905-2016); a checkpoint of the latter says so in its first
 extension line, `hash sm3`. What doesn't hold is `Invalid`, with words; nothing returns False that could be overlooked.
@@ -18,13 +23,18 @@ extension line, `hash sm3`. What doesn't hold is `Invalid`, with words; nothing 
 
 from __future__ import annotations
 
+import argparse
 import base64
 import binascii
 import hashlib
+import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -470,3 +480,430 @@ def check_checkpoint(note_text: str, keys: Iterable[Key], origin: str | None = N
     if origin is not None and checkpoint.origin != origin:
         raise Invalid(f"the checkpoint is of {checkpoint.origin!r}, not of {origin!r}")
     return checkpoint
+
+
+# -- proofs of single postings -------------------------------------------------------------------------
+
+PROOF: Final = "jiayuan-ledger-proof/1"
+STEPS: Final = "jiayuan-ledger-consistency/1"
+EXPORT: Final = "jiayuan-ledger-export/1"
+
+
+def check_proof(document: Mapping[str, Any], keys: Iterable[Key], origin: str | None = None) -> Checkpoint:
+    """The checkpoint in which a posting is; Invalid unless the document proves it.
+
+    `document`: `{"format": PROOF, "leaf": {…}, "index": 17, "proof": [hexadecimal …], "checkpoint": note}`.
+    """
+    _form(document, PROOF, {"leaf": dict, "index": int, "proof": list, "checkpoint": str})
+    checkpoint = check_checkpoint(document["checkpoint"], keys, origin)
+    leaf = leaf_hash(canonical(document["leaf"]), checkpoint.hash_id)
+    proof = [_hexadecimal(node) for node in document["proof"]]
+    check_inclusion(leaf, document["index"], checkpoint.size, proof, checkpoint.root, checkpoint.hash_id)
+    return checkpoint
+
+
+def check_steps(document: Mapping[str, Any], keys: Iterable[Key], origin: str | None = None) -> Checkpoint:
+    """The newer checkpoint; Invalid unless its tree begins with that of the older one.
+
+    `document`: `{"format": STEPS, "old": note, "new": note, "proof": [hexadecimal …]}`.
+    """
+    _form(document, STEPS, {"old": str, "new": str, "proof": list})
+    keys = list(keys)
+    old = check_checkpoint(document["old"], keys, origin)
+    new = check_checkpoint(document["new"], keys, origin)
+    _continues(old, new, [_hexadecimal(node) for node in document["proof"]])
+    return new
+
+
+def _continues(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> None:
+    if (old.origin, old.hash_id) != (new.origin, new.hash_id):
+        raise Invalid(f"{old.origin} ({old.hash_id}) and {new.origin} ({new.hash_id}) are two trees")
+    check_consistency(old.size, old.root, new.size, new.root, proof, new.hash_id)
+
+
+def _form(document: Mapping[str, Any], name: str, members: Mapping[str, type]) -> None:
+    if not isinstance(document, dict) or document.get("format") != name:
+        raise Invalid(f"the document's format is not {name}")
+    for member, kind in members.items():
+        if type(document.get(member)) is not kind:
+            raise Invalid(f"{member} is missing, or no {kind.__name__}")
+
+
+def _hexadecimal(text: Any) -> bytes:
+    if not isinstance(text, str) or re.fullmatch("[0-9a-f]{64}", text) is None:
+        raise Invalid("a hash is 64 hexadecimal digits")
+    return bytes.fromhex(text)
+
+
+# -- exports -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an export proves. `complete`: every leaf of the tree is in it, so that nothing can have been left out."""
+
+    checkpoint: Checkpoint
+    leaves: int
+    entries: int
+    complete: bool
+    opening: int
+    entered: int
+    written_off: int
+    texts: int
+    known: int
+
+
+class _Books:
+    """Goes through the leaves in their order: numbers of each entry without a gap, and what they move.
+
+    Only in the first tree every entry begins with 1.
+    """
+
+    def __init__(self, tree: int) -> None:
+        self.first = tree == 1
+        self.last: dict[str, int] = {}
+        self.moved = [0, 0, 0]
+
+    def take(self, index: int, line: bytes) -> dict[str, Any]:
+        try:
+            leaf = json.loads(line)
+        except ValueError:
+            leaf = None
+        if not isinstance(leaf, dict):
+            raise Invalid(f"leaf {index} is no JSON object")
+        if str(leaf.get("leaf")).startswith("posting/"):
+            entry, number = str(leaf.get("entry_id")), leaf.get("number")
+            if type(number) is not int:
+                raise Invalid(f"{_name(index, leaf)} has no number")
+            expected = self.last.get(entry, 0 if self.first else number - 1) + 1
+            if number != expected:
+                raise Invalid(f"{_name(index, leaf)}: posting {expected} of this entry should come here")
+            self.last[entry] = expected
+            for n, column in enumerate(("opening", "entered", "written_off")):
+                self.moved[n] += leaf.get(column, 0)
+        return leaf
+
+
+def _name(index: int, leaf: Mapping[str, Any]) -> str:
+    if "entry_id" in leaf:
+        return f"leaf {index} (entry {leaf['entry_id']}, posting {leaf.get('number')})"
+    return f"leaf {index} ({leaf.get('leaf')})"
+
+
+def check_export(
+    path: str | Path, keys: Iterable[Key], origin: str | None = None, known: Iterable[str] = ()
+) -> Report:
+    """What an export proves; Invalid names the first leaf that is not as the signed tree has it.
+
+    `known`: checkpoints (notes) that somebody kept; the export's tree must continue each of them.
+    """
+    keys = list(keys)
+    with _opened(path) as file:
+        manifest = _json(file, "manifest.json")
+        _form(manifest, EXPORT, {"origin": str, "tree": int})
+        checkpoint = check_checkpoint(_text(file, "checkpoint.txt"), keys, origin)
+        if checkpoint.origin != manifest["origin"]:
+            raise Invalid(f"the checkpoint is of {checkpoint.origin!r}, not of {manifest['origin']!r}")
+        kept = [check_checkpoint(note, keys, origin) for note in known]
+        for one in kept:
+            if one.origin == checkpoint.origin and one.size > checkpoint.size:
+                raise Invalid(
+                    f"an older checkpoint was put back: it has {checkpoint.size} leaves, one that is known {one.size}"
+                )
+        books = _Books(manifest["tree"])
+        digests: dict[int, str] = {}
+        nodes = _leaves(file, checkpoint, books, digests)
+        complete = len(nodes) == checkpoint.size
+        steps = _steps(file, checkpoint, keys)
+        siblings = _siblings(file)
+        root, used = climb(nodes, checkpoint.size, siblings, checkpoint.hash_id)
+        if root != checkpoint.root:
+            raise Invalid(_where(nodes, complete, [*steps, *kept], checkpoint))
+        if used != len(siblings):
+            raise Invalid(f"the proof is too long: {len(siblings) - used} nodes are of no leaf")
+        _known(nodes, complete, steps, kept, checkpoint)
+        texts = _texts(file, digests)
+    opening, entered, written_off = books.moved
+    return Report(
+        checkpoint,
+        len(nodes),
+        len(books.last),
+        complete,
+        opening,
+        entered,
+        written_off,
+        texts,
+        len(kept),
+    )
+
+
+def _opened(path: str | Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise Invalid(f"{path} is no export: {error}") from None
+
+
+def _lines(file: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    try:
+        with file.open(name) as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    raise Invalid(f"{name} breaks off")
+                yield line[:-1]
+    except KeyError:
+        raise Invalid(f"the export has no {name}") from None
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise Invalid(f"{name} can't be read: {error}") from None
+
+
+def _text(file: zipfile.ZipFile, name: str) -> str:
+    try:
+        return "".join(f"{line.decode()}\n" for line in _lines(file, name))
+    except UnicodeDecodeError:
+        raise Invalid(f"{name} is no UTF-8") from None
+
+
+def _json(file: zipfile.ZipFile, name: str) -> Any:
+    try:
+        return json.loads(_text(file, name))
+    except ValueError:
+        raise Invalid(f"{name} is no JSON") from None
+
+
+_PLACE: Final = re.compile(rb"(0|[1-9][0-9]{0,18}) ([0-9a-f]{64})")
+_NODE: Final = re.compile(r"([1-9]?[0-9]) (0|[1-9][0-9]{0,18}) ([0-9a-f]{64})")
+
+
+def _leaves(
+    file: zipfile.ZipFile, checkpoint: Checkpoint, books: _Books, digests: dict[int, str]
+) -> list[tuple[int, bytes]]:
+    nodes: list[tuple[int, bytes]] = []
+    leaves = _lines(file, "leaves.jsonl")
+    before = -1
+    for place in _lines(file, "places.txt"):
+        match = _PLACE.fullmatch(place)
+        if match is None:
+            raise Invalid(f"a line of places.txt is no index and hash: {place[:80]!r}")
+        index, stated = int(match[1]), bytes.fromhex(match[2].decode())
+        if index <= before or index >= checkpoint.size:
+            raise Invalid(f"leaf {index} after leaf {before}, in a tree of {checkpoint.size}: a sequence gap")
+        line = next(leaves, None)
+        if line is None:
+            raise Invalid(f"leaf {index} is missing")
+        hash_ = leaf_hash(line, checkpoint.hash_id)
+        if hash_ != stated:
+            raise Invalid(f"{_named(index, line)} is not what was signed")
+        leaf = books.take(index, line)
+        if "text_digest" in leaf:
+            digests[index] = leaf["text_digest"]
+        nodes.append((index, hash_))
+        before = index
+    extra = next(leaves, None)
+    if extra is not None:
+        raise Invalid(f"{_named(before + 1, extra)} has no place in the tree")
+    return nodes
+
+
+def _named(index: int, line: bytes) -> str:
+    try:
+        leaf = json.loads(line)
+    except ValueError:
+        leaf = None
+    return _name(index, leaf) if isinstance(leaf, dict) else f"leaf {index}"
+
+
+def _siblings(file: zipfile.ZipFile) -> dict[tuple[int, int], bytes]:
+    found: dict[tuple[int, int], bytes] = {}
+    for line in _text(file, "nodes.txt").splitlines():
+        match = _NODE.fullmatch(line)
+        if match is None:
+            raise Invalid(f"a line of nodes.txt is no height, index and hash: {line[:80]!r}")
+        found[int(match[1]), int(match[2])] = bytes.fromhex(match[3])
+    return found
+
+
+def climb(
+    nodes: Sequence[tuple[int, bytes]],
+    size: int,
+    siblings: Mapping[tuple[int, int], bytes],
+    hash_id: str = "sha256",
+) -> tuple[bytes, int]:
+    """The root from leaves (index, hash; by index) and the nodes beside them, and how many of these were used.
+
+    Node (height, index) is over the 2^height leaves from index × 2^height on, or as many as there are; the last of its
+    height, with nobody beside it, goes up as it is. That is the tree of RFC 9162. Invalid when one is missing.
+    """
+    if not size:
+        return empty_root(hash_id), 0
+    if not nodes:
+        raise Invalid("the export has no leaves")
+    level, height, count, used = list(nodes), 0, size, 0
+    while count > 1:
+        above: list[tuple[int, bytes]] = []
+        at, end = 0, len(level)
+        while at < end:
+            index, node = level[at]
+            at += 1
+            beside = index ^ 1
+            if beside < count:
+                if beside > index and at < end and level[at][0] == beside:
+                    other = level[at][1]
+                    at += 1
+                else:
+                    found = siblings.get((height, beside))
+                    if found is None:
+                        raise Invalid(f"the proof is too short: node {height} {beside} is missing")
+                    other = found
+                    used += 1
+                node = node_hash(node, other, hash_id) if beside > index else node_hash(other, node, hash_id)
+            above.append((index >> 1, node))
+        level, height, count = above, height + 1, (count + 1) >> 1
+    return level[0][1], used
+
+
+def _steps(file: zipfile.ZipFile, checkpoint: Checkpoint, keys: Sequence[Key]) -> list[Checkpoint]:
+    """Earlier checkpoints of the same tree that the export proves to be its beginning."""
+    found = []
+    for step in _json(file, "consistency.json"):
+        if not isinstance(step, dict) or type(step.get("proof")) is not list:
+            raise Invalid("consistency.json is a list of checkpoints with their proofs")
+        old = check_checkpoint(str(step.get("checkpoint")), keys, checkpoint.origin)
+        _continues(old, checkpoint, [_hexadecimal(node) for node in step["proof"]])
+        found.append(old)
+    return found
+
+
+def _where(
+    nodes: Sequence[tuple[int, bytes]],
+    complete: bool,
+    checkpoints: Iterable[Checkpoint],
+    checkpoint: Checkpoint,
+) -> str:
+    """Between which checkpoints the leaves, all of their hashes computed again, leave the tree that was signed."""
+    said = "the leaves don't lead to the signed root"
+    if not complete:
+        return said
+    good = 0
+    mine = {c.size: c for c in checkpoints if c.origin == checkpoint.origin}
+    for size in sorted(mine):
+        if root_of((h for _, h in nodes[:size]), checkpoint.hash_id) != mine[size].root:
+            return f"{said}: the first that was changed is one of the leaves {good} to {size - 1}"
+        good = size
+    return f"{said}: the first that was changed is one of the leaves {good} to {checkpoint.size - 1}"
+
+
+def _known(
+    nodes: Sequence[tuple[int, bytes]],
+    complete: bool,
+    steps: Sequence[Checkpoint],
+    kept: Sequence[Checkpoint],
+    checkpoint: Checkpoint,
+) -> None:
+    for one in kept:
+        if one.origin != checkpoint.origin:
+            raise Invalid(f"the checkpoint that is known is of {one.origin!r}, not of {checkpoint.origin!r}")
+        same = next((s for s in (checkpoint, *steps) if s.size == one.size), None)
+        if same is not None:
+            root = same.root
+        elif complete:
+            root = root_of((h for _, h in nodes[: one.size]), checkpoint.hash_id)
+        else:
+            raise Invalid(
+                f"the export doesn't say how its tree continues the checkpoint of {one.size} leaves: "
+                "ask the ledger for a proof of consistency"
+            )
+        if root != one.root:
+            raise Invalid(f"two roots for one size, {one.size}: the tree that was signed then is another one")
+
+
+def _texts(file: zipfile.ZipFile, digests: Mapping[int, str]) -> int:
+    if "texts.jsonl" not in file.namelist():
+        return 0
+    count = 0
+    for line in _lines(file, "texts.jsonl"):
+        try:
+            text = json.loads(line)
+            index, salt, words = text["index"], bytes.fromhex(text["salt"]), text["words"]
+        except (ValueError, KeyError, TypeError):
+            raise Invalid("a line of texts.jsonl is no index, salt and words") from None
+        hash_id, _, stated = digests.get(index, "").partition(":")
+        if not stated or digest(salt + canonical(words), hash_id).hex() != stated:
+            raise Invalid(f"the text of leaf {index} is not the one whose digest was signed")
+        count += 1
+    return count
+
+
+# -- the command ---------------------------------------------------------------------------------------
+
+
+def read_keys(given: Iterable[str]) -> list[Key]:
+    """Keys as texts, or files with a key a line; Invalid, OSError."""
+    found = []
+    for one in given:
+        lines = [one] if "+" in one else Path(one).read_text(encoding="utf-8").splitlines()
+        found += [Key.parse(line) for line in lines if line.strip() and not line.startswith("#")]
+    return found
+
+
+def _check(arguments: argparse.Namespace) -> str:
+    keys = read_keys(arguments.key)
+    known = [Path(name).read_text(encoding="utf-8") for name in arguments.known]
+    if zipfile.is_zipfile(arguments.file):
+        report = check_export(arguments.file, keys, arguments.origin, known)
+        c = report.checkpoint
+        r, whole = report, "全部" if report.complete else "部分"
+        return (
+            f"证明成立：{c.origin}，检查点 {c.size} 笔（{c.hash_id}）\n"
+            f"导出其中{whole}：{r.leaves} 笔，账目 {r.entries} 项；"
+            f"期初 {r.opening} + 入账 {r.entered} − 销账 {r.written_off} = {r.opening + r.entered - r.written_off}\n"
+            f"核对文本 {r.texts} 段，已知检查点 {r.known} 个"
+        )
+    try:
+        document = json.loads(Path(arguments.file).read_text(encoding="utf-8"))
+    except ValueError:
+        raise Invalid(f"{arguments.file} is neither an export (zip) nor a proof (JSON)") from None
+    if isinstance(document, dict) and document.get("format") == STEPS:
+        c = check_steps(document, keys, arguments.origin)
+        return f"证明成立：{c.origin}，{c.size} 笔的账是先前检查点的延续"
+    c = check_proof(document, keys, arguments.origin)
+    _against(known, keys, c)
+    return f"证明成立：{c.origin}，第 {document['index']} 笔在检查点 {c.size} 笔（{c.hash_id}）之内"
+
+
+def _against(known: Iterable[str], keys: Sequence[Key], checkpoint: Checkpoint) -> None:
+    for note in known:
+        one = check_checkpoint(note, keys, checkpoint.origin)
+        if one.size > checkpoint.size:
+            raise Invalid(
+                f"an older checkpoint was put back: it has {checkpoint.size} leaves, one that is known {one.size}"
+            )
+        if one.size == checkpoint.size and one.root != checkpoint.root:
+            raise Invalid(f"two roots for one size, {one.size}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 0 when what the file says is proven, 1 with the reason when it isn't, 2 when it can't be read."""
+    parser = argparse.ArgumentParser(
+        prog="verify.py",
+        description="核对账本的导出或证明，无需系统在场。 Checks an exported account, or a proof, without the system.",
+    )
+    parser.add_argument("file", help="导出的 zip，或一笔账、一次延续的证明（JSON）")
+    parser.add_argument("--key", action="append", required=True, help="公钥 name+hash+base64，或含公钥的文件")
+    parser.add_argument("--origin", help="账本的名称；不给则由公钥判断")
+    parser.add_argument("--known", action="append", default=[], metavar="FILE", help="以前留存的检查点")
+    given = parser.parse_args(arguments)
+    try:
+        said = _check(given)
+    except Invalid as error:
+        print(f"证明不成立：{error}")
+        return 1
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"无法读取：{error}", file=sys.stderr)
+        return 2
+    print(said)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

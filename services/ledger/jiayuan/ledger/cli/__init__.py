@@ -8,6 +8,7 @@ from .account import check, returning, show
 from .closing import close
 from .entry import entry
 from .lists import lists
+from .proof import export, key, proof, verify
 
 
 @click.group()
@@ -15,7 +16,7 @@ def ledger() -> None:
     """The annual livelihood account 民生实事账本."""
 
 
-for _command in (show, check, returning, entry, close, lists):
+for _command in (show, check, returning, entry, close, lists, key, proof, export, verify):
     ledger.add_command(_command)
 
 COMMANDS: list[click.Command] = [ledger]

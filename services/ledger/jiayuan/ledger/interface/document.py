@@ -16,11 +16,16 @@ from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 from jiayuan.chassis.operation import Operations
 
-from . import account, closings, lists
+from . import account, closings, lists, proof
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
-_PARTS: Final[tuple[Operations, ...]] = (account.OPERATIONS, closings.OPERATIONS, lists.OPERATIONS)
+_PARTS: Final[tuple[Operations, ...]] = (
+    account.OPERATIONS,
+    closings.OPERATIONS,
+    lists.OPERATIONS,
+    proof.OPERATIONS,
+)
 
 
 def interface() -> Interface:

@@ -1,6 +1,6 @@
 """The ledger's tables and all of its SQL, a module a theme."""
 
-from . import claims, leaves, lineage, lists, trees
+from . import claims, erasing, inspection, leaves, lineage, lists, trees
 from .breaches import drop_breaches, keep_breaches, take_breaches
 from .closings import (
     Closing,
@@ -66,6 +66,7 @@ __all__ = [
     "entry",
     "entry_of",
     "entry_of_source",
+    "erasing",
     "faults",
     "figures",
     "find_entries",
@@ -77,6 +78,7 @@ __all__ = [
     "insert_entries",
     "insert_postings",
     "insert_whole",
+    "inspection",
     "is_closed",
     "keep_breaches",
     "leaf",

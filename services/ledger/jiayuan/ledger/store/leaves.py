@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 import struct
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -59,6 +60,9 @@ COLUMNS: Final[Mapping[str, Form | None]] = {
 }
 """What of a posting is in its leaf: every column. One that is added must be nullable and without a default, or the
 leaves of older postings would change."""
+
+
+_PAGE: Final = 2000
 
 
 class Key(NamedTuple):
@@ -172,3 +176,61 @@ def leaves_of(work: Work, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, in
         for id_, document in work.execute(_DOCUMENTS, ids=documents):
             found[id_, 0] = encode(document)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A leaf at its place, and what it is of."""
+
+    index: int
+    id: str
+    number: int
+    hash: bytes
+
+
+class Words(NamedTuple):
+    """Free text of a posting, with its salt."""
+
+    salt: bytes
+    words: dict[str, str]
+
+
+def places(
+    work: Work, tree: int, size: int, year: int | None, street: str | None, entry: str | None
+) -> Iterator[list[Placed]]:
+    """Where leaves are in the first `size` of a tree, by index, page by page: those of an entry; of a year's (and
+    street's) entries and of all documents; or all."""
+    where, joined = "l.tree = :tree AND l.index >= :first AND l.index < :size", ""
+    if entry is not None:
+        where += " AND l.entry_id = CAST(:entry AS uuid)"
+    elif year is not None or street is not None:
+        joined = "LEFT JOIN entry e ON e.id = l.entry_id AND l.number > 0"
+        where += (
+            " AND (l.number = 0 OR (CAST(:year AS int) IS NULL OR e.year = :year) "
+            "AND (CAST(:street AS text) IS NULL OR e.street = :street))"
+        )
+    sql = (
+        f"SELECT l.index, l.entry_id, l.number, l.hash FROM leaf l {joined} WHERE {where} "
+        "ORDER BY l.index LIMIT :page"
+    )
+    first = 0
+    while True:
+        rows = work.execute(
+            sql, tree=tree, first=first, size=size, page=_PAGE, year=year, street=street, entry=entry
+        )
+        if rows:
+            yield [Placed(row[0], row[1], row[2], bytes(row[3])) for row in rows]
+            first = rows[-1][0] + 1
+        if len(rows) < _PAGE:
+            return
+
+
+def texts_of(work: Work, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Words]:
+    """The free texts of postings that have one (still)."""
+    rows = [{"entry_id": id_, "number": number} for id_, number in keys]
+    found = work.execute(
+        "SELECT t.entry_id, t.number, t.salt, t.words FROM posting_text t "
+        "JOIN json_to_recordset(CAST(:keys AS json)) AS r(entry_id uuid, number int) USING (entry_id, number)",
+        keys=dumps(rows),
+    )
+    return {(row[0], row[1]): Words(bytes(row[2]), row[3]) for row in found}
