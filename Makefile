@@ -78,6 +78,7 @@ definitions: .venv ## Write the contract files generated from the code
 	$(PY) -m jiayuan.sla.interface.document
 	$(PY) -m jiayuan.ledger.interface.document
 	$(PY) -m jiayuan.notify.interface.document
+	$(PY) -m jiayuan.notify.providers.page docs/notify/providers.md
 
 lock: .venv ## Pin all dependencies again (UPGRADE=1 takes newer versions)
 	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from jiayuan.chassis.config import load as load_settings
+from jiayuan.chassis.errors import EXIT_CONFIG, StartError
 from jiayuan.chassis.seal import Sealer
 from jiayuan.notify.limits import Limit
 from jiayuan.notify.providers import configuration
 from jiayuan.notify.providers.configuration import FIELDS, BadConfiguration, build, load, read
 from jiayuan.notify.providers.configured import Approved
+from jiayuan.notify.settings import NotifySettings
 
 pytestmark = pytest.mark.unit
 
@@ -170,3 +173,18 @@ def test_a_file_that_cant_be_read_is_refused(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(BadConfiguration, match=r"providers\.yaml"):
         load(path, ENV)
+
+
+def test_a_wrong_file_stops_the_service_at_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "providers.yaml"
+    path.write_text("providers: [{kind: pigeon}]", encoding="utf-8")
+    environ = {
+        "JIAYUAN_AMQP_URI": "amqp://nowhere/",
+        "JIAYUAN_DATABASE_URL": "postgresql://nowhere/",
+        "JIAYUAN_NOTIFY_PROVIDERS": str(path),
+    }
+    with pytest.raises(StartError, match=r"providers\[0\]\.kind: is 'pigeon'") as caught:
+        load_settings(NotifySettings, "notify", environ)
+    assert caught.value.code == EXIT_CONFIG
+    path.write_text("providers: [{kind: sink}]", encoding="utf-8")
+    assert load_settings(NotifySettings, "notify", environ).providers == str(path)
