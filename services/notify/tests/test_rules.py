@@ -33,7 +33,7 @@ def test_every_event_that_notify_takes_has_a_rule_and_no_rule_is_about_another()
 
 
 def test_every_template_is_used_and_its_code_is_one_that_events_may_carry() -> None:
-    assert {r.template for r in RULES.all} == templates.bundled().codes
+    assert {r.template for r in RULES.all} | {RULES.digest.template} == templates.bundled().codes
     for code in templates.bundled().codes:
         CODE(code)
 
@@ -252,6 +252,8 @@ def load(**changed: Any) -> Rules:
         ({"anonymous": "guess"}, "anonymous"),
         ({"colour": "red"}, "colour"),
         ({"name": "A b"}, "name"),
+        ({"name": "digest"}, "not digest"),
+        ({"role": "supervisor", "digest": "many"}, "no title"),
         ({"subject": "gossip"}, "subject"),
         ({"digest": "many"}, "a citizen is told"),
         ({"digest": "yearly"}, "digest"),

@@ -180,11 +180,10 @@ def share_out(policy: Policy, ready: Sequence[About], sent: int, burst: int, now
     `sent`: how many he was sent today before these; `burst`: how many that may be gathered, within the digest's time
     and before these. What is exempt goes and counts all the same.
     """
-    gathers = [about.digest == "many" and "digest" not in overrides(policy, about) for about in ready]
-    many = burst + sum(gathers) >= policy.digest.many
+    many = burst + sum(gathers(policy, about) for about in ready) >= policy.digest.many
     out = []
-    for about, gather in zip(ready, gathers, strict=True):
-        if gather and many:
+    for about in ready:
+        if many and gathers(policy, about):
             out.append(Decision("gather", "digest", now + policy.digest.wait))
         elif "cap" not in overrides(policy, about) and sent >= policy.cap[about.role]:
             out.append(Decision("hold", "cap", tomorrow(policy, about, now)))
@@ -192,6 +191,11 @@ def share_out(policy: Policy, ready: Sequence[About], sent: int, burst: int, now
             sent += 1
             out.append(GO)
     return out
+
+
+def gathers(policy: Policy, about: About) -> bool:
+    """Whether a notice is gathered where its person has many."""
+    return about.digest == "many" and "digest" not in overrides(policy, about)
 
 
 def tomorrow(policy: Policy, about: About, now: datetime) -> datetime:

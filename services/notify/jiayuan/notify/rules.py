@@ -23,6 +23,7 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.schemas.common import CLOCK_KINDS, COLOURS, KINDS, LEG_KINDS, NOTICE_ROLES
 from jiayuan.contracts.times import iso, parse
 
+from . import digest as digests
 from .preferences import SUBJECTS
 from .templates import BadData, Template, Templates
 from .templates import bundled as bundled_templates
@@ -156,6 +157,7 @@ class Rules:
         if not self.version:
             raise BadData("rules.yaml: version is missing")
         self._by_event: dict[str, list[Rule]] = {}
+        self.digest = _digest(templates)
         self._by_name: dict[str, Rule] = {}
         for entry in document.get("rules") or ():
             rule = _rule(entry, templates)
@@ -175,7 +177,7 @@ class Rules:
 
     def get(self, name: str) -> Rule | None:
         """The rule of that name, or None when this build doesn't hold it any more."""
-        return self._by_name.get(name)
+        return self.digest if name == digests.RULE else self._by_name.get(name)
 
     @property
     def all(self) -> Sequence[Rule]:
@@ -186,8 +188,11 @@ class Rules:
 def _rule(entry: Any, templates: Templates) -> Rule:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
         raise BadData(f"rules.yaml: {entry!r:.60} is not a rule with a name")
-    if _NAME.fullmatch(entry["name"]) is None:
-        raise BadData(f"rule {entry['name']:.80}: a name is small letters, digits and hyphens, at most 61")
+    if _NAME.fullmatch(entry["name"]) is None or entry["name"] == digests.RULE:
+        raise BadData(
+            f"rule {entry['name']:.80}: a name is small letters, digits and hyphens, at most 61, "
+            f"and not {digests.RULE}"
+        )
     rule = _plain(entry, templates, f"rule {entry['name']}")
     colours = entry.get("by_colour") or {}
     if not isinstance(colours, Mapping) or (colours and not rule.event.startswith("case.")):
@@ -195,6 +200,28 @@ def _rule(entry: Any, templates: Templates) -> Rule:
     if unknown := set(colours) - set(COLOURS):
         raise BadData(f"rule {rule.name}: by_colour has no {', '.join(sorted(map(str, unknown)))}")
     return replace(rule, by_colour={c: _of_colour(entry, c, templates) for c in colours})
+
+
+def _digest(templates: Templates) -> Rule:
+    """The rule of digests, which no event gives: they stand for notices that others gave."""
+    version = templates.newest(digests.TEMPLATE).version if digests.TEMPLATE in templates else 1
+    return Rule(
+        digests.RULE,
+        "",
+        "",
+        "",
+        "",
+        "",
+        digests.TEMPLATE,
+        version,
+        URGENCIES["now"],
+        ("mini_program", "sms"),
+        False,
+        "digest",
+        "never",
+        (),
+        frozenset(),
+    )
 
 
 def _of_colour(entry: Mapping[str, Any], colour: str, templates: Templates) -> Rule:
@@ -222,6 +249,10 @@ def _plain(entry: Mapping[str, Any], templates: Templates, where: str) -> Rule:
     digest = _one_of({"digest": "never", **entry}, "digest", DIGESTS, where)
     if digest != "never" and role == "citizen":
         raise BadData(f"{where}: a digest is for staff; a citizen is told of each matter")
+    if digest != "never" and not (newest.title and digests.TEMPLATE in templates):
+        raise BadData(
+            f"{where}: template {template} has no title, or there is no template digest to name it in"
+        )
     return Rule(
         entry["name"],
         event,

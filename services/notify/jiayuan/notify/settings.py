@@ -14,6 +14,7 @@ from .providers.calls import longest_batch
 from .states import Pace
 
 PROVIDERS: Final = ("sink", "http")
+COURTESY: Final = ("auto", "on", "off")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class NotifySettings(Settings):
     """A tracking code is put behind it."""
     staff_url: str = "https://jiayuan.example/c/"
     """A case number is put behind it."""
+    worklist_url: str = "https://jiayuan.example/w/"
+    """Where staff find what is theirs to do; digests lead there."""
+    courtesy: str = "auto"
+    """on | off | auto: whether quiet hours, the day's cap and digests hold. auto: unless all that is sent stays in our
+    own database (the sink), where it disturbs nobody. What somebody refused isn't sent in any case."""
     send_batch: int = 200
     give_up_hours: float = 72.0
     """How long a notice may wait for its recipient to be known, or for its provider."""
@@ -54,6 +60,10 @@ class NotifySettings(Settings):
             raise StartError(
                 EXIT_CONFIG, f"provider is {self.provider!r}, it must be {' or '.join(PROVIDERS)}"
             )
+        if self.courtesy not in COURTESY:
+            raise StartError(
+                EXIT_CONFIG, f"courtesy is {self.courtesy!r}, it must be {' or '.join(COURTESY)}"
+            )
         if self.provider == "http" and not self.provider_url.startswith(("http://", "https://")):
             raise StartError(EXIT_CONFIG, "provider_url must be an http:// or https:// address")
         longest = longest_batch(self.provider_timeout)
@@ -62,6 +72,10 @@ class NotifySettings(Settings):
                 EXIT_CONFIG,
                 f"stuck_seconds must be more than {longest:g}, how long a batch of calls may take",
             )
+
+    def considerate(self, *, local: bool) -> bool:
+        """Whether quiet hours, caps and digests hold; `local`: nothing leaves our database."""
+        return self.courtesy == "on" or (self.courtesy == "auto" and not local)
 
     @property
     def pace(self) -> Pace:

@@ -13,8 +13,9 @@ from jiayuan.chassis.seal import SealError
 from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.work import Work
 
-from .. import cascade, limits, routes, rules, store, templates
+from .. import cascade, digest, limits, routes, rules, store, templates
 from ..providers.base import Message
+from .courtesy import Courtesy, Kept
 from .groups import Group, Groups, with_address
 from .lane import Lane, Sent
 
@@ -50,11 +51,13 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is to be called, what changes without a call, and what has come to its end: (row, state, version, why)."""
+    """What is to be called, what changes without a call, what has come to its end (row, state, version, why), and what
+    a digest is to stand for."""
 
     sent: list[tuple[Sent, Message]]
     changed: list[dict[str, Any]]
     ended: list[tuple[Mapping[str, Any], str, int, str]]
+    gathered: list[tuple[Mapping[str, Any], Kept]]
 
 
 class Preparing:
@@ -65,6 +68,8 @@ class Preparing:
         self._settings = routes.settings_of(runtime)
         self._pace = self._settings.pace
         self.rules, self.templates = rules.bundled(), templates.bundled()
+        local = all(lane.route.local for lane in groups.lanes)
+        self.courtesy = Courtesy(runtime, self.rules, self._settings.considerate(local=local))
 
     def batch(
         self, work: Work, lane: Lane, group: Group, rows: Sequence[Mapping[str, Any]], at: datetime
@@ -72,10 +77,12 @@ class Preparing:
         """Decide all rows of one claim; nothing is written."""
         unknown_number = {r["case_id"] for r in rows if r["case_id"] and _lacks_number(r)}
         numbers = store.numbers(work, unknown_number) if unknown_number else {}
-        out = Batch([], [], [])
+        digests = self._digests(work, [r["id"] for r in rows if r["rule"] == digest.RULE])
+        out = Batch([], [], [], [])
         ready: list[tuple[Mapping[str, Any], Ready]] = []
         for row in rows:
-            found = self.prepare(work, row, numbers, group)
+            kept = self.courtesy.decide(work, row, at) if row["active"] else None
+            found = kept or self.prepare(work, row, numbers, group, digests.get(row["id"]))
             if isinstance(found, Ready):
                 ready.append((row, found))
             else:
@@ -84,11 +91,16 @@ class Preparing:
         if group.channel == "mini_program":
             credits = self._take_credits(work, lane, ready)
             ready = self._consenting(work, ready, credits, at, out)
-        counted = self._within_limits(work, lane, ready, at, out) if lane.route.limits else {}
+        counted: dict[str, tuple[str, limits.Sent]] = {}
+        if lane.route.limits:
+            counted = self._within_limits(work, lane, ready, at, out)
+            ready = [(row, one) for row, one in ready if row["id"] in counted]
+        if self.courtesy.counts:
+            ready = self._in_turn(work, lane, ready, credits, counted, at, out)
+        if out.gathered:
+            self._gather(work, at, out)
         for row, one in ready:
             id_ = row["id"]
-            if lane.route.limits and id_ not in counted:
-                continue
             number, mark = counted.get(id_, (None, None))
             out.sent.append(
                 (
@@ -109,9 +121,14 @@ class Preparing:
     # -- one notice --------------------------------------------------------------------------------
 
     def prepare(
-        self, work: Work, row: Mapping[str, Any], numbers: Mapping[str, str], group: Group
+        self,
+        work: Work,
+        row: Mapping[str, Any],
+        numbers: Mapping[str, str],
+        group: Group,
+        gathered: Mapping[str, str] | None = None,
     ) -> Ready | Elsewhere | Not:
-        """The message that `group` is to send, or why it isn't."""
+        """The message that `group` is to send, or why it isn't. `gathered`: the facts of a digest."""
         old = self.too_old(work, row)
         if old and row["state"] == "deferred":
             return Not("expired")
@@ -127,7 +144,14 @@ class Preparing:
             # Our keys are at fault, not the person: put off, so that the right key can still be given.
             log.error("a contact can't be opened", extra={"notice": row["id"], "error": str(error)})
             return Not("sealed")
-        where = self.channel(row, contact, cascade.remaining(self.channels(row), row["channel"]))
+        channels, unwanted = (
+            cascade.remaining(self.channels(row), row["channel"]),
+            self.courtesy.unwanted(row),
+        )
+        wanted = [c for c in channels if c not in unwanted] if unwanted else channels
+        if not wanted:
+            return Not("unwanted")
+        where = self.channel(row, contact, wanted)
         if isinstance(where, Not):
             return where
         channel, address, further = where
@@ -138,7 +162,8 @@ class Preparing:
             return Not("no_template")
         template = self.templates.get(row["template"], row["template_version"])
         try:
-            message = self._message(row, channel, address, template, self.facts(row, numbers), group)
+            facts = self.facts(row, numbers, gathered)
+            message = self._message(row, channel, address, template, facts, group)
         except templates.MissingFact:
             return Not("no_facts" if old else "wait")  # the event that brings it is still on its way
         except templates.Unfit as error:
@@ -203,9 +228,13 @@ class Preparing:
         """Whether it has waited as long as it may, in business time."""
         return bool(work.now - row["at"] > timedelta(hours=self._settings.give_up_hours))
 
-    def facts(self, row: Mapping[str, Any], numbers: Mapping[str, str]) -> dict[str, str]:
+    def facts(
+        self, row: Mapping[str, Any], numbers: Mapping[str, str], gathered: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """What the text may name. Nothing of it is personal."""
         facts: dict[str, str] = dict(row["parameters"])
+        if gathered is not None:
+            return {**facts, **gathered, "link": self._settings.worklist_url}
         if row["role"] == "citizen":
             code = facts.get("tracking_code") or row["tracking_code"] or ""
             facts["tracking_code"] = code
@@ -286,10 +315,58 @@ class Preparing:
         )
         return counted
 
+    # -- courtesy ----------------------------------------------------------------------------------
+
+    def _in_turn(
+        self,
+        work: Work,
+        lane: Lane,
+        ready: Sequence[tuple[Mapping[str, Any], Ready]],
+        credits: dict[str, tuple[str, str]],
+        counted: dict[str, tuple[str, limits.Sent]],
+        at: datetime,
+        out: Batch,
+    ) -> list[tuple[Mapping[str, Any], Ready]]:
+        """Those that go now; of the others, what was used up for them is given back."""
+        kept = self.courtesy.share_out(work, [row for row, _ in ready], at)
+        if not kept:
+            return list(ready)
+        back: dict[str, list[limits.Sent]] = {}
+        for row, _ in ready:
+            if row["id"] in kept:
+                self._without_call(work, row, kept[row["id"]], at, out)
+            if row["id"] in kept and row["id"] in counted:
+                number, mark = counted.pop(row["id"])
+                back.setdefault(number, []).append(mark)
+        store.credits.give(work, [credits.pop(id_) for id_ in kept if id_ in credits])
+        if back:
+            store.numbers_sent.take_back(work, lane.name, back)
+        return [(row, one) for row, one in ready if row["id"] not in kept]
+
+    def _gather(self, work: Work, at: datetime, out: Batch) -> None:
+        """Notices that a digest stands for: they have come to their end, and are told by it."""
+        for row, kept in self.courtesy.gather(work, out.gathered):
+            if kept.digest is None:
+                due = self.courtesy.again(at)
+                out.changed.append(_change(row, work, state=row["state"], due_at=due, version=row["version"]))
+            else:
+                change = _change(row, work, state="suppressed", reason=kept.why, gathered_in=kept.digest)
+                out.changed.append(change)
+
+    def _digests(self, work: Work, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The facts of digests: what each stands for."""
+        if not ids:
+            return {}
+        counts: dict[str, dict[str, int]] = {id_: {} for id_ in ids}
+        for id_, code, version, number in store.gathered(work, ids):
+            title = self.templates.get(code, version).title if code in self.templates else code
+            counts[id_][title] = counts[id_].get(title, 0) + number
+        return {id_: digest.facts(found) for id_, found in counts.items()}
+
     # -- without a call ----------------------------------------------------------------------------
 
     def _without_call(
-        self, work: Work, row: Mapping[str, Any], found: Elsewhere | Not, at: datetime, out: Batch
+        self, work: Work, row: Mapping[str, Any], found: Elsewhere | Not | Kept, at: datetime, out: Batch
     ) -> None:
         """The change of a notice that isn't sent here now: it goes on, waits, is put off, or has come to its end."""
         if isinstance(found, Elsewhere):
@@ -298,7 +375,12 @@ class Preparing:
                 _change(row, work, state="queued", channel=found.channel, version=row["version"])
             )
             return
+        if isinstance(found, Kept) and found.why == "digest":
+            out.gathered.append((row, found))
+            return
         match found.why:
+            case "quiet" | "cap" if isinstance(found, Kept):
+                change = _change(row, work, state="deferred", reason=found.why, due_at=found.due_at)
             case "wait":
                 seconds = min(self._settings.wait_most, 2.0 ** min(row["waits"], 20))
                 change = _change(
@@ -366,4 +448,5 @@ def _change(row: Mapping[str, Any], work: Work, **fields: Any) -> dict[str, Any]
         "submitted_at": None,
         "channel": row["channel"],
         "hold_at": row["hold_at"],
+        "gathered_in": None,
     } | fields

@@ -1,6 +1,7 @@
 """Notify's tables (`tables`) and all of its SQL: a module a theme, whose names are those of this package."""
 
 from . import credits, numbers_sent, operating, receipts, weights
+from .courtesy import count_told, gathered, open_digests, uncount_told
 from .notices import counts, find, numbers, put_notices
 from .preferences import of_code, put_wishes, wishes, wishes_changes
 from .recipients import erase_citizens, put_recipients, put_reports
@@ -19,23 +20,36 @@ from .sending import (
     without_receipt,
 )
 from .sink import put_sink_messages, sink_has
-from .tables import attempt, metadata, notice, preference_change, recipient, report, sending, sink_message
+from .tables import (
+    attempt,
+    metadata,
+    notice,
+    preference_change,
+    recipient,
+    report,
+    sending,
+    sink_message,
+    told,
+)
 
 __all__ = [
     "ask",
     "attempt",
     "change",
     "claim",
+    "count_told",
     "counts",
     "credits",
     "erase_citizens",
     "find",
+    "gathered",
     "give_back",
     "metadata",
     "notice",
     "numbers",
     "numbers_sent",
     "of_code",
+    "open_digests",
     "operating",
     "preference_change",
     "put_attempts",
@@ -54,7 +68,9 @@ __all__ = [
     "sink_message",
     "stuck",
     "to_follow",
+    "told",
     "unanswered",
+    "uncount_told",
     "wake",
     "weights",
     "wishes",

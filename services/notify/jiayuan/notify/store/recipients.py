@@ -39,6 +39,9 @@ def erase_citizens(work: Work, refs: Sequence[str]) -> None:
         refs=list(refs),
     )
     work.execute(
+        "DELETE FROM told WHERE type = 'citizen' AND ref = ANY(CAST(:refs AS text[]))", refs=list(refs)
+    )
+    work.execute(
         "INSERT INTO recipient (type, ref, role, street, grid, active, version, erased) "
         "SELECT 'citizen', ref, 'citizen', '', '', true, 0, true FROM unnest(CAST(:refs AS text[])) AS ref "
         "ORDER BY ref ON CONFLICT (type, ref) DO UPDATE SET contact = NULL, preferences = NULL, erased = true",

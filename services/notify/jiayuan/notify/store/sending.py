@@ -46,7 +46,7 @@ taken AS (
 SELECT CAST(t.notice_id AS text) AS id, t.state, t.state_at, t.due_at, t.waits, t.version, t.attempts, t.priority,
        t.old_provider AS provider, CAST(t.old_request AS text) AS old_request, t.channel, t.hold_at,
        CAST(t.request_id AS text) AS request_id, {FACTS},
-       r.ref IS NOT NULL AS known, r.contact, r.active, p.tracking_code
+       r.ref IS NOT NULL AS known, r.contact, r.active, r.preferences, p.tracking_code
 FROM taken t
 JOIN notice n ON n.id = t.notice_id
 LEFT JOIN recipient r ON r.type = n.recipient_type AND r.ref = n.recipient

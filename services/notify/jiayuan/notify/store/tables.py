@@ -85,6 +85,18 @@ preference_change = sa.Table(
     info={"grants": "SELECT, INSERT, DELETE"},
 )
 
+# How many notices somebody was sent today, over all templates; only where that could disturb anybody.
+told = sa.Table(
+    "told",
+    metadata,
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("ref", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("sent", sa.Integer, nullable=False),
+    sa.Column("burst", sa.Integer, nullable=False),
+    sa.Column("burst_at", _TIME, nullable=False),
+)
+
 # What changes of a notice, apart from what doesn't: its few changes then cost no wide row and no wide index.
 sending = sa.Table(
     "sending",
@@ -108,6 +120,7 @@ sending = sa.Table(
     sa.Column("hold_at", _TIME, comment="wall time: not by the same provider before this"),
     sa.Column("follow_at", _TIME, comment="wall time: looked at again then, for the next channel"),
     sa.Column("read_at", _TIME, comment="business time: opened or acknowledged by the person"),
+    sa.Column("gathered_in", UUID(as_uuid=False), comment="the digest that stands for it"),
 )
 
 attempt = sa.Table(

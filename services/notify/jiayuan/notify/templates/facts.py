@@ -31,7 +31,7 @@ FACTS: Final[dict[str, Fact]] = {
     "call": Fact("words", "110、119、120、122", "the emergency numbers of the danger signs"),
     "due": Fact("time", "2026-12-31T15:59:00Z", "by when"),
     "count": Fact("count", "9999", "how many notices a digest stands for"),
-    "items": Fact("words", "新工单9999件、时限将至9999件等", "what a digest stands for, by kind"),
+    "items": Fact("words", "此前超时更9999件、此前超时更9999件等", "what a digest stands for, by kind"),
 }
 
 

@@ -19,6 +19,7 @@ from .text import BadData, MissingFact, Text, parse
 _CODE: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _SIGNATURE: Final = re.compile(r"【[^【】]{2,16}】")
 _LONGEST: Final = 300
+_LONGEST_TITLE: Final = 6
 _MOST_SEGMENTS: Final = 2
 """Parts of a text at most with the longest facts, unless the template says otherwise: each is paid for."""
 
@@ -27,7 +28,8 @@ _MOST_SEGMENTS: Final = 2
 class Template:
     """One version of a text, with what it is in the mini-program if it is sent there.
 
-    `placeholders`: every fact that it mentions on any channel; `needed`: those without which it can't be said.
+    `placeholders`: every fact that it mentions on any channel; `needed`: those without which it can't be said. `title`:
+    what a digest calls notices of it.
     """
 
     code: str
@@ -37,6 +39,7 @@ class Template:
     page: Text | None = None
     placeholders: frozenset[str] = field(default_factory=frozenset)
     needed: frozenset[str] = field(default_factory=frozenset)
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ def _template(entry: Any, signature: str) -> Template:
     version, source = entry.get("version"), _text(entry, "text", where)
     if type(version) is not int or version < 1:
         raise BadData(f"{where}: the version must be a whole number from 1")
-    if unknown := set(entry) - {"code", "version", "text", "segments", "mini_program"}:
+    if unknown := set(entry) - {"code", "version", "text", "segments", "title", "mini_program"}:
         raise BadData(f"{where}: unknown {', '.join(sorted(unknown))}")
     if len(source) > _LONGEST:
         raise BadData(f"{where}: {len(source)} characters, at most {_LONGEST}")
@@ -163,7 +166,15 @@ def _template(entry: Any, signature: str) -> Template:
         page,
         frozenset[str]().union(*(t.names for t in every)),
         frozenset[str]().union(*(t.needed for t in every)),
+        _title(entry, where),
     )
+
+
+def _title(entry: Mapping[str, Any], where: str) -> str:
+    title = entry.get("title", "")
+    if not isinstance(title, str) or len(title) > _LONGEST_TITLE or set(title) & set("{}[]"):
+        raise BadData(f"{where}: a title is at most {_LONGEST_TITLE} characters and has no placeholders")
+    return title
 
 
 def longest(text: Text, holds: frozenset[str]) -> dict[str, str]:
