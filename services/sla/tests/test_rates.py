@@ -293,6 +293,19 @@ def numbers(tally: Tally) -> Any:
 
 
 @settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_a_case_that_is_over_is_in_no_figure_before_or_after_it(life: Any, data: Any) -> None:
+    events = data.draw(lives(life, "case-1"))
+    case, deadlines = kept(events)
+    said = events[-1].data
+    over_at = rates.over_at(said["case"], said["change"]["at"], [d.due_at for d in deadlines])
+    assert (over_at is None) == (case.state not in ("closed", "voided", "merged"))
+    for entry in rates.entries(case, deadlines, START + timedelta(days=1000)):
+        assert entry.at >= case.received_at
+        assert over_at is None or entry.at <= over_at
+
+
+@settings(deadline=None, max_examples=40)
 @given(data=st.data(), seed=st.integers(0, 2**32), by=st.sampled_from(BY), cut=st.integers(1, 500000))
 def test_neither_the_order_of_events_nor_how_often_they_come_matters(
     life: Any, data: Any, seed: int, by: str, cut: int

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -21,8 +22,9 @@ from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.testing.databases import Opened, WorkFor
 from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
-from jiayuan.sla import api_rates, handlers, store
+from jiayuan.sla import api_rates, handlers, policy, store
 from jiayuan.sla.cli import sla
+from jiayuan.sla.rates import Period, Tally
 
 pytestmark = pytest.mark.store
 Moment = Callable[[float], datetime]
@@ -163,11 +165,63 @@ def test_what_is_no_case_or_was_not_measured_is_in_no_figure(filled: Opened, mom
     with filled(now=moment(3000)) as work:
         trace = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
         store.matters(work, [store.Matter("list-1", "350921001", "live", trace)])
-        work.execute("UPDATE case_seen SET measured = NULL WHERE case_id = 'case-01'")
+        work.execute("UPDATE case_seen SET measured = NULL, begun_at = NULL WHERE case_id = 'case-01'")
     filled.clock.time = moment(86400 * 20)
     found = ask(api_rates.rates, filled, COUNTY, **SPAN)
     assert figures(found)["registered"]["count"] == 11
     assert found["unmeasured"] == 1
+
+
+def numbers(period: Period, cases: Iterable[store.Kept]) -> Any:
+    tally = Tally("street", period, ZoneInfo("Asia/Shanghai"))
+    for kept in cases:
+        tally.add(kept.case, kept.deadlines)
+    return {n: (s.over, s.hits, dict(s.excluded)) for n, s in tally.total().items()}
+
+
+def test_a_period_reads_what_can_be_in_it_and_counts_as_if_it_had_read_all(
+    open_work: Opened, life: Any, moment: Moment
+) -> None:
+    day, events = 86400, []
+    for n in range(40):  # one begins every day and is closed two days later; every fifth runs on
+        case = life(f"case-{n:02}", begins=moment(n * day))
+        case.assign(0), case.answer(600)
+        if n % 5:
+            case.resolve(day), case.close(2 * day, "lapsed" if n % 2 else "satisfied", solved=n % 3 > 0)
+        if n == 7:
+            case.reopen(20 * day)
+        events += case.events
+    with open_work(now=moment(100 * day)) as work:
+        handlers.case_changed(work, events)
+    with open_work() as work:
+        for first, last, most in ((0, 100, 40), (0, 5, 10), (20, 25, 30), (70, 90, 10)):
+            period = Period(moment(first * day), moment(last * day))
+            read = list(store.measured_cases(work, None, period, page=7))
+            assert len(read) <= most, (first, last)
+            assert numbers(period, read) == numbers(period, store.measured_cases(work, None))
+
+
+def test_a_deadline_that_is_computed_again_keeps_its_case_in_the_figures(
+    open_work: Opened, life: Any, moment: Moment
+) -> None:
+    case = life("case-1", citizen=None, finish=None)
+    case.case["callback_limit"] = 86400
+    case.assign(0), case.resolve(10), case.close(20, "lapsed")  # it is to be called back all the same
+    with open_work(now=moment(30)) as work:
+        handlers.case_changed(work, case.events)
+    rule = {"id": "later", "when": {"clock": ["callback"]}, "then": {"limit": "30d"}}
+    document = {**policy.document(), "version": "q", "rules": [rule]}
+    at = moment(40).isoformat()
+    with open_work(now=moment(40)) as work:
+        row = {"document": document, "digest": "-", "imported_at": at, "imported_by": "t"}
+        store.add_policy(work, {"version": "q", "effective_from": at, **row})
+        store.ask_recomputation(work, "policy q", moment(40), "t")
+    with open_work(now=moment(50)) as work:
+        handlers.recompute(work)
+    with open_work() as work:
+        period = Period(moment(29 * 86400), moment(31 * 86400))
+        (kept,) = store.measured_cases(work, None, period)
+        assert [d.due_at for d in kept.deadlines if d.kind == "callback"] == [moment(30 * 86400 + 10)]
 
 
 def test_pages_of_cases_leave_nobody_out(filled: Opened) -> None:

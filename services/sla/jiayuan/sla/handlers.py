@@ -60,18 +60,25 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
     rules = books.of(work)
     added: list[Clock] = []
     moved: list[Clock] = []
+    over: list[dict[str, Any]] = []
     for case_id in news:
         event = newest[case_id]
         case, clocks = case_of(event.data), kept.get(case_id, {})
         changed = parse(event.data["change"]["at"])
         for step in steps(case, event.sequence, clocks, work.now, rules, changed):
             (added if step.clock.sequence == 1 else moved).append(step.clock)
+            clocks[step.clock.key] = step.clock
             if step.says:
                 say(work, step, cause=event)
+        due = (clock.due_at for clock in clocks.values())
+        if (end := rates.over_at(case, event.data["change"]["at"], due)) is not None:
+            over.append({"case_id": case_id, "over_at": end})
     if added:
         store.add(work, added)
     if moved:
         store.change(work, moved)
+    if over:
+        store.over(work, over)
 
 
 def _seen(work: Work, event: Event) -> dict[str, Any]:
@@ -90,6 +97,7 @@ def _seen(work: Work, event: Event) -> dict[str, Any]:
         "facts": facts_of(case),
         "seen_at": work.now,
         "measured": rates.measured(case, event.data["change"]["at"]),
+        "begun_at": case["first_received_at"],
     }
 
 
@@ -173,6 +181,7 @@ def _again(work: Work, clocks: Sequence[Clock]) -> tuple[int, int]:
         changed.append(new)
     if changed:
         store.move(work, changed)
+        store.over_later(work, changed)
     return len(clocks), moved
 
 

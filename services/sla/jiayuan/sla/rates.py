@@ -30,6 +30,7 @@ GRID: Final = "grid"
 NOBODY: Final = "none"
 _MAIN: Final = frozenset(("handle", "lead"))
 _OVER: Final = frozenset(("closed", "voided", "merged"))
+_LEG_TIMES: Final = ("offered_at", "accepted_at", "answered_at", "done_at", "ended_at")
 
 
 class Figure(NamedTuple):
@@ -230,6 +231,19 @@ def measured(case: Mapping[str, Any], changed_at: str) -> dict[str, Any]:
     if n := get("reopened"):
         out["reopened"] = n
     return out
+
+
+def over_at(case: Mapping[str, Any], changed_at: str, due: Iterable[datetime]) -> datetime | None:
+    """The last moment at which a case that is over is in any figure, by its times and its clocks' deadlines `due`; None
+    while it isn't over."""
+    if case["state"] not in _OVER:
+        return None
+    texts = {changed_at, case["first_received_at"], case.get("closed_at")}
+    for leg in case["legs"]:
+        texts.update(leg.get(name) for name in _LEG_TIMES)
+    texts.update(e["at"] for e in case.get("extensions") or ())
+    texts.update(p["start"] for p in case.get("pauses") or ())
+    return max([*(parse(t) for t in texts if t), *due])
 
 
 def _leg(leg: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -98,7 +98,7 @@ def moment(name: str, text: str | None, zone: ZoneInfo, wrong: list[FieldProblem
 def tally(work: Work, asked: Query) -> Tally:
     """The figures, computed from what is kept of each case and its clocks."""
     found = Tally(asked.by, asked.period, asked.zone, asked.unit)
-    for kept in store.measured_cases(work, asked.street):
+    for kept in store.measured_cases(work, asked.street, asked.period):
         found.add(kept.case, kept.deadlines)
     return found
 
@@ -177,7 +177,7 @@ def cases(work: Work, asked: Query, figure: Figure, group: str | None, most: int
     """The cases behind a figure, also those that were left out and why, in the order of their moments."""
     found: list[tuple[Entry, str]] = []
     narrowed = Tally(asked.by, asked.period, asked.zone, asked.unit)
-    for kept in store.measured_cases(work, asked.street):
+    for kept in store.measured_cases(work, asked.street, asked.period):
         for of, entry in narrowed.of(kept.case, kept.deadlines):
             if entry.figure == figure.name and (group is None or of == group):
                 found.append((entry, of))

@@ -30,7 +30,7 @@ from .policies import (
     recomputations,
     signature,
 )
-from .rates import Kept, Past, measured_cases, past_clocks, unmeasured
+from .rates import Kept, Past, measured_cases, over, over_later, past_clocks, unmeasured
 from .recomputing import Job, keep_job, next_job, open_clocks
 from .tables import calendar_version, case_seen, clock, metadata, policy_version, recomputation
 
@@ -67,6 +67,8 @@ __all__ = [
     "next_job",
     "of_case",
     "open_clocks",
+    "over",
+    "over_later",
     "past_clocks",
     "policies",
     "policy_document",

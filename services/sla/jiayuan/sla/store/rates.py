@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from jiayuan.chassis.work import Work
 
 from .. import rates
 from ..clock import Clock
-from ..rates import Case, Deadline
+from ..rates import Case, Deadline, Period
 from .clocks import _COLUMNS, _FIELDS, _clock
+from .tables import case_seen
 
 PAGE: Final = 200
 """Cases or clocks that are worked on at once: some hundredths of a second, in which the process does nothing else."""
@@ -24,21 +26,37 @@ class Kept(NamedTuple):
     deadlines: list[Deadline]
 
 
-def measured_cases(work: Work, street: str | None, page: int = PAGE) -> Iterator[Kept]:
-    """All cases, of one street only when given, in the order of their ids. Nothing is locked."""
-    after = ""
-    while True:
-        rows = work.execute(
-            "SELECT case_id, street, state, facts, pauses, extensions, measured FROM case_seen "
-            "WHERE case_id > :after AND measured IS NOT NULL "
-            "AND (CAST(:street AS text) IS NULL OR street = :street) ORDER BY case_id LIMIT :page",
-            after=after,
-            street=street,
-            page=page,
-        )
-        found = {row[0]: Kept(rates.case_of(*row), []) for row in rows}
-        if not found:
-            return
+# By the index `case_seen_over`: first what isn't over, then what was over at `since` or later. What began at `until` or
+# later is passed over within the index.
+_PAGE_OF = (
+    "SELECT case_id, street, state, facts, pauses, extensions, measured, over_at FROM case_seen WHERE {} "
+    "AND begun_at < :until AND measured IS NOT NULL AND (CAST(:street AS text) IS NULL OR street = :street) "
+    "ORDER BY {} LIMIT :page"
+)
+_RUNNING: Final = _PAGE_OF.format("over_at IS NULL AND case_id > :after", "case_id")
+_OVER: Final = _PAGE_OF.format("over_at >= :since AND (over_at, case_id) > (:at, :after)", "over_at, case_id")
+_EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
+_ALWAYS: Final = Period(_EVER, datetime(9999, 12, 30, tzinfo=UTC))
+
+
+def measured_cases(
+    work: Work, street: str | None, period: Period = _ALWAYS, page: int = PAGE
+) -> Iterator[Kept]:
+    """All cases that can be in a figure of the period, of one street only when given. Nothing is locked."""
+    since, until = period
+    for sql in (_RUNNING, _OVER):
+        at, after = _EVER, ""
+        while True:
+            rows = work.execute(sql, since=since, until=until, at=at, after=after, street=street, page=page)
+            yield from _with_clocks(work, rows)
+            if len(rows) < page:
+                break
+            at, after = rows[-1].over_at, rows[-1].case_id
+
+
+def _with_clocks(work: Work, rows: Sequence[Any]) -> Iterator[Kept]:
+    found = {row[0]: Kept(rates.case_of(*row[:7]), []) for row in rows}
+    if found:
         clocks: Any = work.execute(
             "SELECT case_id, leg_id, kind, due_at, state, paused, stopped_at FROM clock "
             "WHERE case_id = ANY(:cases) AND kind = ANY(:kinds) ORDER BY due_at, id",
@@ -47,18 +65,31 @@ def measured_cases(work: Work, street: str | None, page: int = PAGE) -> Iterator
         )
         for row in clocks:
             found[row[0]].deadlines.append(Deadline(*row[1:]))
-        yield from found.values()
-        if len(rows) < page:
-            return
-        after = rows[-1][0]
+    yield from found.values()
+
+
+def over(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Notes since when cases are in no figure any more (`case_id`, `over_at`); their rows are locked."""
+    work.update(case_seen, rows, key=("case_id",))
+
+
+def over_later(work: Work, clocks: Sequence[Clock]) -> None:
+    """Of cases that are over: no deadline that has moved comes after that."""
+    rows = {c.case_id: c.due_at for c in sorted(clocks, key=attrgetter("due_at"))}
+    work.update(
+        case_seen,
+        [{"case_id": id_, "over_at": at} for id_, at in sorted(rows.items())],
+        key=("case_id",),
+        where="t.over_at < r.over_at",
+    )
 
 
 def unmeasured(work: Work, street: str | None) -> int:
     """Cases of which no event has come since rates are kept: they are in no figure."""
     return int(
         work.execute(
-            "SELECT count(*) FROM case_seen WHERE measured IS NULL AND sequence > 0 AND facts ? 'category' "
-            "AND (CAST(:street AS text) IS NULL OR street = :street)",
+            "SELECT count(*) FROM case_seen WHERE over_at IS NULL AND begun_at IS NULL "
+            "AND sequence > 0 AND facts ? 'category' AND (CAST(:street AS text) IS NULL OR street = :street)",
             street=street,
         ).scalar_one()
     )
