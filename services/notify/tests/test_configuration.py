@@ -68,7 +68,12 @@ def test_every_kind_can_be_built() -> None:
         ALIYUN,
         {"kind": "tencent", **tencent},
         {"kind": "wechat", **wechat, "push_key": {"env": "PUSH_KEY"}},
-        {"kind": "webhook", "address": "https://example.cn/hook", "secrets": [{"env": "WHSEC"}]},
+        {
+            "kind": "webhook",
+            "address": "https://example.cn/hook",
+            "secrets": [{"env": "WHSEC"}],
+            "channel": "sms",
+        },
         {"kind": "http", "address": "http://127.0.0.1:1/m", "secret": {"env": "SECRET"}},
         {"kind": "sink"},
         {"kind": "test", "channel": "mini_program"},

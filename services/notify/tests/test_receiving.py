@@ -158,6 +158,46 @@ def test_waiting_receipts_are_pulled(rig: Rig, tencent: FakeTencent) -> None:
     assert (rig.states(), tencent.waiting) == (["delivered"], [])
 
 
+def test_a_provider_that_says_nothing_is_asked_less_and_less_often(
+    aliyun_rig: Rig, aliyun: FakeAliyun, wall: Any
+) -> None:
+    (request_id,) = aliyun.taken
+    aliyun.taken[request_id].at = wall().timestamp()
+
+    def asked(minutes: int) -> int:
+        before = len(aliyun.requests)
+        wall.pass_(minutes=minutes)
+        aliyun_rig.receiving.turn()
+        return len(aliyun.requests) - before
+
+    assert [asked(m) for m in (9, 2, 5, 7, 5, 30)] == [0, 1, 0, 1, 0, 1]
+    assert aliyun_rig.states() == ["accepted"]
+    aliyun.statuses[request_id] = 3
+    assert asked(120) == 1
+    assert aliyun_rig.states() == ["delivered"]
+    assert asked(600) == 0
+
+
+def test_one_provider_that_hangs_holds_up_no_other(
+    rig: Rig, aliyun: FakeAliyun, tencent: FakeTencent, wall: Any
+) -> None:
+    rig.configure(ALIYUN | {"address": aliyun.url}, TENCENT | {"address": tencent.url, "weight": 1})
+    tencent.query_script, tencent.waiting = ["hang"], []
+    rig.report()
+    (request_id,) = aliyun.taken
+    aliyun.taken[request_id].at, aliyun.statuses[request_id] = wall().timestamp(), 3
+    wall.pass_(minutes=11)
+    turn = threading.Thread(target=rig.receiving.turn, daemon=True)
+    turn.start()
+    for _ in range(500):
+        if rig.states() == ["delivered"]:
+            break
+        turn.join(0.02)
+    assert (rig.states(), turn.is_alive()) == (["delivered"], True)
+    tencent.release.set()
+    turn.join(30)
+
+
 def test_another_path_is_nowhere_whatever_the_name(aliyun_rig: Rig, aliyun: FakeAliyun) -> None:
     for name in ("aliyun", "tencent", "sink", "nobody"):
         for path in ("-" * 24, "x" * 30, PATH + "x", PATH[:-1]):

@@ -1,4 +1,4 @@
-"""Receipts, by callback and by pulling: what was heard is kept, and what follows from it is written and told.
+"""Receipts, by callback, by pulling and by asking: what was heard is kept, and what follows is written and told.
 
 A receipt may be here before the answer to its own request is recorded. So one that is about no request of ours waits
 for an hour, and only then counts as not ours; whoever sent it is answered as the vendor wants all the same and learns
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import threading
 from collections import Counter as Counts
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,13 +19,16 @@ from typing import Any, Final
 from prometheus_client import Counter
 
 from jiayuan.chassis import redact
+from jiayuan.chassis.errors import is_transient
+from jiayuan.chassis.seal import SealError
 from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.work import Work
 
 from . import cascade, receipts, routes, store, wall
-from .providers.base import Consent, Provider, Receipt
+from .providers.base import Asked, Consent, Provider, Receipt, ReceiptKind
 from .receipts import Matched, Standing
 from .routes import Route
+from .rules import CHANNELS
 from .rules import bundled as bundled_rules
 from .sending.preparing import person
 from .telling import tell
@@ -32,6 +36,10 @@ from .telling import tell
 log = logging.getLogger("jiayuan.notify")
 
 WAIT: Final = timedelta(hours=1)
+ASK_FIRST: Final = timedelta(minutes=10)
+"""So long after a send its provider is asked what became of it, if it has said nothing."""
+_PULLED: Final = 100
+"""How many receipts a vendor hands out at a time."""
 _SIZE: Final = 500
 _REMEMBERED: Final = timedelta(days=2)
 """WeChat repeats an event a few times within a minute."""
@@ -66,16 +74,59 @@ class Receiving:
         return route.provider if route and secret and same else None
 
     def turn(self) -> bool:
-        """Pull what providers keep for us, and look again at what waited. True when there may be more."""
-        more = False
-        for name, route in self._routes.items():
-            pulled = route.provider.pull()
-            if pulled:
-                self.take(name, pulled)
-            more |= len(pulled) >= 100 or self._look_again(name)
+        """Pull what providers keep for us, ask about what has no receipt, and look again at what waited.
+
+        Each provider has a thread of its own, so that none waits for another. True when there may be more.
+        """
+        more: set[str] = set()
+        threads = [
+            threading.Thread(target=self._hear, args=(route, more), daemon=True, name=f"hear {route.name}")
+            for route in self._routes.values()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         with self._runtime.work() as work:
             store.receipts.forget_consents(work, wall.now() - _REMEMBERED)
-        return more
+        return bool(more)
+
+    def _hear(self, route: Route, more: set[str]) -> None:
+        try:
+            pulled = route.provider.pull()
+            asked = self._ask(route) if route.askable else []
+            if pulled or asked:
+                self.take(route.name, [*pulled, *asked])
+            self._look_again(route.name)
+            if len(pulled) >= _PULLED:
+                more.add(route.name)
+        except Exception as error:
+            if not is_transient(error):
+                log.exception("receipts can't be heard", extra={"provider": route.name})
+                return
+            log.warning("receipts wait", extra={"provider": route.name, "why": str(error)[:200]})
+
+    def _ask(self, route: Route) -> list[Receipt]:
+        """What a provider says of accepted messages that it has sent no receipt of."""
+        with self._runtime.work() as work:
+            rows = store.receipts.to_ask(work, route.name, route.provider.batch, wall.now(), ASK_FIRST)
+        asked = []
+        for row in rows:
+            try:
+                contact = self._runtime.sealer.open(row.contact, row.recipient)
+            except SealError:
+                continue
+            to = contact.get(CHANNELS[row.channel])
+            if isinstance(to, str) and to:
+                asked.append(Asked(row.request_id, row.provider_ref, to, row.submitted_at))
+        if not asked:
+            return []
+        found = []
+        for one, outcome in zip(asked, route.provider.query(asked), strict=True):
+            if outcome.kind in ("delivered", "refused"):
+                kind: ReceiptKind = "delivered" if outcome.kind == "delivered" else "undelivered"
+                found.append(Receipt(kind, one.request_id, outcome.ref, None, outcome.code))
+        return found
 
     def take(self, name: str, heard: Sequence[Receipt]) -> None:
         """Keep receipts of a provider and do what follows from them, in one transaction."""
@@ -98,12 +149,12 @@ class Receiving:
             if refused := sorted((w, t) for (w, t, _), status in fresh.items() if status == "reject"):
                 store.credits.none(work, refused)
 
-    def _look_again(self, name: str) -> bool:
+    def _look_again(self, name: str) -> None:
         """Receipts that waited: their request may be recorded now; those that waited too long aren't ours."""
         with self._runtime.work() as work:
             rows = store.receipts.waiting(work, name, _SIZE)
             if not rows:
-                return False
+                return
             made = {
                 row.id: Receipt(row.kind, row.request_id, row.provider_ref, row.at, row.code) for row in rows
             }
@@ -112,7 +163,6 @@ class Receiving:
             store.receipts.done_waiting(work, [id_ for id_ in made if id_ not in rest or id_ in late])
         if strangers := len(rest & late):
             RECEIPTS.labels(name, "not_ours").inc(strangers)
-        return False
 
     # -- what follows ------------------------------------------------------------------------------
 
@@ -183,6 +233,7 @@ class Receiving:
             "due_at": at,
             "channel": channel,
             "version": version,
+            "hold_at": None,
         }
 
     def _further(self, row: Mapping[str, Any]) -> str | None:

@@ -172,7 +172,12 @@ def build(entry: Entry, sealer: Sealer, transaction: Callable[[], AbstractContex
             )
         case "webhook":
             made = Webhook(
-                values.pop("address"), entry.webhook_secrets, name=name, templates=entry.templates, **values
+                values.pop("address"),
+                entry.webhook_secrets,
+                name=name,
+                channel=entry.channel,
+                templates=entry.templates,
+                **values,
             )
         case _:
             made = HttpProvider(values.pop("address"), secrets.get("secret", ""), name=name, **values)
@@ -207,7 +212,7 @@ class _Reader:
             name = kind
         channel = CHANNELS[kind]
         if "channel" in self._item:
-            free = kind in ("sink", "test")
+            free = kind in ("sink", "test", "webhook")
             channels = sorted(set(CHANNELS.values())) if free else [channel]
             channel = self._choice("channel", channels, channel)
         values, secrets, webhook_secrets = self._of_kind(kind)

@@ -31,9 +31,7 @@ from .configured import Approved
 
 
 class Webhook(NoReceipts):
-    """One receiver. `with_address`: whether it is told the person's phone, too."""
-
-    channel: Channel = "webhook"
+    """One receiver, which serves a channel. `with_address`: whether it is told the person's phone or openid, too."""
 
     def __init__(
         self,
@@ -41,6 +39,7 @@ class Webhook(NoReceipts):
         secrets: Sequence[str],
         *,
         name: str = "webhook",
+        channel: Channel = "webhook",
         templates: Mapping[str, Approved] | None = None,
         with_address: bool = False,
         timeout: float = 15.0,
@@ -48,7 +47,7 @@ class Webhook(NoReceipts):
         concurrency: int = 4,
         clock: Callable[[], datetime] = now,
     ) -> None:
-        self.name, self.concurrency = name, concurrency
+        self.name, self.channel, self.concurrency = name, channel, concurrency
         self._address, self._with_address = address, with_address
         self._keys = [signing.webhook_key(secret) for secret in secrets]
         self._templates = templates or {}

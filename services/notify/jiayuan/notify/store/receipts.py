@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -37,6 +37,24 @@ SELECT CAST(id AS text) AS id, request_id, provider_ref, kind, code, at, heard_a
 WHERE provider = :provider ORDER BY heard_at LIMIT :size FOR UPDATE SKIP LOCKED
 """
 
+# `hold_at`, which keeps a queued notice from its provider, keeps an accepted one from being asked about: that is done
+# some time after it was sent, then when twice as much has passed, and so on; whoever moves it asks.
+_TO_ASK: Final = """
+WITH due AS (
+    SELECT notice_id FROM sending
+    WHERE state = 'accepted' AND provider = :provider AND coalesce(hold_at, submitted_at + :first) <= :wall
+    ORDER BY due_at LIMIT :size FOR UPDATE SKIP LOCKED),
+moved AS (
+    UPDATE sending s SET hold_at = :wall + greatest(:first, :wall - s.submitted_at)
+    FROM due WHERE s.notice_id = due.notice_id
+    RETURNING s.notice_id, s.request_id, s.provider_ref, s.submitted_at, s.channel)
+SELECT CAST(m.request_id AS text) AS request_id, m.provider_ref, m.submitted_at, m.channel, n.recipient, r.contact
+FROM moved m
+JOIN notice n ON n.id = m.notice_id
+JOIN recipient r ON r.type = n.recipient_type AND r.ref = n.recipient
+WHERE r.contact IS NOT NULL
+"""
+
 
 class Issued(NamedTuple):
     """A request of ours."""
@@ -56,6 +74,11 @@ def issued(work: Work, provider: str, requests: Sequence[str], refs: Sequence[st
 def standing(work: Work, ids: Sequence[str]) -> list[sa.Row[Any]]:
     """Notices as they stand, locked, with what an event says of them."""
     return list(work.execute(_STANDING, ids=list(ids)))
+
+
+def to_ask(work: Work, provider: str, size: int, wall: datetime, first: timedelta) -> list[sa.Row[Any]]:
+    """Accepted requests without a receipt that a provider is to be asked about now; nobody else asks meanwhile."""
+    return list(work.execute(_TO_ASK, provider=provider, size=size, wall=wall, first=first))
 
 
 def put(work: Work, rows: Sequence[dict[str, Any]]) -> set[str]:
