@@ -17,8 +17,7 @@ setup: .venv ## Make .venv with the pinned packages, install servers where they 
 test: setup ## Lint, isolation and every layer of tests, on real servers
 	@tools/node.sh
 	@$(MAKE) --no-print-directory lint isolation
-	$(PY) -m pytest contracts chassis services deploy/local tests --durations=10 \
-		-m "not chaos_long and not bench"
+	@$(PY) -m jiayuan.local.servers run tools/tests.sh
 
 test-unit: .venv ## Only the tests that need no server
 	$(PY) -m pytest contracts chassis services deploy/local tests \

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Every layer of tests on servers that are there already (AMQP_URI, DATABASE_URL): `make test` starts them around it.
+# What has a database and a virtual host of its own runs several at a time; what brings up all five services, or kills
+# them, runs alone afterwards, since it waits for things that a busy machine would delay.
+set -eu
+cd "$(dirname "$0")/.."
+folders="contracts chassis services deploy/local tests"
+status=0
+# shellcheck disable=SC2086
+.venv/bin/python -m pytest $folders --durations=10 -n "${JIAYUAN_TEST_PROCESSES:-3}" --dist worksteal \
+    -m "not (system or chaos or chaos_long or bench)" || status=$?
+# shellcheck disable=SC2086
+.venv/bin/python -m pytest $folders --durations=10 -m "(system or chaos) and not (chaos_long or bench)" || status=$?
+exit "$status"
