@@ -87,8 +87,9 @@ class Receiving:
             thread.start()
         for thread in threads:
             thread.join()
-        with self._runtime.work() as work:
-            store.receipts.forget_consents(work, wall.now() - _REMEMBERED)
+        if "mini_program" in self._channels:
+            with self._runtime.work() as work:
+                store.receipts.forget_consents(work, wall.now() - _REMEMBERED)
         return bool(more)
 
     def _hear(self, route: Route, more: set[str]) -> None:

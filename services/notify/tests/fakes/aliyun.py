@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -19,10 +18,10 @@ LIMIT = ("isv.BUSINESS_LIMIT_CONTROL", "触发分钟级流控Permits:1")
 
 
 class FakeAliyun(Fake):
-    """`key_id` and `secret` are what it accepts; `skew`: seconds that its clock is ahead."""
+    """`key_id` and `secret` are what it accepts."""
 
     def __init__(self, key_id: str = "key-id", secret: str = "key-secret") -> None:
-        self.key_id, self.secret, self.skew = key_id, secret, 0.0
+        self.key_id, self.secret = key_id, secret
         self.nonces: set[str] = set()
         self.statuses: dict[str, int] = {}
         """SendStatus by request id: 1 waiting (otherwise), 2 failed, 3 delivered."""
@@ -73,7 +72,7 @@ class FakeAliyun(Fake):
         if right != signature:
             return self.wrong("SignatureDoesNotMatch"), "Specified signature does not match our calculation."
         at = datetime.strptime(request.headers["x-acs-date"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        if abs(time.time() + self.skew - at.timestamp()) > 900:
+        if abs(self.now() - at.timestamp()) > 900:
             return self.wrong("InvalidTimeStamp.Expired"), "Specified time stamp or date value is expired."
         nonce = request.headers["x-acs-signature-nonce"]
         with self.lock:

@@ -59,6 +59,8 @@ class Fake:
         self.otherwise = "ok"
         self.query_script: list[str] = []
         self.delay = 0.2
+        self.skew = 0.0
+        """Seconds that its clock is ahead."""
         self.listed = True
         """Whether questions find what was taken."""
         self.taken: dict[str, Taken] = {}
@@ -105,6 +107,10 @@ class Fake:
         """Answer a request."""
         raise NotImplementedError
 
+    def now(self) -> float:
+        """Its clock, in Unix seconds."""
+        return time.time() + self.skew
+
     def word(self) -> str:
         """What the script says of this call."""
         with self.lock:
@@ -123,7 +129,7 @@ class Fake:
                 return there
             self._refs += 1
             ref = self.ref(self._refs)
-            self.taken[request_id] = made = Taken(request_id, ref, to, time.time(), fields)
+            self.taken[request_id] = made = Taken(request_id, ref, to, self.now(), fields)
             return made
 
     def ref(self, number: int) -> str:

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -22,10 +21,10 @@ WHOLE = ("AuthFailure", "InternalError", "RequestLimitExceeded", "UnauthorizedOp
 
 
 class FakeTencent(Fake):
-    """`secret_id` and `secret_key` are what it accepts; `skew`: seconds that its clock is ahead."""
+    """`secret_id` and `secret_key` are what it accepts."""
 
     def __init__(self, secret_id: str = "secret-id", secret_key: str = "secret-key") -> None:
-        self.secret_id, self.secret_key, self.skew = secret_id, secret_key, 0.0
+        self.secret_id, self.secret_key = secret_id, secret_key
         self.statuses: dict[str, str] = {}
         """ReportStatus by request id; a message is listed when it has one."""
         self.says_context = True
@@ -84,7 +83,7 @@ class FakeTencent(Fake):
             key = hmac.digest(key, part.encode(), "sha256")
         if hmac.digest(key, to_sign.encode(), "sha256").hex() != signature:
             return self.wrong("AuthFailure.SignatureFailure"), "the signature does not match"
-        if abs(time.time() + self.skew - int(timestamp)) > 300:
+        if abs(self.now() - int(timestamp)) > 300:
             return self.wrong("AuthFailure.SignatureExpire"), "more than five minutes apart"
         return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -27,7 +26,7 @@ class FakeWebhook(Fake):
         key = base64.b64decode(self.secret.removeprefix("whsec_"))
         right = base64.b64encode(hmac.digest(key, f"{id_}.{timestamp}.".encode() + request.body, "sha256"))
         given = request.headers.get("webhook-signature", "").split(" ")
-        if f"v1,{right.decode()}" not in given or abs(time.time() - int(timestamp)) > 300:
+        if f"v1,{right.decode()}" not in given or abs(self.now() - int(timestamp)) > 300:
             self.wrong("signature")
             self.answer(http, 401, b"")
             return

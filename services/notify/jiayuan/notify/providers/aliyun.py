@@ -191,7 +191,7 @@ class Aliyun:
         return Outcome(kind, asked.provider_ref, error, code=code)  # type: ignore[arg-type]
 
     def _receipt(self, item: Any) -> Receipt | None:
-        request_id, ref = text(item, "out_id"), text(item, "biz_id")
+        request_id, ref = text(item, "out_id"), text(item, "biz_id")[:128]
         if not request_id and not ref:
             return None
         code = text(item, "err_code")[:64]

@@ -177,8 +177,9 @@ def _after(response: requests.Response) -> float:
 
 
 def text(document: Any, name: str) -> str:
-    """A text of a JSON object, "" if there is none; a number counts as its digits."""
+    """A text of a JSON object, "" if there is none; a number counts as its digits. Without U+0000, which can't be
+    stored."""
     value = document.get(name) if isinstance(document, dict) else None
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
-    return str(value)
+    return str(value).replace("\0", "")

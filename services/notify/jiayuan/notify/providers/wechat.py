@@ -37,6 +37,8 @@ ADDRESS: Final = "https://api.weixin.qq.com"
 STALE: Final = ("40001", "42001", "40014")
 """The token is invalid, too old, malformed."""
 _TAKEN: Final = b"success"
+_MOST_DEEP: Final = 8
+"""WeChat's events are three deep."""
 _EVENTS: Final = {
     "subscribe_msg_popup_event": "SubscribeMsgPopupEvent",
     "subscribe_msg_change_event": "SubscribeMsgChangeEvent",
@@ -282,12 +284,14 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return made
 
 
-def _element(element: ElementTree.Element) -> Any:
+def _element(element: ElementTree.Element, depth: int = 0) -> Any:
     if len(element) == 0:
         return element.text or ""
+    if depth > _MOST_DEEP:
+        raise ValueError("is nested too deep")
     made: dict[str, Any] = {}
     for child in element:
-        value = _element(child)
+        value = _element(child, depth + 1)
         if child.tag not in made:
             made[child.tag] = value
         elif isinstance(made[child.tag], list):
