@@ -17,7 +17,7 @@ from jiayuan.notify import preferences, wishing
 from jiayuan.notify.preferences import Wishes
 
 from .conftest import Events, Wall
-from .test_sender import Rig
+from .rigs import Rig
 
 pytestmark = pytest.mark.store
 

@@ -33,6 +33,12 @@ WHOSE: dict[str, dict[str, str]] = {
         for method in ("GET", "PUT")
     },
     "at somebody's wish": {f"{method} {_OF}": "desk county" for method in ("GET", "PUT")},
+    "by a notice's link": {f"{method} /r/<string(maxlength=22):token>": "" for method in ("GET", "POST")},
+    "to me": {
+        "POST /notices/<string(maxlength=36):notice>/read": " ".join(
+            r for r in ROLES if r not in ("operator", "service")
+        )
+    },
     "reading": {"GET /notices": "desk county operator service"},
 }
 TABLE = {address: set(roles.split()) for group in WHOSE.values() for address, roles in group.items()}

@@ -117,9 +117,11 @@ def test_a_signature_is_as_carriers_want_it(signature: str) -> None:
 
 def test_no_bundled_text_can_hold_a_name_a_place_or_the_text_of_a_case() -> None:
     made = templates.bundled()
-    assert set(templates.PLACEHOLDERS) == {"tracking_code", "number", "link", "call", "due", "count", "items"}
-    # Whoever is called in goes to a place, not to a page; and of promises outside of cases there is none.
-    without = {"called-in", "unclaimed", "unread", "kept"}
+    assert set(templates.PLACEHOLDERS) == {
+        *("tracking_code", "number", "link", "call", "due", "count", "items", "receipt")
+    }
+    # Of promises outside of cases there is no page.
+    without = {"unclaimed", "unread", "kept"}
     assert all({"link"} <= made.newest(code).needed for code in made.codes - without)
     # And WeChat's fields for a name or a phone number are in none of them.
     fields = {name for t in made.all() for name, _ in t.fields}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from jiayuan.contracts.envelope import Event
 
@@ -13,6 +13,14 @@ from . import preferences, rules
 from .preferences import About, Decision, Policy, Wishes
 from .rules import Draft, Rule, Rules
 from .templates import MissingFact, Templates, Unfit, segments, units
+
+
+class Addresses(Protocol):
+    """What links begin with."""
+
+    citizen_url: str
+    staff_url: str
+    read_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +90,17 @@ def decision(policy: Policy, draft: Draft, wishes: Wishes, now: datetime) -> Dec
     return preferences.decide(policy, about(draft), wishes, now)
 
 
-def sample_facts(draft: Draft, citizen_url: str, staff_url: str) -> dict[str, str]:
+def sample_facts(draft: Draft, addresses: Addresses) -> dict[str, str]:
     """The facts of a draft as sending finds them; codes that the event doesn't carry are made up and clearly so."""
-    facts = dict(draft.parameters)
+    facts = {**draft.parameters, "receipt": "EXAMPLEEXAMPLEEXAMPLE0"}
     if draft.rule.role == "citizen":
         facts.setdefault("tracking_code", "JY-EXAMPLE")
-        facts["link"] = citizen_url + facts["tracking_code"]
+        facts["link"] = addresses.citizen_url + facts["tracking_code"]
     else:
         facts.setdefault("number", "XP-0000-000000")
-        facts["link"] = staff_url + facts["number"]
+        facts["link"] = addresses.staff_url + facts["number"]
+    if draft.rule.read is not None:
+        facts["link"] = addresses.read_url + facts["receipt"]
     return facts
 
 

@@ -94,9 +94,10 @@ _KEYS: Final = {
     "subject",
     "digest",
     "by_colour",
+    "read",
     "anonymous",
 }
-_BY_COLOUR: Final = ("template", "urgency", "channels", "subject", "digest")
+_BY_COLOUR: Final = ("template", "urgency", "channels", "subject", "digest", "read")
 DIGESTS: Final = ("never", "many", "daily")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,60}")
 
@@ -106,6 +107,7 @@ class Rule:
     """One rule of rules.yaml. `when`: fact → wanted values; `template_version`: the newest at loading.
 
     `subject`: what it is about, as preferences name it. `digest`: never, many (where the person has many) or daily.
+    `read`: within how many minutes it has to be read, 0: as the policy of clocks says; None: it needn't be.
     `by_colour`: the rule for cases of a colour where that differs; its name is the rule's with `@` and the colour.
     """
 
@@ -124,6 +126,7 @@ class Rule:
     digest: str
     when: tuple[tuple[str, frozenset[str]], ...]
     by_leg_kind: frozenset[str]
+    read: int | None = None
     by_colour: Mapping[str, Rule] = field(default_factory=dict)
 
     def of_colour(self, colour: str | None) -> Rule:
@@ -242,7 +245,11 @@ def _plain(entry: Mapping[str, Any], templates: Templates, where: str) -> Rule:
     role = _one_of(entry, "role", NOTICE_ROLES, where)
     template = _one_of(entry, "template", templates.codes, where)
     newest = templates.newest(template)
-    _can_fill(newest, _SELECTORS[to][aggregate], when, f"{where}: {event} can't fill")
+    read = _read(entry.get("read"), role, where)
+    facts = _SELECTORS[to][aggregate] | {"receipt": True} | ({"link": True} if read is not None else {})
+    _can_fill(newest, facts, when, f"{where}: {event} can't fill")
+    if read is not None and "link" not in newest.text.needed:
+        raise BadData(f"{where}: it has to be read, and template {template} has no link to confirm it by")
     channels = tuple(entry.get("channels") or ())
     if not channels or set(channels) - set(CHANNELS):
         raise BadData(f"{where}: channels must be some of {', '.join(CHANNELS)}")
@@ -253,6 +260,8 @@ def _plain(entry: Mapping[str, Any], templates: Templates, where: str) -> Rule:
         raise BadData(
             f"{where}: template {template} has no title, or there is no template digest to name it in"
         )
+    if digest != "never" and read is not None:
+        raise BadData(f"{where}: what has to be read is told by itself, not in a digest")
     return Rule(
         entry["name"],
         event,
@@ -269,7 +278,20 @@ def _plain(entry: Mapping[str, Any], templates: Templates, where: str) -> Rule:
         digest,
         tuple((fact, values) for fact, values in when.items() if fact != "leg_kind"),
         when.get("leg_kind", frozenset()),
+        read,
     )
+
+
+def _read(value: Any, role: str, where: str) -> int | None:
+    if value is None:
+        return None
+    if role == "citizen":
+        raise BadData(f"{where}: read is for staff; nobody asks a citizen to confirm")
+    if value == "policy":
+        return 0
+    if type(value) is not int or not 1 <= value <= 10_080:
+        raise BadData(f"{where}: read is {value!r}, it must be policy or minutes from 1 to 10080")
+    return value
 
 
 def _can_fill(

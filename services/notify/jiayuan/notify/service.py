@@ -8,12 +8,13 @@ from . import handlers, receiving, sending, store
 from .api.interface import OpenApi
 from .api.notices import Notices
 from .api.preferences import Preferences
+from .api.reading import Reading
 from .api.receipts import Receipts
 from .api.unsubscribing import Unsubscribing
 from .settings import NotifySettings
 
 
-class NotifyService(Service, Notices, Preferences, Receipts, Unsubscribing, OpenApi):
+class NotifyService(Service, Notices, Preferences, Reading, Receipts, Unsubscribing, OpenApi):
     """Entrypoints only; each group brings its own."""
 
     name = "notify"

@@ -33,6 +33,8 @@ class NotifySettings(Settings):
     """A tracking code is put behind it."""
     staff_url: str = "https://jiayuan.example/c/"
     """A case number is put behind it."""
+    read_url: str = "https://jiayuan.example/r/"
+    """Where notices that have to be read are confirmed: this service's `/r/`. What stands for the notice follows it."""
     worklist_url: str = "https://jiayuan.example/w/"
     """Where staff find what is theirs to do; digests lead there."""
     courtesy: str = "auto"

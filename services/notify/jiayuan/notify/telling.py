@@ -8,7 +8,7 @@ from typing import Any
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.times import iso
 
-from . import states
+from . import reading, states
 
 
 def tell(
@@ -23,6 +23,8 @@ def tell(
     told: bool = False,
 ) -> None:
     """Emit notice.sent, notice.delivered or notice.failed, if any; `told`: notice.sent was said before.
+
+    With notice.sent goes notice.asked, where the notice has to be read.
 
     `row` has the notice's own columns; `error` holds no address of a person.
     """
@@ -52,3 +54,5 @@ def tell(
         traceparent=row["traceparent"],
         causationid=row["event_id"],
     )
+    if name == "notice.sent":
+        reading.asked(work, row, version)

@@ -80,6 +80,9 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "state": row["state"],
         "reason": row["reason"],
         "provider": row["provider"],
+        "channel": row["channel"],
+        "read_at": iso(row["read_at"]) if row["read_at"] else None,
+        "gathered_in": row["gathered_in"],
         "at": iso(row["at"]),
         "state_at": iso(row["state_at"]),
         "attempts": [

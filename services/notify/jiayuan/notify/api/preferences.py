@@ -55,12 +55,12 @@ class Preferences:
     def my_preferences(self, call: Call) -> Any:
         """What I wish to be told."""
         with self.delivery.work() as work:
-            return 200, wishing.show(work, *_me(call.need())), _PRIVATE
+            return 200, wishing.show(work, *me(call.need())), _PRIVATE
 
     @http("PUT", "/preferences/me", roles=SIGNED_IN)
     def change_my_preferences(self, call: Call) -> Any:
         """What I wish from now on."""
-        type_, ref = _me(call.need())
+        type_, ref = me(call.need())
         wishes = wishing.checked(preferences.bundled(), type_, call.json_body(WishesBody))
         with self.delivery.work() as work:
             return 200, wishing.change(work, type_, ref, wishes, "person", by=call.need().subject), _PRIVATE
@@ -85,7 +85,7 @@ class Preferences:
             return 200, said, _PRIVATE
 
 
-def _me(who: Principal) -> tuple[str, str]:
+def me(who: Principal) -> tuple[str, str]:
     """Type and ref by which notices reach the one who is signed in."""
     if "citizen" in who.roles:
         return "citizen", who.subject

@@ -19,17 +19,11 @@ from jiayuan.chassis.work import Work
 from .. import preferences, store, wishing
 from ..guesses import Guesses
 from ..pages import unsubscribe as page
+from ..pages.common import headers
 from ..preferences import ALL, Wishes
 from .preferences import WishesBody
 
 _GUESSES: Final = Guesses()
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": page.POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
-}
 _PRIVATE: Final = {"Cache-Control": "no-store"}
 
 
@@ -115,4 +109,4 @@ def _wishes(fields: list[tuple[str, str]], now: Wishes) -> Wishes:
 
 
 def _html(text: str, status: int = 200) -> Response:
-    return Response(text, status=status, headers=_HEADERS, content_type="text/html; charset=utf-8")
+    return Response(text, status=status, headers=headers(), content_type="text/html; charset=utf-8")

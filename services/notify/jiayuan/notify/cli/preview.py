@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -11,6 +13,14 @@ from .. import explaining, rules, templates
 from ..settings import NotifySettings
 from ..templates import approvals
 from . import events
+
+
+def _addresses() -> SimpleNamespace:
+    """What links begin with in this installation: their length is paid for."""
+    names = ("citizen_url", "staff_url", "read_url")
+    return SimpleNamespace(
+        **{n: os.environ.get(f"JIAYUAN_NOTIFY_{n.upper()}", getattr(NotifySettings, n)) for n in names}
+    )
 
 
 @click.command()
@@ -69,7 +79,7 @@ def _of_event(
         if rule.template in seen or template not in (None, rule.template):
             continue
         seen.add(rule.template)
-        facts = explaining.sample_facts(draft, NotifySettings.citizen_url, NotifySettings.staff_url)
+        facts = explaining.sample_facts(draft, _addresses())
         out.append(explaining.preview(made, rule.template, version or rule.template_version, facts))
     if not out:
         raise click.ClickException(

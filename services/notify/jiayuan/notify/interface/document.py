@@ -40,6 +40,7 @@ def interface() -> Interface:
         parts=(*_PARTS, operation.SERVICE),
         problem=Problem,
         otherwise=plain,
+        titles={303: "On to the matter."},
         path={
             "provider": {"description": "The provider's name in the configuration of providers."},
             "secret": {"description": "The secret path of the provider's callbacks, which is the proof."},

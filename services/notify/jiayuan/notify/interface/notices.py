@@ -6,7 +6,19 @@ from typing import Final
 
 from marshmallow import Schema, fields, validate
 
-from jiayuan.chassis.operation import Operation, Operations, at, many, maybe, one_of, text, told, whole
+from jiayuan.chassis.operation import (
+    Operation,
+    Operations,
+    at,
+    binary,
+    many,
+    maybe,
+    maybe_at,
+    one_of,
+    text,
+    told,
+    whole,
+)
 from jiayuan.contracts.schemas.common import NOTICE_ROLES, NOTICE_STATES
 
 
@@ -47,12 +59,27 @@ Notice = told(
     state=one_of(*NOTICE_STATES),
     reason=maybe(),
     provider=maybe(),
+    channel=text(),
+    read_at=maybe_at(),
+    gathered_in=maybe(metadata={"description": "The digest that stands for it."}),
     at=at(),
     state_at=at(),
     attempts=many(Attempt),
 )
 Notices = told("Notices", "Notices, oldest first, at most 500.", notices=many(Notice))
 
+Read = told("Read", "When it was read.", id=text(), read_at=at())
+_TOKEN = "/r/<string(maxlength=22):token>"
+
 OPERATIONS: Final[Operations] = {
+    ("POST", "/notices/<string(maxlength=36):notice>/read"): Operation(
+        "notices", {200: Read}, refuses=(404,)
+    ),
+    ("GET", _TOKEN): Operation("reading", {200: binary("text/html")}, refuses=(404,)),
+    ("POST", _TOKEN): Operation(
+        "reading",
+        {200: {**binary("text/html"), "application/json": {"schema": {"type": "object"}}}, 303: None},
+        refuses=(404,),
+    ),
     ("GET", "/notices"): Operation("notices", {200: Notices}, query=Which, refuses=(400,)),
 }

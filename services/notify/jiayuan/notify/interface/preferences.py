@@ -83,14 +83,12 @@ OPERATIONS: Final[Operations] = {
     ),
     ("GET", _OF): Operation("preferences", {200: Kept}, refuses=(404,)),
     ("PUT", _OF): Operation("preferences", {200: Wishes}, body=KeptBody, refuses=(400, 404, 422)),
-    ("GET", f"/preferences/code/{_CODE}"): Operation(
-        "preferences", {200: Wishes}, refuses=(404, 429), proof="code"
-    ),
+    ("GET", f"/preferences/code/{_CODE}"): Operation("preferences", {200: Wishes}, refuses=(404, 429)),
     ("PUT", f"/preferences/code/{_CODE}"): Operation(
-        "preferences", {200: Wishes}, body=WishesBody, refuses=(400, 404, 422, 429), proof="code"
+        "preferences", {200: Wishes}, body=WishesBody, refuses=(400, 404, 422, 429)
     ),
-    ("GET", f"/u/{_CODE}"): Operation("unsubscribing", {200: _PAGE}, refuses=(404, 429), proof="code"),
+    ("GET", f"/u/{_CODE}"): Operation("unsubscribing", {200: _PAGE}, refuses=(404, 429)),
     ("POST", f"/u/{_CODE}"): Operation(
-        "unsubscribing", {200: _PAGE}, body=_FORM, refuses=(400, 404, 413, 415, 422, 429), proof="code"
+        "unsubscribing", {200: _PAGE}, body=_FORM, refuses=(400, 404, 413, 415, 422, 429)
     ),
 }

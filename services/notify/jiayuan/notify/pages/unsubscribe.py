@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
@@ -12,16 +10,8 @@ from typing import Any, Final
 from jiayuan.chassis.errors import Problem
 from jiayuan.contracts.check import FieldProblem
 
-_STYLE: Final = (
-    "body{font:17px/1.7 sans-serif;max-width:34em;margin:1.5em auto;padding:0 1em;color:#222}"
-    "h1{font-size:1.3em}label{display:block;padding:.4em 0}input{width:1.2em;height:1.2em}"
-    "button{font:inherit;padding:.6em 1em;margin:.4em .4em .4em 0}small,.off{color:#595959}"
-)
-POLICY: Final = (
-    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; style-src 'sha256-"
-    + b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    + "'"
-)
+from .common import page
+
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[03]0")
 _TIMES: Final = [f"{h:02}:{m}" for h in range(24) for m in ("00", "30")]
 
@@ -39,7 +29,7 @@ def form(said: Mapping[str, Any]) -> str:
         else:
             lines.append(f'<p class="off">{name}：事关安全，始终会通知您。</p>')
     quiet = said["quiet"] or {"from": "", "until": ""}
-    return _page(
+    return page(
         "通知设置",
         '<form method="post" accept-charset="utf-8"><p>您希望收到哪些通知？去掉勾选的，以后不再发给您。</p>'
         + "".join(lines)
@@ -58,12 +48,12 @@ def done(said: Mapping[str, Any]) -> str:
     text = f"以后不再向您发送：{'、'.join(refused)}。" if refused else "您将收到全部通知。"
     if quiet := said["quiet"]:
         text += f"免打扰时段：{escape(quiet['from'])} 至 {escape(quiet['until'])}。"
-    return _page("已保存", f'<p>{text}</p><p><a href="">返回修改</a></p>')
+    return page("已保存", f'<p>{text}</p><p><a href="">返回修改</a></p>')
 
 
 def unknown() -> str:
     """For a code that is not known."""
-    return _page("找不到", "<p>没有找到这个编号。请核对短信中的编号，或联系社区工作人员代为办理。</p>")
+    return page("找不到", "<p>没有找到这个编号。请核对短信中的编号，或联系社区工作人员代为办理。</p>")
 
 
 def hours(begin: str, end: str) -> dict[str, str]:
@@ -83,11 +73,3 @@ def _select(name: str, now: str) -> str:
     options = "".join(f"<option{' selected' if t == now else ''}>{t}</option>" for t in times)
     label = "开始时间" if name == "from" else "结束时间"
     return f'<select name="{name}" aria-label="{label}"><option value="">不设</option>{options}</select>'
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>"
-    )

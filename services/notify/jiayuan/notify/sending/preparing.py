@@ -13,7 +13,7 @@ from jiayuan.chassis.seal import SealError
 from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.work import Work
 
-from .. import cascade, digest, limits, routes, rules, store, templates
+from .. import cascade, digest, limits, reading, routes, rules, store, templates
 from ..providers.base import Message
 from .courtesy import Courtesy, Kept
 from .groups import Group, Groups, with_address
@@ -185,6 +185,7 @@ class Preparing:
             # It keeps what a person would read; what vendors want beside that would be made for nothing.
             text = self.templates.render(template, facts)
             return Message(request_id, recipient, channel, address, text, template.code)
+        facts = {**facts, "receipt": reading.token(row["id"])}
         said = self.templates.wording(template, facts, channel)
         if channel == "mini_program" and not said.fields:
             raise templates.Unfit("the template has no fields for the mini-program")
@@ -243,6 +244,9 @@ class Preparing:
             number = facts.get("number") or numbers.get(row["case_id"], "")
             facts["number"] = number
             facts["link"] = self._settings.staff_url + number if number else ""
+            rule = self.rules.get(row["rule"])
+            if rule is not None and rule.read is not None:
+                facts["link"] = self._settings.read_url + reading.token(row["id"])
         return facts
 
     # -- consent and limits ------------------------------------------------------------------------

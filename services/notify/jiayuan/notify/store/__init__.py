@@ -4,6 +4,7 @@ from . import credits, numbers_sent, operating, receipts, weights
 from .courtesy import count_told, gathered, open_digests, uncount_told
 from .notices import counts, find, numbers, put_notices
 from .preferences import of_code, put_wishes, wishes, wishes_changes
+from .reading import NEVER_SENT, found_read, mark_read
 from .recipients import erase_citizens, put_recipients, put_reports
 from .sending import (
     ask,
@@ -33,6 +34,7 @@ from .tables import (
 )
 
 __all__ = [
+    "NEVER_SENT",
     "ask",
     "attempt",
     "change",
@@ -42,8 +44,10 @@ __all__ = [
     "credits",
     "erase_citizens",
     "find",
+    "found_read",
     "gathered",
     "give_back",
+    "mark_read",
     "metadata",
     "notice",
     "numbers",

@@ -47,7 +47,7 @@ WHERE notice_id = ANY(CAST(:ids AS uuid[])) ORDER BY notice_id, ended_at, id
 
 _FOUND: Final = f"""
 SELECT CAST(n.id AS text) AS id, {FACTS}, s.state, s.reason, s.state_at, s.attempts, s.provider,
-       s.provider_ref
+       s.provider_ref, s.channel, s.read_at, CAST(s.gathered_in AS text) AS gathered_in
 FROM notice n JOIN sending s ON s.notice_id = n.id
 WHERE {{where}} AND (:street = '' OR n.street = :street) ORDER BY n.at, n.id LIMIT 500
 """

@@ -28,6 +28,9 @@ FACTS: Final[dict[str, Fact]] = {
     "tracking_code": Fact("code", "JY-20260819-7K3M9Q", "the report's tracking code"),
     "number": Fact("code", "XP-2026-00087123", "the case's number"),
     "link": Fact("link", "https://jiayuan.example/" + "t/JY-20260819-7K3M9QWXYZ", "where to look and to act"),
+    "receipt": Fact(
+        "code", "x" * 22, "what stands for the notice where the mini-program says that it was read"
+    ),
     "call": Fact("words", "110、119、120、122", "the emergency numbers of the danger signs"),
     "due": Fact("time", "2026-12-31T15:59:00Z", "by when"),
     "count": Fact("count", "9999", "how many notices a digest stands for"),
