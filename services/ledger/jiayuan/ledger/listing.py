@@ -96,7 +96,7 @@ def draft(
     if kind == "demand":
         added = _draft_demands(work, found, quarter, who, learned, since)
     elif kind == "problem":
-        added = _draft_problems(work, found, notes)
+        added = _draft_problems(work, found, quarter, notes)
     else:
         added = _draft_service(work, found, learned)
     units = [dict(u) for u in learned.units] if learned.units is not None else found.units
@@ -134,7 +134,7 @@ def _draft_demands(
     return {"lines": len(drafted.lines), "reports": drafted.reports}
 
 
-def _draft_problems(work: Work, found: Any, notes: list[str]) -> dict[str, int]:
+def _draft_problems(work: Work, found: Any, quarter: Quarter, notes: list[str]) -> dict[str, int]:
     wanted = rows.demands_wanted(work, found.quarter, found.street)
     waiting = [
         entry.community
@@ -145,6 +145,8 @@ def _draft_problems(work: Work, found: Any, notes: list[str]) -> dict[str, int]:
     ]
     if waiting:
         notes.append(f"需求清单尚未公布的社区：{'、'.join(waiting)}")
+    if lost := rows.unplaced(work, found.street, quarter.before.begins, quarter.ends):
+        notes.append(f"{lost}件未办结诉求的社区不明，不在任何需求清单中：更正其地点，或由社区自行列入")
     if not wanted:
         raise refused(
             409,
@@ -243,7 +245,7 @@ def change_demand(work: Work, demand_list: str, number: int, changes: Mapping[st
     wanted = {
         "category": changes.get("category", line.category),
         "title": _title(changes.get("title", line.title)),
-        "detail": mask(changes.get("detail", line.detail))[:DETAIL_LIMIT],
+        "detail": mask(changes.get("detail", line.detail) or "")[:DETAIL_LIMIT],
         "people": changes.get("people", line.people),
         "kept": kept,
         "reason": None if kept else mask(reason)[:500],
@@ -324,7 +326,7 @@ def decide(work: Work, list_id: str, number: int, decision: Mapping[str, Any], w
     wanted = {
         "state": state,
         "title": _title(decision.get("title", problem.title)),
-        "detail": mask(decision.get("detail", problem.detail))[:DETAIL_LIMIT],
+        "detail": mask(decision.get("detail", problem.detail) or "")[:DETAIL_LIMIT],
         "category": decision.get("category", problem.category),
         "takes": decision.get("takes", problem.takes),
         "reason": mask(reason)[:500] if state == "dropped" else None,

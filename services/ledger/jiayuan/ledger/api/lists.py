@@ -14,9 +14,9 @@ from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.schemas.common import (
-    QUARTER,
     SHORT,
     Demand,
+    Pattern,
     a_code,
     a_date,
     a_list,
@@ -40,6 +40,7 @@ from ..store import lists as rows
 from .common import uuid_of
 
 MOST_SHEET: Final = 4 * 1024 * 1024
+_QUARTER: Final = Pattern(r"2[0-9]{3}Q[1-4]")
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -47,7 +48,7 @@ class ListsQuery(Demand):
     """Which lists; all that the caller sees when nothing is said."""
 
     kind = a_word(KINDS, required=False)
-    quarter = fields.String(validate=QUARTER)
+    quarter = fields.String(validate=_QUARTER)
     street = a_code()
     community = a_code()
 
@@ -56,7 +57,7 @@ class DraftBody(Demand):
     """A list to begin, or whose draft is to learn what has come since."""
 
     kind = a_word(KINDS)
-    quarter = fields.String(required=True, validate=QUARTER)
+    quarter = fields.String(required=True, validate=_QUARTER)
     street = a_code(required=True)
     community = said(a_code(), "Of a demand list, and only of one.")
     since = said(a_date(), "Of a demand list: from when on; else from the beginning of the quarter before.")

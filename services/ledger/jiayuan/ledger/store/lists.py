@@ -111,6 +111,19 @@ def matters(work: Work, street: str, community: str, since: datetime, until: dat
     ]
 
 
+def unplaced(work: Work, street: str, since: datetime, until: datetime) -> int:
+    """How many open matters of a street, opened in that time, are of no community that anybody knows."""
+    found: int = work.execute(
+        "SELECT count(*) FROM entry e WHERE e.street = :street AND e.opened_at >= :since AND e.opened_at < :until"
+        " AND e.state = 'open' AND e.case_id IS NOT NULL AND NOT EXISTS (SELECT FROM entry x"
+        "  JOIN posting p ON p.entry_id = x.id WHERE x.item = e.item AND p.facts ->> 'community' IS NOT NULL)",
+        street=street,
+        since=since,
+        until=until,
+    ).scalar_one()
+    return found
+
+
 # -- demands ---------------------------------------------------------------------------------------------------
 
 _DEMAND: Final = (
