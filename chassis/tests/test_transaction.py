@@ -153,3 +153,13 @@ def test_a_connection_that_the_server_ended_is_transient_and_leaves_the_pool(
     assert is_transient(failure.value)
     with Transaction(engine) as transaction:
         assert transaction.run(COUNT).scalar_one() == 0
+
+
+def test_what_is_prepared_goes_by_index_however_small_the_table_was(engine: Engine) -> None:
+    find = Prepared("SELECT source FROM inbox WHERE source = ANY($1)", "text[]")
+    with Transaction(engine) as transaction:
+        assert transaction.run(find, ["s"]) == []  # the table is empty, and its plan is kept
+        plan = transaction.execute(f"EXPLAIN {find.execute % 'ARRAY[:s]'}", {"s": "s"})
+        shown = " ".join(row[0] for row in plan)
+    assert "Index" in shown
+    assert "Seq Scan" not in shown

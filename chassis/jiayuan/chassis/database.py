@@ -21,7 +21,8 @@ def driver_url(url: str) -> URL:
 def create(settings: Settings) -> Engine:
     """The engine: a small pool, UTC, and limits so that nothing waits for ever."""
     options = "-c timezone=UTC -c statement_timeout=60000 -c lock_timeout=15000"
-    options += " -c idle_in_transaction_session_timeout=60000"
+    # Compiling a statement takes longer than any of a service's runs.
+    options += " -c idle_in_transaction_session_timeout=60000 -c jit=off"
     engine = create_engine(
         driver_url(settings.database_url),
         pool_size=settings.database_pool,

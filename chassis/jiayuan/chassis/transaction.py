@@ -26,22 +26,18 @@ from .errors import is_transient
 class Prepared:
     """A statement that a connection plans once: with few rows, planning costs more than doing.
 
-    `sql` has parameters `$1`, `$2` … of the given `types`. `generic`: from the first time on by the plan that holds for
-    all values, instead of five plans for the first five; for what must not depend on how well the table is known.
+    `sql` has parameters `$1`, `$2` … of the given `types`. It finds its rows by keys: see `_BY_KEY`.
     """
 
     __slots__ = ("execute", "name", "prepare")
 
-    def __init__(self, sql: str, *types: str, generic: bool = False) -> None:
+    def __init__(self, sql: str, *types: str) -> None:
         # psycopg2 has no prepared statements of its own; SQL's PREPARE belongs to the connection as well.
         self.name = "j_" + hashlib.sha256(sql.encode()).hexdigest()[:20]
         declared = f" ({', '.join(types)})" if types else ""
         self.prepare = f"PREPARE {self.name}{declared} AS {sql}"
         given = f" ({', '.join(['%s'] * len(types))})" if types else ""
         self.execute = f"EXECUTE {self.name}{given}"
-        if generic:
-            # It travels in the same round trip, and ends with the transaction.
-            self.execute = f"SET LOCAL plan_cache_mode = force_generic_plan;{self.execute}"
 
 
 class Result(list[Any]):
@@ -92,6 +88,11 @@ def _row_type(columns: tuple[str, ...]) -> Any:
     return row
 
 
+# A connection keeps its plans, and makes them when a table may be empty still, or before anybody has counted its rows:
+# reading all of it looked cheap then, and would go on with every batch while it grows. What is prepared goes by index,
+# and from the first time on by the plan that holds for all values. It ends with the transaction.
+_BY_KEY = b"SET LOCAL enable_seqscan = off;SET LOCAL plan_cache_mode = force_generic_plan"
+
 # An id is text everywhere else: making an object of each, only to print it, took an eighth of intake's time.
 _UUID = extensions.new_type((2950,), "UUID", lambda value, _cursor: value)
 _IDS_AS_TEXT = (_UUID, extensions.new_array_type((2951,), "UUID[]", _UUID))
@@ -117,22 +118,28 @@ class Transaction:
         self._connection: PoolProxiedConnection | None = None
         self._cursor: Any = None
         self._kept: list[bytes] = []
-        self._begun = False
+        self._begun = self._keyed = False
 
     # -- statements --------------------------------------------------------------------------------
 
     def run(self, statement: Prepared, *values: Any) -> Result:
         """Runs a prepared statement and gives its rows."""
-        return self._send(self._prepared(statement, values))
+        return self._send(*self._by_key(), self._prepared(statement, values))
 
     def later(self, statement: Prepared, *values: Any) -> None:
         """Runs a prepared statement whose result nobody needs, at the latest with the commit."""
-        self._kept.append(self._prepared(statement, values))
+        self._kept += (*self._by_key(), self._prepared(statement, values))
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> Result:
         """Runs a statement with `:name` parameters and gives its rows."""
         self._connect()
         return self._send(self._cursor.mogrify(_pyformat(sql), parameters))
+
+    def _by_key(self) -> tuple[bytes, ...]:
+        if self._keyed:
+            return ()
+        self._keyed = True
+        return (_BY_KEY,)
 
     def _prepared(self, statement: Prepared, values: tuple[Any, ...]) -> bytes:
         connection = self._connect()
@@ -144,8 +151,8 @@ class Transaction:
         made: bytes = self._cursor.mogrify(statement.execute, values)
         return made
 
-    def _send(self, last: bytes) -> Result:
-        parts, self._kept = [*self._kept, last], []
+    def _send(self, *last: bytes) -> Result:
+        parts, self._kept = [*self._kept, *last], []
         if not self._begun:
             parts.insert(0, b"BEGIN")
             self._begun = True
@@ -211,13 +218,15 @@ class Transaction:
         return self._connection
 
     def _give_back(self) -> None:
-        connection, self._connection, self._begun = self._connection, None, False
+        connection, self._connection = self._connection, None
+        self._begun = self._keyed = False
         if connection is not None:
             self._cursor.close()
             connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
             connection.close()
 
     def _drop(self) -> None:
-        connection, self._connection, self._begun = self._connection, None, False
+        connection, self._connection = self._connection, None
+        self._begun = self._keyed = False
         if connection is not None:
             connection.invalidate()

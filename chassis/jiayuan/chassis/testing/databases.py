@@ -143,9 +143,9 @@ def round_trips() -> Iterator[list[str]]:
     seen: list[str] = []
     send = Transaction._send
 
-    def note(transaction: Transaction, last: bytes) -> Result:
-        seen.append(b";".join([*transaction._kept, last]).decode())
-        return send(transaction, last)
+    def note(transaction: Transaction, *last: bytes) -> Result:
+        seen.append(b";".join([*transaction._kept, *last]).decode())
+        return send(transaction, *last)
 
     Transaction._send = note  # type: ignore[method-assign,assignment]
     try:

@@ -196,7 +196,6 @@ _DUE = Prepared(
     "timestamptz",
     "int",
     "double precision",
-    generic=True,  # a table that was just filled is not known yet, and must not be read as a whole
 )
 
 
