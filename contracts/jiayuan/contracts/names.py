@@ -49,7 +49,7 @@ _CASE_SINCE_ASSIGNED: Final = (
 
 # Which events a service takes from jiayuan.events; `*` stands for one word, as in a topic binding.
 SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "intake": (*_CASE_SINCE_ASSIGNED, "emergency.declared", "emergency.lifted"),
+    "intake": (*_CASE_SINCE_ASSIGNED, "emergency.declared", "emergency.lifted", "clock.promised"),
     "routing": (
         "report.received",
         "report.supplemented",

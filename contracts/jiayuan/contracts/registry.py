@@ -82,6 +82,11 @@ EVENTS: Final[dict[str, EventType]] = {
             clock__corrected="A breach was told that never was; `state` is what holds instead.",
         )
         + _types(
+            "sla",
+            clock.ClockPromised,
+            clock__promised="The citizen is promised another time than the case's own limit gives.",
+        )
+        + _types(
             "ledger",
             ledger.EntryPosted,
             entry__opened="A livelihood matter was entered.",

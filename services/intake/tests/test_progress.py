@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from werkzeug.test import EnvironBuilder
 from jiayuan.chassis.testing.databases import Opened, round_trips
 from jiayuan.chassis.web import Call, dispatch
 from jiayuan.contracts import envelope
-from jiayuan.contracts.envelope import Event
+from jiayuan.contracts.envelope import Event, make
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 from jiayuan.intake import api, handlers, people, progress, public, store
@@ -173,6 +173,44 @@ def test_every_order_of_arrival_in_every_cut_into_batches_ends_the_same(
         assert _row(intake) == expected, [e.sequence for e in order]
     _take(intake, life, life[:2], life[3:4])
     assert _row(intake) == expected
+
+
+def test_another_promise_of_sla_is_what_the_reporter_is_told(
+    intake: Opened, reported: handlers.Receipt, get: Get
+) -> None:
+    life = _life(reported.report)
+    case = life[0].data["case"]["id"]
+    later = datetime(2026, 3, 9, 10, tzinfo=UTC)
+
+    def promised(sequence: int, due_at: datetime | None, *, differs: bool = True) -> Event:
+        data = {
+            "clock": "clock-1",
+            "case": case,
+            "street": "350921001",
+            "differs": differs,
+            "due_at": iso(due_at) if due_at else None,
+            "policy": "p",
+            "at": iso(later),
+        }
+        return make("clock.promised", "/jiayuan/sla", data, at=later, subject=case, sequence=sequence)
+
+    def expected() -> str | None:
+        found: str | None = get(api.track, reported.tracking_code).get_json()["progress"]["expected_at"]
+        return found
+
+    def hear(*events: Event) -> None:
+        with intake.runtime.work() as work:
+            handlers.promised(work, events)
+
+    hear(promised(1, later))  # before the case itself is known here
+    _take(intake, life)
+    assert expected() == iso(later)
+    hear(promised(3, None), promised(2, later))
+    assert expected() is None
+    hear(promised(2, later))
+    assert expected() is None
+    hear(promised(4, later, differs=False))
+    assert expected() == iso(parse(AT.format(1)) + timedelta(days=1))
 
 
 def test_a_batch_is_one_round_trip_however_many_cases(intake: Opened) -> None:

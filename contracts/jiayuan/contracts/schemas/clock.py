@@ -66,6 +66,19 @@ class Clock(Fact):
     )
 
 
+class ClockPromised(Fact):
+    """Until when the citizen is to have an answer, where that isn't what the case's own limit and pauses say: the
+    policy of clocks counts working time, or has another limit. Of one clock the newest `sequence` holds."""
+
+    clock = an_id()
+    case = an_id()
+    street = a_code(required=True)
+    differs = said(a_yes_no(), "False: it did, and now it is what the case says again.")
+    due_at = said(a_time(), "Absent while it stands still.")
+    policy = a_text(40)
+    at = a_time(required=True)
+
+
 class ClockSpoke(Fact):
     """The data of every clock.* event."""
 

@@ -244,4 +244,26 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
         store.judge(work, judging)
 
 
-HANDLERS: Final = [on("case.*", case_changed, repeatable=True)]
+def promised(work: Work, events: Sequence[Event]) -> None:
+    """`clock.promised`: until when reporters are to have an answer, where sla counts otherwise than the case."""
+    newest: dict[str, Event] = {}
+    for event in events:
+        known = newest.get(event.data["case"])
+        if known is None or event.sequence > known.sequence:
+            newest[event.data["case"]] = event
+    rows = [
+        {
+            "case_id": case,
+            "sequence": event.sequence,
+            "differs": event.data["differs"],
+            "due_at": event.data.get("due_at"),
+        }
+        for case, event in newest.items()
+    ]
+    store.keep_promises(work, rows)
+
+
+HANDLERS: Final = [
+    on("case.*", case_changed, repeatable=True),
+    on("clock.promised", promised, repeatable=True),
+]

@@ -12,7 +12,7 @@ from jiayuan.chassis.work import Handler, Work, on
 from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.times import parse
 
-from . import books, promises, rates, store
+from . import books, promises, promising, rates, store
 from .clock import (
     Clock,
     History,
@@ -67,6 +67,8 @@ def case_changed(work: Work, events: Sequence[Event]) -> None:
         changed = parse(event.data["change"]["at"])
         for step in steps(case, event.sequence, clocks, work.now, rules, changed):
             (added if step.clock.sequence == 1 else moved).append(step.clock)
+            if step.clock.kind == promising.KIND:
+                promising.promise(work, clocks.get(step.clock.key), step.clock, rules, event)
             clocks[step.clock.key] = step.clock
             if step.says:
                 say(work, step, cause=event)
@@ -151,7 +153,8 @@ def recompute(work: Work, most: int = RECOMPUTE) -> bool:
     """Computes the next open clocks again, where a policy or calendar asks for it; True while there are more.
 
     Any replica may do it; each batch is a transaction of its own, so that what is interrupted goes on where it was.
-    It says nothing: a deadline that is past by now is told by the ticker.
+    It says nothing of deadlines: one that is past by now is told by the ticker. What reporters were promised otherwise
+    is put right.
     """
     job = store.next_job(work)
     if job is None:
@@ -176,9 +179,12 @@ def recompute(work: Work, most: int = RECOMPUTE) -> bool:
 
 def _again(work: Work, clocks: Sequence[Clock]) -> tuple[int, int]:
     moved, changed = 0, []
-    for old, new in _steps_again(work, clocks, books.of(work)):
+    rules = books.of(work)
+    for old, new in _steps_again(work, clocks, rules):
         moved += (new.due_at, new.state) != (old.due_at, old.state)
         changed.append(new)
+        if new.kind == promising.KIND:
+            promising.promise(work, old, new, rules)
     if changed:
         store.move(work, changed)
         store.over_later(work, changed)

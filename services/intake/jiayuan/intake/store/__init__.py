@@ -62,7 +62,7 @@ from .places import (
     set_place,
     versions,
 )
-from .progress import keep_progress, progress_of
+from .progress import keep_progress, keep_promises, progress_of
 from .reports import (
     Known,
     add_reports,
@@ -154,6 +154,7 @@ __all__ = [
     "keep_fallbacks",
     "keep_hotspots",
     "keep_progress",
+    "keep_promises",
     "known",
     "list_of",
     "matter_key",

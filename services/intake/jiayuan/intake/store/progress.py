@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from jiayuan.chassis.work import Work
 
-from .tables import progress
+from .tables import progress, promise
 
 _KEPT: Final = (
     "number",
@@ -37,14 +37,26 @@ _CONFLICT: Final = (
 )
 
 
+def keep_promises(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Keeps the newest promise of each case; it may be there before the case is."""
+    work.insert(
+        promise,
+        rows,
+        conflict="ON CONFLICT (case_id) DO UPDATE SET sequence = excluded.sequence, differs = excluded.differs, "
+        "due_at = excluded.due_at WHERE excluded.sequence > promise.sequence",
+    )
+
+
 def keep_progress(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """Keeps the newest state of each case, in one statement that travels with the next. At most one row a case."""
     work.insert(progress, rows, conflict=_CONFLICT)
 
 
 _OF: Final = (
-    "SELECT id, number, sequence, state, level, confirmed, reports, legs, pauses, extensions, notes, expected_at, "
-    "opened_at, resolved_at, closed_at, updated_at FROM progress WHERE reports && CAST(:reports AS uuid[])"
+    "SELECT p.id, number, p.sequence, state, level, confirmed, reports, legs, pauses, extensions, notes, "
+    "CASE WHEN o.differs THEN o.due_at ELSE expected_at END AS expected_at, "
+    "opened_at, resolved_at, closed_at, updated_at FROM progress p LEFT JOIN promise o ON o.case_id = p.id "
+    "WHERE reports && CAST(:reports AS uuid[])"
 )
 _ELSEWHERE: Final = ("merged", "voided")
 

@@ -417,6 +417,17 @@ progress: Final = Table(
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
 
+promise: Final = Table(
+    "promise",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("sequence", Integer, nullable=False, comment="of the newest event that was heard"),
+    Column("differs", Boolean, nullable=False, comment="false: what progress.expected_at says holds again"),
+    Column("due_at", DateTime(timezone=True), comment="null while the case stands still"),
+    comment="Cases whose reporters are promised another time than the case's limit gives, as sla says",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
 person_key: Final = Table(
     "person_key",
     metadata,
