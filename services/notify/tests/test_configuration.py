@@ -112,6 +112,21 @@ def test_values_are_read() -> None:
     assert (entry.local, entry.askable, entry.tells) == (False, True, True)
 
 
+def test_only_a_provider_that_tells_of_deliveries_as_they_happen_can_be_called_slow() -> None:
+    tencent = {"secret_id": {"env": "ID"}, "secret_key": {"env": "SECRET"}, "app_id": 1, "sign": "家园"}
+    told = {"receipts": {"env": "PATH_SECRET"}}
+    cases = [
+        (ALIYUN, False),
+        (ALIYUN | told, True),
+        ({"kind": "tencent", **tencent}, False),
+        ({"kind": "tencent", **tencent, **told}, True),
+        ({"kind": "tencent", **tencent, "pull": True}, True),
+        (ALIYUN | {"test": True}, True),
+        ({"kind": "sink"}, False),
+    ]
+    assert [one(**given).tells for given, _ in cases] == [tells for _, tells in cases]
+
+
 def test_secrets_may_be_files(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("from-a-file\n", encoding="utf-8")
     assert one(**ALIYUN | {"secret": {"file": str(tmp_path / "s")}}).secrets["secret"] == "from-a-file"

@@ -171,6 +171,7 @@ def test_requests_are_what_tencents_sdk_sends(tencent: FakeTencent, action: str)
         address=tencent.url,
         templates={"received": Approved("1110")},
         clock=lambda: at[0],
+        pulls=True,
     )
     match action:
         case "SendSms":

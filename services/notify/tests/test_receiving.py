@@ -43,6 +43,7 @@ TENCENT = {
     "secret_key": {"env": "T_SECRET2"},
     "app_id": "1400006666",
     "sign": "家园",
+    "pull": True,
     "receipts": {"env": "T_PATH"},
     "templates": {"received": {"id": "1110", "parameters": {"1": "tracking_code"}}},
 }
@@ -344,6 +345,17 @@ def test_replicas_share_one_sealed_token(wechat_rig: Rig, wechat: FakeWechat) ->
     (row,) = wechat_rig.rows("SELECT * FROM wechat_token")
     assert wechat.token not in str(row)
     assert row["until"] - row["had_at"] == timedelta(seconds=6900)
+
+
+def test_a_token_that_an_old_key_sealed_is_replaced(wechat_rig: Rig, wechat: FakeWechat) -> None:
+    with wechat_rig.opened() as work:
+        work.execute(
+            "INSERT INTO wechat_token VALUES ('wx0000000000000000', 'gone.c2VhbGVk', now() + '1 h', now(), NULL)"
+        )
+    body = wechat.popup(OPENID, {"tmpl-1": "accept"})
+    wechat_rig.post("wechat", body, query=_query(wechat))
+    wechat_rig.report(openid=OPENID)
+    assert (wechat_rig.states(), wechat.fetched) == (["accepted"], [False])
 
 
 def test_a_message_that_was_not_pushed_goes_on_by_sms(

@@ -34,7 +34,7 @@ def asked(one: Message, ref: str | None = None, ago: float = 90.0) -> Asked:
 
 def make(fake: FakeTencent, **given: Any) -> Tencent:
     """Our client of the fake."""
-    given = {"timeout": 0.4, "concurrency": 3, "templates": TEMPLATES} | given
+    given = {"timeout": 0.4, "concurrency": 3, "templates": TEMPLATES, "pulls": True} | given
     key = given.pop("key", "secret-key")
     return Tencent(given.pop("id", "secret-id"), key, "1400006666", "家园", address=fake.url, **given)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from fakes import FakeWechat
 
+from jiayuan.chassis.errors import Transient
 from jiayuan.contracts.ids import new_id
 from jiayuan.notify.providers.base import Asked, Message
 from jiayuan.notify.providers.configured import Approved
@@ -181,6 +182,17 @@ def test_without_a_token_nothing_is_sent(
     wechat.token_script = script
     assert make(wechat, **given).send([message()])[0].kind == kind
     assert wechat.taken == {}
+
+
+def test_while_the_database_is_away_nothing_is_sent(wechat: FakeWechat) -> None:
+    class Away(Shelf):
+        @contextmanager
+        def locked(self) -> Iterator[Row]:
+            raise Transient("the database is away")
+            yield self
+
+    assert make(wechat, Away()).send([message()])[0].kind == "throttled"
+    assert wechat.requests == []
 
 
 def test_neither_token_nor_secret_nor_openid_is_logged_or_shown(

@@ -12,6 +12,7 @@ message only when the carrier has said something of it. So a message that isn't 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -27,6 +28,8 @@ from .aliyun import now
 from .base import Asked, Channel, Heard, Message, Receipt
 from .calls import CONNECT, Answer, Calls, text
 from .configured import Approved, approved
+
+log = logging.getLogger("jiayuan.notify")
 
 ADDRESS: Final = "https://sms.tencentcloudapi.com"
 REGION: Final = "ap-guangzhou"
@@ -58,7 +61,7 @@ class Tencent:
         connect: float = CONNECT,
         concurrency: int = 8,
         settle: float = 60.0,
-        pulls: bool = True,
+        pulls: bool = False,
         clock: Callable[[], datetime] = now,
     ) -> None:
         self.name, self.concurrency = name, concurrency
@@ -91,6 +94,7 @@ class Tencent:
             return []
         found = self._listed(self._call("PullSmsSendStatus", {"SmsSdkAppId": self._app, "Limit": _PAGE}))
         if isinstance(found, Outcome):
+            log.warning("receipts can't be pulled", extra={"provider": self.name, "why": found.code})
             return []
         return [receipt for item in found if (receipt := self._pulled(item))]
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from jiayuan.chassis.seal import Sealer
+from jiayuan.chassis.errors import is_transient
+from jiayuan.chassis.seal import Sealer, SealError
 from jiayuan.chassis.work import Work
 from jiayuan.notify.states import Outcome
 from jiayuan.notify.store import wechat as rows
@@ -81,6 +82,14 @@ class Tokens:
         return self._renewed(stale)
 
     def _renewed(self, stale: str | None) -> str | Outcome:
+        try:
+            return self._shared(stale)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            return Outcome("throttled", error="no token: the database is away", code="no_token")
+
+    def _shared(self, stale: str | None) -> str | Outcome:
         # One connection of the pool a process waits for the row, however many calls need it.
         with self._lock:
             mine = self._mine
@@ -142,7 +151,10 @@ class _DatabaseRow:
         row = rows.lock_token(work, appid)
         self.token: Token | None = None
         if row.token is not None:
-            opened = sealer.open(row.token, appid)
+            try:
+                opened = sealer.open(row.token, appid)
+            except SealError:
+                return  # sealed with a key that is gone: another token is cheap
             self.token = Token(str(opened["token"]), row.until, row.had_at, row.forced_at)
 
     def put(self, token: Token) -> None:
