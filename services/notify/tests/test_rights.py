@@ -28,6 +28,7 @@ WHOSE: dict[str, dict[str, str]] = {
         f"{method} /receipts/<string(maxlength=32):provider>/<string(maxlength=128):secret>": ""
         for method in ("GET", "POST")
     },
+    "by a secret path": {"POST /replies/<string(maxlength=32):provider>/<string(maxlength=128):secret>": ""},
     "one's own": {
         f"{method} /preferences/me": " ".join(r for r in ROLES if r not in ("operator", "service"))
         for method in ("GET", "PUT")

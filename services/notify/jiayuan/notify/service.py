@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, receiving, sending, store
+from . import handlers, receiving, replies, sending, store
 from .api.interface import OpenApi
 from .api.notices import Notices
 from .api.preferences import Preferences
 from .api.reading import Reading
 from .api.receipts import Receipts
+from .api.replies import Replies
 from .api.unsubscribing import Unsubscribing
 from .settings import NotifySettings
 
 
-class NotifyService(Service, Notices, Preferences, Reading, Receipts, Unsubscribing, OpenApi):
+class NotifyService(Service, Notices, Preferences, Reading, Receipts, Replies, Unsubscribing, OpenApi):
     """Entrypoints only; each group brings its own."""
 
     name = "notify"
@@ -35,3 +36,8 @@ class NotifyService(Service, Notices, Preferences, Reading, Receipts, Unsubscrib
     def hear(self) -> bool:
         """Fetches receipts from providers that keep them, and looks again at those that came too early."""
         return receiving.of(self.delivery).turn()
+
+    @every(seconds=5.0, role="send")
+    def find_who_replied(self) -> bool:
+        """Looks for the people who have answered 退订 by SMS."""
+        return replies.turn(self.delivery)

@@ -33,6 +33,12 @@ _ANSWER: Final = {
 }
 
 OPERATIONS: Final[Operations] = {
+    ("POST", "/replies/<string(maxlength=32):provider>/<string(maxlength=128):secret>"): Operation(
+        "receipts",
+        {200: {"application/json": {"schema": {"type": "object"}}}},
+        body={"application/json": {"schema": {"type": ["object", "array"]}}},
+        refuses=(400, 404, 413),
+    ),
     ("POST", "/receipts/<string(maxlength=32):provider>/<string(maxlength=128):secret>"): Operation(
         "receipts",
         {200: _ANSWER},

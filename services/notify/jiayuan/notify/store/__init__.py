@@ -1,6 +1,6 @@
 """Notify's tables (`tables`) and all of its SQL: a module a theme, whose names are those of this package."""
 
-from . import credits, numbers_sent, operating, receipts, weights
+from . import credits, numbers_sent, operating, receipts, replies, weights
 from .courtesy import count_told, gathered, open_digests, uncount_told
 from .notices import counts, find, numbers, put_notices
 from .preferences import of_code, put_wishes, wishes, wishes_changes
@@ -27,6 +27,7 @@ from .tables import (
     notice,
     preference_change,
     recipient,
+    reply,
     report,
     sending,
     sink_message,
@@ -66,6 +67,8 @@ __all__ = [
     "recipient",
     "record",
     "release",
+    "replies",
+    "reply",
     "report",
     "sending",
     "sink_has",

@@ -97,6 +97,22 @@ told = sa.Table(
     sa.Column("burst_at", _TIME, nullable=False),
 )
 
+# Answers by SMS whose people are looked for.
+reply = sa.Table(
+    "reply",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("word", sa.Text, nullable=False),
+    sa.Column("phone", sa.Text),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("after", sa.Text, nullable=False),
+    sa.Column("found", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("done_at", _TIME),
+    info={"sealed": {"phone": "id"}},
+)
+
 # What changes of a notice, apart from what doesn't: its few changes then cost no wide row and no wide index.
 sending = sa.Table(
     "sending",
