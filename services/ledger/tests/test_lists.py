@@ -23,7 +23,8 @@ from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened
 from jiayuan.contracts.check import problems as faults_of
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.schemas.ledger import ListPublished, ServiceClaimed
-from jiayuan.ledger import cli, handlers
+from jiayuan.ledger import cli, closings, handlers
+from jiayuan.ledger.closing import period_of
 from jiayuan.ledger.lists.sheets import RESULT
 
 pytestmark = pytest.mark.store
@@ -462,6 +463,33 @@ def test_a_clerk_claims_for_its_own_unit_a_member_and_only_while_the_list_is_ope
     assert told.claim(service, 1, "U02")[0] == 409
     # What was promised is kept after the quarter, too.
     assert told("POST", f"/claims/{made['id']}/completion", {})[1]["state"] == "done"
+
+
+def test_closing_the_quarter_closes_its_lists_by_two_persons(told: Told) -> None:
+    service = told.service_list("听雨街路灯不亮")
+    made = told.claim(service, 1, "U33")[1]
+    told.reports(XIGUAN, "赤岸路路灯不亮")
+    left = told.draft("demand", XIGUAN)
+    told.opened.clock.time = datetime(2027, 1, 4, tzinfo=UTC)
+    with told.opened() as work:
+        closings.ask(work, period_of(QUARTER), "例林芳", "季末")
+    assert told("GET", f"/lists/{service['id']}")[1]["state"] == "published"
+    with told.opened() as work:
+        closings.answer(work, period_of(QUARTER), "例王明", "", approved=True)
+    states = {x["id"]: (x["state"], x["closed_by"]) for x in told("GET", "/lists")[1]["lists"]}
+    assert states.pop(left["id"]) == ("draft", None)
+    assert set(states.values()) == {("closed", "例王明")}
+    for path, body in (
+        ("/lists", {"kind": "demand", "quarter": QUARTER, "street": STREET, "community": XIGUAN}),
+        (f"/lists/{left['id']}/publication", None),
+        (
+            f"/lists/{service['id']}/lines/1/claims",
+            {"unit": "U02", "person": "x", "due_at": "2027-02-01T00:00:00Z"},
+        ),
+    ):
+        status, answer = told("POST", path, body)
+        assert (status, answer["errors"][0]["field"]) == (409, "quarter"), path
+    assert told("POST", f"/claims/{made['id']}/completion", {})[1]["standing"] == "done_late"
 
 
 def test_routing_away_leaves_the_member_units_to_the_next_draft(told: Told, opened: Opened) -> None:

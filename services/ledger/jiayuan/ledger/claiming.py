@@ -1,6 +1,7 @@
 """Claims in transactions. Units claim the problems of a published service list, one to three each per quarter.
 
-The order of locks is the same for all: the list (shared: it stays open), the unit, the problem. So units that claim at
+The order of locks is the same for all: the quarter's books, the list (both shared: they stay open), the unit, the
+problem. So units that claim at
 the same time wait for each other, and never in a circle; unique indexes would refuse what got past the locks.
 """
 
@@ -204,9 +205,12 @@ def tally_of(work: Work, service: Any, problems: Sequence[Any], claims: Sequence
 
 def _open_list(work: Work, list_id: str, *, closed: bool = False) -> Any:
     """The service list, which stays as it is until the transaction ends: published, or `closed` too."""
-    service = rows.list_of(work, list_id, lock="FOR SHARE")
-    if service is None:
+    seen = rows.list_of(work, list_id)
+    if seen is None:
         raise Problem(404, "There is no such list")
+    if not closed:
+        listing.open_quarter(work, seen.quarter)
+    service = rows.list_of(work, list_id, lock="FOR SHARE")
     if service.kind != "service":
         raise listing.refused(
             409, "Nothing is claimed there", "list", f"is a {service.kind} list", "a service list"

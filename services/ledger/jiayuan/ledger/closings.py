@@ -13,7 +13,7 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
-from . import store
+from . import listing, store
 from .account import account
 from .closing import NotNow, Period, decide, digest_of, pending, propose
 from .entry import Entry, Posted, carry_forward
@@ -78,6 +78,8 @@ def answer(
     done = _keep(work, period, acts, act, who, reason, digest)
     if act == "closed" and not period.quarter:
         _carry_forward(work, period.year, done, traceparent)
+    elif act == "closed":
+        listing.close_quarter(work, str(period), who)
     return done
 
 

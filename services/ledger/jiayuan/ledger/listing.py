@@ -20,6 +20,8 @@ from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
+from . import store
+from .closing import period_of
 from .lists import demand as demands
 from .lists import problem as problems
 from .lists.demand import Behind, Hotspot, Line
@@ -76,6 +78,7 @@ def draft(
     `since`: of a demand list, from when on matters are looked at; else from the beginning of the quarter before. What
     is still to be published by others (the demand lists, the problem list) is told in the notes or refused, 409.
     """
+    open_quarter(work, str(quarter))
     row = {
         "id": new_id(),
         "kind": kind,
@@ -502,6 +505,30 @@ def close(work: Work, list_id: str, who: str) -> Any:
     return rows.list_of(work, found.id)
 
 
+def close_quarter(work: Work, quarter: str, who: str) -> int:
+    """Closes the published lists of a quarter whose books are closed (`closings` holds the lock): how many.
+
+    What is a draft then stays one, and is not to be changed while the quarter is closed.
+    """
+    found = rows.find_lists(work, kind=None, quarter=quarter, street=None, community=None, state="published")
+    for each in sorted(found, key=lambda f: str(f.id)):
+        now = rows.list_of(work, each.id, lock="FOR UPDATE")
+        if now.state == "published":
+            _step(work, now, "close", who, {"quarter": quarter})
+    return len(found)
+
+
+def open_quarter(work: Work, quarter: str) -> None:
+    """Problem 409 when the quarter's books are closed; nobody closes them before this transaction ends.
+
+    Asked before any list is locked: whoever closes takes that lock first, and then the lists.
+    """
+    if store.is_closed(work, period_of(quarter)):
+        raise refused(
+            409, "The quarter is closed", "quarter", f"{quarter} is closed", "a quarter that is open"
+        )
+
+
 def _step(work: Work, found: Any, step: str, who: str, facts: dict[str, Any]) -> None:
     _, state = STEPS[step]
     at, by = ("published_at", "published_by") if step == "publish" else ("closed_at", "closed_by")
@@ -512,9 +539,11 @@ def _step(work: Work, found: Any, step: str, who: str, facts: dict[str, Any]) ->
 
 def locked(work: Work, list_id: str, kind: str | None, state: str) -> Any:
     """A list, locked, which must be of that kind and state; Problem 404 or 409."""
-    found = rows.list_of(work, list_id, lock="FOR UPDATE")
-    if found is None:
+    seen = rows.list_of(work, list_id)
+    if seen is None:
         raise Problem(404, "There is no such list")
+    open_quarter(work, seen.quarter)
+    found = rows.list_of(work, list_id, lock="FOR UPDATE")
     if kind is not None and found.kind != kind:
         title = f"This is a {found.kind} list {KIND_NAMES[found.kind]}"
         raise refused(409, title, "list", f"is a {found.kind} list", f"a {kind} list")

@@ -40,16 +40,25 @@ def list_for(work: Work, kind: str, quarter: str, street: str, community: str = 
 
 
 def find_lists(
-    work: Work, *, kind: str | None, quarter: str | None, street: str | None, community: str | None
+    work: Work,
+    *,
+    kind: str | None,
+    quarter: str | None,
+    street: str | None,
+    community: str | None,
+    state: str | None = None,
 ) -> list[Any]:
-    """Lists, the newest quarter first, at most 500."""
+    """Lists, the newest quarter first; at most 500, unless a `state` of a quarter is asked for."""
     return list(
         work.execute(
             f"{_LIST} WHERE (CAST(:kind AS text) IS NULL OR kind = :kind)"
             " AND (CAST(:quarter AS text) IS NULL OR quarter = :quarter)"
             " AND (CAST(:street AS text) IS NULL OR street = :street)"
             " AND (CAST(:community AS text) IS NULL OR community = :community)"
-            " ORDER BY quarter DESC, street, kind, community LIMIT 500",
+            " AND (CAST(:state AS text) IS NULL OR state = :state)"
+            " ORDER BY quarter DESC, street, kind, community LIMIT :most",
+            state=state,
+            most=500 if state is None else None,
             kind=kind,
             quarter=quarter,
             street=street,
