@@ -306,6 +306,12 @@ def test_a_year_is_closed_by_two_and_carried_forward(opened: Opened, client: Cli
         ("closed",),
     ]
 
+    assert rows(
+        opened,
+        "SELECT e->3->>'type', count(*) FROM outbox, json_array_elements(events::json) AS e "
+        "WHERE e->3->'data'->'posting'->>'kind' = 'carry_forward' GROUP BY 1 ORDER BY 1",
+    ) == [("cn.jiayuan.entry.opened.v1", 2), ("cn.jiayuan.entry.posted.v1", 2)]
+
     # What goes on goes on in the year that is open; what was silent is inspected and written off there.
     take(opened, [left.close()])
     assert client("POST", f"/entries/{old.id}/answers", {"answer": "asked"}, role="county")[0] == 409

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+from jiayuan.chassis.redact import mask
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
@@ -97,7 +98,7 @@ def _keep(
     if digest is not None and digest != found:
         raise NotNow(f"the figures have moved since they were looked at: their digest is {found}")
     done = store.Closing(
-        new_id(), str(period), len(acts) + 1, act, who, iso(work.now), reason, figures, found
+        new_id(), str(period), len(acts) + 1, act, who, iso(work.now), mask(reason), figures, found
     )
     store.insert_closing(work, done)
     store.leaves.put(work, [leaf_of(done)])
@@ -135,6 +136,10 @@ def _carry_forward(work: Work, year: int, closing: store.Closing, traceparent: s
         store.insert_whole(work, new)
         store.update_entries(work, left)
         append(work, posted, traceparent=traceparent)
+        # To the outbox page by page, where the sweeper finds them after the commit: a county's events at once would
+        # take more memory than the process has.
+        work.flush()
+        work.emitted.clear()
         after = left[-1].id
 
 
