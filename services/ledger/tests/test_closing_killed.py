@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -26,7 +25,8 @@ from jiayuan.ledger.closing import Period
 pytestmark = pytest.mark.store
 
 ENTRIES = 600
-KILLS = 3
+LOOKS = (1, 4, 10)
+"""After how many looks at its transaction a process is killed: at once, and further into it."""
 
 
 def test_killed_while_closing_nothing_is_half_closed(
@@ -45,17 +45,17 @@ def test_killed_while_closing_nothing_is_half_closed(
     with opened(datetime(2027, 1, 8, 1, tzinfo=UTC)) as work:
         closings.ask(work, Period(2026), "county-1", "年终")
 
-    admin = create_engine(driver_url(databases.admin(opened.url)), poolclass=NullPool)
-    chance = random.Random(3)
+    engine = create_engine(
+        driver_url(databases.admin(opened.url)), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
+    admin = engine.connect()
     killed = 0
     try:
-        for _ in range(KILLS):
+        for looks in LOOKS:
             process = _approve(opened.url)
-            # After so many looks at its transaction: early in it, in the middle, near its end.
-            looks = chance.randint(1, 40)
-            while process.poll() is None and looks:
+            while process.poll() is None and looks > 0:
                 looks -= _writing(admin)
-                time.sleep(0.002)
+                time.sleep(0.001)
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 killed += 1
@@ -70,7 +70,8 @@ def test_killed_while_closing_nothing_is_half_closed(
         assert _closed(opened)
         _whole(opened)
     finally:
-        admin.dispose()
+        admin.close()
+        engine.dispose()
 
 
 def _approve(url: str) -> subprocess.Popen[str]:
@@ -107,8 +108,7 @@ def _writing(admin: Any) -> bool:
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL "
         "AND pid <> pg_backend_pid()"
     )
-    with admin.connect() as conn:
-        return bool(conn.execute(text(sql)).scalar())
+    return bool(admin.execute(text(sql)).scalar())
 
 
 def _until_nobody_writes(admin: Any) -> None:
