@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .explain import explain
+from .operating import COMMANDS as OPERATING
 from .preferences import preferences
 from .preview import preview
 from .status import status
@@ -15,7 +16,7 @@ def notify() -> None:
     """Notices 通知."""
 
 
-for _command in (status, explain, preview, preferences):
+for _command in (status, explain, preview, preferences, *OPERATING):
     notify.add_command(_command)
 
 COMMANDS: list[click.Command] = [notify]

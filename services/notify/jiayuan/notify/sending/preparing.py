@@ -21,8 +21,6 @@ from .lane import Lane, Sent
 
 log = logging.getLogger("jiayuan.notify")
 
-STOPPED: Final = "stopped"
-TEMPLATE_STOPPED: Final = "the template is stopped"
 LIMIT: Final = "limit of the provider"
 _STOPPED_FOR: Final = timedelta(seconds=60)
 
@@ -405,7 +403,9 @@ class Preparing:
                 )
                 change["waits"] += 1
             case "stopped" | "template_stopped":
-                reason = STOPPED if found.why == "stopped" else TEMPLATE_STOPPED
+                reason = (
+                    store.operating.STOPPED if found.why == "stopped" else store.operating.TEMPLATE_STOPPED
+                )
                 change = _change(row, work, state="deferred", reason=reason, due_at=at + _STOPPED_FOR)
             case why:
                 state = "expired" if why == "expired" else "suppressed"

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
 from jiayuan.chassis.work import Work
 
 Stoppable = Literal["provider", "channel", "template"]
+STOPPED: Final = "stopped"
+TEMPLATE_STOPPED: Final = "the template is stopped"
+REASONS: Final[Mapping[Stoppable, tuple[str, ...]]] = {
+    "provider": (STOPPED,),
+    "channel": (STOPPED,),
+    "template": (TEMPLATE_STOPPED,),
+}
+"""What is noted with notices that wait because something is stopped."""
 
 
 def stops(work: Work, wall: datetime) -> set[tuple[str, str]]:

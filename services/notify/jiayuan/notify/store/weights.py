@@ -80,6 +80,12 @@ def health(work: Work, receipts: Mapping[str, bool], wall: datetime) -> dict[str
     }
 
 
+def counted(work: Work, wall: datetime) -> set[str]:
+    """The providers of which something was counted lately."""
+    found = work.execute("SELECT DISTINCT provider FROM tally WHERE at > :since", since=wall - SLOW_WITHIN)
+    return {row.provider for row in found}
+
+
 def shares(work: Work, channel: str, *, lock: bool = False) -> list[Share]:
     """The providers of a channel and where they stand."""
     found = work.execute(

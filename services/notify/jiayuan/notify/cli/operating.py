@@ -1,0 +1,172 @@
+"""`jiayuan notify providers | stop | start | alarms`: how providers do, and what somebody stops."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from .. import rules, store, templates, wall
+from ..settings import NotifySettings
+from .common import opened, running, settings
+
+_WHO = click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with it.")
+_REASON = click.option("--reason", required=True, help="Why; kept.")
+_KIND = click.argument("kind", type=click.Choice(["provider", "channel", "template"]))
+_JSON = click.option("--json", "as_json", is_flag=True)
+_HOURS = click.option("--hours", type=click.FloatRange(0, 24 * 365), default=24.0, show_default=True)
+
+
+@click.command()
+@_HOURS
+@_JSON
+def providers(hours: float, as_json: bool) -> None:
+    """Weights, the last 15 minutes, what is stopped and what is raised; moves and stops of the last hours."""
+    now = wall.now()
+    since = now - timedelta(hours=hours)
+    with opened() as work:
+        shares = store.weights.all_shares(work)
+        names = {s.provider for found in shares.values() for s in found} | store.weights.counted(work, now)
+        health = store.weights.health(work, dict.fromkeys(names, True), now)
+        said = {
+            "weights": [
+                {"channel": channel, "provider": s.provider, "points": s.now, "rest": s.rest}
+                for channel, found in shares.items()
+                for s in found
+            ],
+            "last_15_minutes": [
+                {"provider": name, "accepted": h.accepted, "errors_last_minute": h.errors}
+                for name, h in sorted(health.items())
+            ],
+            "stops": [_shown(row) for row in store.operating.stop_rows(work, since)],
+            "alarms": [_shown(row) for row in store.operating.alarms(work)],
+            "moves": [_shown(row) for row in store.weights.changes(work, since)],
+        }
+    if as_json:
+        click.echo(json.dumps(said, ensure_ascii=False, indent=1))
+        return
+    for one in said["weights"]:
+        click.echo(
+            f"{one['channel']:12} {one['provider']:16} {one['points']:3} points ({one['rest']} at rest)"
+        )
+    for one in said["last_15_minutes"]:
+        click.echo(
+            f"{one['provider']:16} {one['accepted']} accepted in 15 minutes, {one['errors_last_minute']} errors in one"
+        )
+    for one in said["stops"]:
+        end = f"started {one['ended_at']} by {one['ended_by']}" if one["ended_at"] else "stopped"
+        until = f" until {one['until']}" if one["until"] and not one["ended_at"] else ""
+        click.echo(
+            f"{one['kind']} {one['name']}: {end}{until}, since {one['at']} by {one['by']}: {one['reason']}"
+        )
+    _alarms(said["alarms"])
+    for one in said["moves"]:
+        click.echo(f"{one['at']} {one['provider']} {one['before']} → {one['after']}: {one['reason']}")
+
+
+@click.command()
+@_KIND
+@click.argument("name")
+@_REASON
+@click.option("--minutes", type=click.IntRange(1, 60 * 24 * 31), help="Only for so long.")
+@_WHO
+def stop(kind: store.operating.Stoppable, name: str, reason: str, minutes: int | None, who: str) -> None:
+    """Send nothing by a provider or on a channel, or nothing of a template, until it is started. Nothing is lost: what
+    has another channel takes that, everything else waits."""
+    _known(kind, name)
+    now = wall.now()
+    until = now + timedelta(minutes=minutes) if minutes else None
+    with running() as runtime, runtime.work() as work:
+        if store.operating.stop(work, kind, name, reason=reason, by=who, wall=now, until=until):
+            click.echo(f"{kind} {name} is stopped" + (f" until {_time(until)}" if until else ""))
+        else:
+            raise click.ClickException(f"{kind} {name} is stopped already, for as long or longer")
+
+
+@click.command()
+@_KIND
+@click.argument("name")
+@_REASON
+@_WHO
+def start(kind: store.operating.Stoppable, name: str, reason: str, who: str) -> None:
+    """Send again what was stopped; alarms about it are cleared, and what waited for it goes now."""
+    _known(kind, name)
+    with running() as runtime, runtime.work() as work:
+        now = wall.now()
+        if not store.operating.start(work, kind, name, reason=reason, by=who, wall=now):
+            raise click.ClickException(f"{kind} {name} is not stopped")
+        for waited in store.operating.REASONS[kind]:
+            store.release(work, waited, now)
+    click.echo(f"{kind} {name} is started")
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Also those that were cleared.")
+@click.option("--clear", metavar="SUBJECT", help="Clear what is raised about this.")
+@_WHO
+@_JSON
+def alarms(everything: bool, clear: str | None, who: str, as_json: bool) -> None:
+    """What somebody has to see to: wrong configuration, no money, refused texts."""
+    if clear is not None:
+        with running() as runtime, runtime.work() as work:
+            count = store.operating.clear(work, clear, by=who, wall=wall.now())
+        if not count:
+            raise click.ClickException(f"nothing is raised about {clear}")
+        click.echo(f"{count} cleared")
+        return
+    with opened() as work:
+        found = [_shown(row) for row in store.operating.alarms(work, raised=not everything)]
+    if as_json:
+        click.echo(json.dumps({"alarms": found}, ensure_ascii=False))
+        return
+    _alarms(found)
+    if not found:
+        click.echo("none")
+
+
+def _alarms(found: list[dict[str, Any]]) -> None:
+    for one in found:
+        cleared = f", cleared by {one['cleared_by']}" if one["cleared_at"] else ""
+        click.echo(
+            f"{one['last_at']} {one['kind']} {one['subject']}, {one['times']} times since {one['raised_at']}"
+            f"{cleared}: {one['reason']}"
+        )
+
+
+def _known(kind: str, name: str) -> None:
+    allowed = {
+        "provider": lambda: _names(settings()),
+        "channel": lambda: list(rules.CHANNELS),
+        "template": lambda: sorted(templates.bundled().codes),
+    }[kind]()
+    if name not in allowed:
+        raise click.BadParameter(
+            f"there is no {kind} {name}; there are {', '.join(allowed)}", param_hint="NAME"
+        )
+
+
+def _names(given: NotifySettings) -> list[str]:
+    """The configured providers; their secrets needn't be at hand for this."""
+    if not given.providers:
+        return [given.provider]
+    try:
+        document = yaml.safe_load(Path(given.providers).read_text(encoding="utf-8"))
+        return [str(entry.get("name", entry["kind"])) for entry in document["providers"]]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise click.ClickException(f"{given.providers} can't be read ({type(error).__name__})") from None
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    return {k: _time(v) if isinstance(v, datetime) else v for k, v in row._mapping.items() if k != "id"}
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")
+
+
+COMMANDS = (providers, stop, start, alarms)
