@@ -41,7 +41,7 @@ def ask(intake: Opened) -> Ask:
             Call(builder.get_environ()),
             lambda c: handler(intake.runtime, c, *path),
             intake.settings,
-            roles and matters_api.DESK,
+            roles and (matters_api.HOTSPOTS if handler is matters_api.hotspots else matters_api.DESK),
             "/joins",
             "intake",
         )
