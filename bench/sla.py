@@ -1,7 +1,8 @@
 """Clocks at scale, beside what else tells deadlines: `make bench-sla`.
 
-One process of sla with its own virtual host and database, fsync on; broker, database and this program are on the same
-two cores. What sla tells the other services is thrown away from their queues.
+One process of sla with its own virtual host and database; broker, database and this program are on the same two
+cores. PostgreSQL has the settings that we ship (bench.shipped), fsync on; the peers use the same one. What sla tells
+the other services is thrown away from their queues.
 
 - Arming and calling off: case events in batches of the service's own size go through its handler here, two at a
   time, on its real database and beside its running process, without a broker; making the events isn't counted.
@@ -38,6 +39,7 @@ from sqlalchemy import Engine, NullPool, create_engine, text
 from bench import sla_recompute
 from bench.measure import cpu, machine, percentile, rss_mb, yardstick
 from bench.pipeline import peers_python
+from bench.shipped import as_shipped
 from jiayuan.chassis import wire
 from jiayuan.chassis.broker import connect
 from jiayuan.chassis.config import Settings
@@ -470,6 +472,8 @@ def main() -> int:
     out: dict[str, Any] = {"yardstick_ms": yardstick()}
     print(f"a fixed Python loop takes {out['yardstick_ms']:.0f} ms here, now", flush=True)
     with provide() as servers, tempfile.TemporaryDirectory(prefix="jiayuan-bench-") as folder:
+        out["database"] = as_shipped(servers)
+        print(out["database"], flush=True)
         stage = Stage(servers, Path(folder) / "scale", a.replicas)
         try:
             out["jiayuan"] = ours(stage, [int(s) for s in a.sizes.split(",")], a.due, a.bus)
