@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PACKAGES := contracts chassis intake routing sla ledger notify local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: .venv help setup test test-unit lint fuzz isolation chaos models storm bench bench-intake bench-routing bench-sla bench-notify demo down definitions lock compose-check fuzz-intake
+.PHONY: .venv help setup test test-unit lint fuzz isolation chaos models storm bench bench-intake bench-routing bench-sla bench-ledger bench-notify demo down definitions lock compose-check fuzz-intake
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -55,6 +55,9 @@ bench-routing: setup ## Whole lives of cases at 10,000 to 1,000,000 in the datab
 
 bench-sla: setup ## A million open clocks beside what else tells deadlines (OPTIONS="--sizes 100000 --no-peers")
 	$(PY) -m bench.sla $(OPTIONS)
+
+bench-ledger: setup ## The account with its proof beside the account without, at 10,000 to 10,000,000 leaves (OPTIONS="--sizes 10000")
+	$(PY) -m bench.ledger $(OPTIONS)
 
 bench-notify: setup ## Notices beside a bare loop, under kills, in a storm (OPTIONS="--only kills --minutes 1 --kills 4")
 	$(PY) -m bench.notify $(OPTIONS)

@@ -67,7 +67,7 @@ def test_each_tree_has_an_origin_of_its_own() -> None:
 
 def test_a_mark_is_of_one_leaf_at_one_place_by_one_key() -> None:
     macs, other = Signer.new("a").macs(), Signer.new("a").macs()
-    one, two = uuid.UUID(int=1), uuid.UUID(int=2)
+    one, two = uuid.UUID(int=1).bytes, uuid.UUID(int=2).bytes
     marks = {
         m.mark(tree, index, id_, number, hash_)
         for m in (macs, other)

@@ -41,10 +41,7 @@ def test_the_fast_writer_writes_rfc_8785(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("value", [2**53 + 1, datetime(2026, 1, 1, tzinfo=UTC), float("nan"), b"x"])
 def test_what_is_no_json_is_no_leaf(value: Any) -> None:
-    if value != value:
-        assert encode({"a": value}) == b'{"a":null}'  # as in the row: bulk.dumps writes the same
-        return
-    with pytest.raises((Invalid, TypeError)):
+    with pytest.raises(Invalid):
         encode({"a": value})
 
 

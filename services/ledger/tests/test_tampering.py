@@ -20,8 +20,9 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import encode
 from jiayuan.ledger import checkpoint as checkpoints
-from jiayuan.ledger import proving, verifying
+from jiayuan.ledger import closings, proving, verifying
 from jiayuan.ledger.checkpoint import Signer
+from jiayuan.ledger.closing import period_of
 from jiayuan.ledger.proving import ProofSettings
 from jiayuan.ledger.store import inspection, leaves, tables, trees
 from jiayuan.ledger.tree import grow
@@ -53,7 +54,7 @@ def books(databases: Databases, stories: Any) -> Iterator[Opened]:
         )
         if end == SIZES[-1]:
             with opened() as work:
-                leaves.put(work, [{"leaf": "closing/1", "period": "2026"}])
+                closings.ask(work, period_of("2025"), "county-1", "年终结账")
         with opened() as work:
             proving.turn(work, SIGNER, settings)
         opened.clock.time += timedelta(hours=1)
@@ -71,7 +72,7 @@ class Hand:
     def __init__(self, work: Work, clock: SetClock) -> None:
         self.work, self.clock = work, clock
         inspection.begin(work)
-        for table in tables.APPEND_ONLY:
+        for table in (*tables.APPEND_ONLY, tables.closing):
             work.execute(f"ALTER TABLE {table.name} DISABLE TRIGGER ALL")
 
     def do(self, *statements: str, **parameters: Any) -> None:
@@ -362,6 +363,7 @@ def test_an_older_checkpoint_put_back_is_seen_by_whoever_kept_the_newer_one(hand
         "DELETE FROM checkpoint WHERE number = 3",
         "DELETE FROM posting WHERE (entry_id, number) IN (SELECT entry_id, number FROM leaf WHERE index >= 240)",
         "DELETE FROM posting_text WHERE (entry_id, number) IN (SELECT entry_id, number FROM leaf WHERE index >= 240)",
+        "DELETE FROM closing",
         "DELETE FROM leaf_document",
         "DELETE FROM leaf WHERE index >= 240",
         "DELETE FROM tile",
@@ -421,6 +423,17 @@ def test_texts_are_held_by_what_was_signed_of_them(hand: Hand) -> None:
     assert [(f.kind, f.id, f.number) for f in hand.look()] == [("text", entry, number)]
     hand.do("DELETE FROM posting_text WHERE entry_id = :e", e=entry)
     assert [(f.kind, f.id, f.number) for f in hand.look()] == [("text_gone", entry, number)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["SET actor = 'somebody-else'", "SET figures = '{}'", "SET reason = '别的'", "SET period = '2024'"],
+)
+def test_a_closing_is_held_by_its_leaf(hand: Hand, change: str) -> None:
+    hand.do(f"UPDATE closing {change}")
+    assert [f.kind for f in hand.look()] == ["closing"]
+    hand.do("DELETE FROM closing")
+    assert [f.kind for f in hand.look()] == ["closing"]
 
 
 def test_a_leaf_that_waits_is_held_by_its_posting(hand: Hand) -> None:

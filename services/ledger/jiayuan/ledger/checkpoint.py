@@ -10,9 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import struct
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -101,7 +99,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Macs:
-    """Marks of leaves by a key that is not in the database (HMAC-SHA-256, the first 16 bytes).
+    """Marks of leaves by a key that is not in the database (keyed BLAKE2b, 16 bytes).
 
     Checkpoints alone prove that something was changed; where it was, when all hashes after it were computed again, only
     something can tell that cannot be computed again.
@@ -109,10 +107,10 @@ class Macs:
 
     key: bytes = field(repr=False)
 
-    def mark(self, tree: int, index: int, id_: uuid.UUID, number: int, hash_: bytes) -> bytes:
-        """The mark of a leaf at its place."""
-        place = _PLACE.pack(tree, index, id_.bytes, number)
-        return hmac.digest(self.key, place + hash_, "sha256")[:MAC_BYTES]
+    def mark(self, tree: int, index: int, id_: bytes, number: int, hash_: bytes) -> bytes:
+        """The mark of a leaf at its place; `id_`: the 16 bytes of what it is of."""
+        place = _PLACE.pack(tree, index, id_, number)
+        return hashlib.blake2b(place + hash_, digest_size=MAC_BYTES, key=self.key).digest()
 
 
 def origin_of(name: str, tree: int) -> str:

@@ -24,9 +24,7 @@ SALT_BYTES: Final = 16
 
 Form = Callable[[Any], Any]
 
-# A number with a fraction, an exponent or more than 15 digits: there orjson and RFC 8785 may differ. What looks like
-# one inside of a text only takes the slow way to the same bytes.
-_UNUSUAL: Final = re.compile(rb'(?:":|[\[,])-?\d+(?:[.eE]|\d{15})')
+_MOST_INTEGER: Final = 2**53 - 1
 _STRICT: Final = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -39,10 +37,23 @@ _IN_UTC: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 def encode(document: Mapping[str, Any]) -> bytes:
     """RFC 8785, by the fast writer where it gives the same. The names of members are ASCII.
 
-    `verify.Invalid` or TypeError for what JSON doesn't hold.
+    `verify.Invalid` for what JSON doesn't hold.
     """
-    written = orjson.dumps(document, option=_STRICT)
-    return canonical(document) if _UNUSUAL.search(written) else written
+    return canonical(document) if _is_unusual(document) else orjson.dumps(document, option=_STRICT)
+
+
+def _is_unusual(value: Any) -> bool:
+    """Whether there is a number that orjson and RFC 8785 may write differently, or something that neither should."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return False
+    if kind is int:
+        return not -_MOST_INTEGER <= value <= _MOST_INTEGER
+    if kind is dict:
+        return any(map(_is_unusual, value.values()))
+    if kind is list:
+        return any(map(_is_unusual, value))
+    return True
 
 
 def time_form(value: Any) -> str:
@@ -57,19 +68,30 @@ def date_form(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else date.fromisoformat(value).isoformat()
 
 
+def as_it_is(value: Any) -> Any:
+    """A JSON value, or a whole number that may be past 2^53: what has to be looked at before it is written."""
+    return value
+
+
 def bytes_form(value: Any) -> str:
     """Bytes as hexadecimal digits."""
     return bytes(value).hex()
 
 
 def posting_leaf(row: Mapping[str, Any], forms: Mapping[str, Form | None]) -> bytes:
-    """The leaf of a posting. `forms`: its columns, each with how a value is written (None: as it is)."""
+    """The leaf of a posting. `forms`: its columns, each with how a value is written (None: text or small number)."""
     document: dict[str, Any] = {"leaf": POSTING}
+    unusual = False
     for name, form in forms.items():
         value = row.get(name)
-        if value is not None:
-            document[name] = form(value) if form else value
-    return encode(document)
+        if value is None:
+            continue
+        if form is as_it_is:
+            unusual = unusual or _is_unusual(value)
+        elif form is not None:
+            value = form(value)
+        document[name] = value
+    return canonical(document) if unusual else orjson.dumps(document, option=_STRICT)
 
 
 def text_digest(salt: bytes, words: Mapping[str, str], hash_id: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
@@ -98,16 +99,17 @@ def _append(work: Work, into: Tree, waiting: Sequence[Waiting], macs: Macs) -> i
 
 def _computed(work: Work, waiting: Sequence[Waiting], hash_id: str) -> Sequence[Waiting]:
     """The leaves with hashes of the tree's algorithm: those of another one, or of none, from what is stored."""
-    other = [(str(w.id), w.number) for w in waiting if w.hash_id != hash_id]
+    other = [(str(UUID(bytes=w.id)), w.number) for w in waiting if w.hash_id != hash_id]
     if not other:
         return waiting
     stored = leaves.leaves_of(work, other)
-    return [
-        w
-        if w.hash_id == hash_id
-        else w._replace(hash=leaf_hash(stored[str(w.id), w.number], hash_id), hash_id=hash_id)
-        for w in waiting
-    ]
+    out = []
+    for w in waiting:
+        if w.hash_id != hash_id:
+            leaf = stored[str(UUID(bytes=w.id)), w.number]
+            w = w._replace(hash=leaf_hash(leaf, hash_id), hash_id=hash_id)
+        out.append(w)
+    return out
 
 
 def sign(work: Work, signer: Signer, why: str) -> Signed:

@@ -8,18 +8,20 @@ the key it is one between two checkpoints.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from jiayuan.chassis.work import Work
+from jiayuan.contracts.times import iso
 
+from . import closings
 from . import tree as merkle
 from .checkpoint import Macs, origin_of
+from .closing import digest_of
 from .leaf import encode, posting_leaf, text_digest
-from .store import inspection, leaves, trees
+from .store import all_acts, inspection, leaves, trees
 from .store.trees import Signed, Tree
 from .tree import WIDTH, Frontier
 from .verify import Checkpoint, Invalid, Key, check_checkpoint, leaf_hash
@@ -41,6 +43,7 @@ WORDS: Final = {
     "old_date": "记账日期早于此前已签名的检查点",
     "text": "文本与签名时不符",
     "text_gone": "文本被删除，且无删除记录",
+    "closing": "结账记录与签名时不符",
     "tree": "树与前一棵树的接续不符",
     "checkpoint": "检查点有误",
     "known": "与已知检查点不符",
@@ -155,6 +158,7 @@ def verify(work: Work, trust: Trust) -> Result:
         found += _Tree(work, tree, signed[tree.id], trust, result).findings()
     found += _unlisted(work, waiting)
     found += _books(work)
+    found += _closings(work)
     found += _texts(work, result)
     found += _known(work, all_trees, trust)
     if all_trees:
@@ -264,7 +268,9 @@ class _Tree:
         elif leaf_hash(stored, self.tree.hash_id) != hash_:
             yield self._at("edited", index, "", row)
         macs = self.trust.macs
-        if macs and macs.mark(self.tree.id, index, uuid.UUID(id_), number, hash_) != bytes(mac):
+        if macs and macs.mark(
+            self.tree.id, index, bytes.fromhex(id_.replace("-", "")), number, hash_
+        ) != bytes(mac):
             yield self._at("mark", index, "", row)
         yield from self._add(hash_, id_, number, tiles)
 
@@ -280,7 +286,7 @@ class _Tree:
         first = len(self.roots) * WIDTH
         root = _NOTHING
         if all(self.tile):
-            root = merkle.Pyramid(self.tile, self.tree.hash_id).top
+            root = merkle.perfect(self.tile, self.tree.hash_id)
         if kept is None:
             yield Finding("tile", "没有这一块", self.tree.id, first, last=first + WIDTH - 1)
         else:
@@ -316,7 +322,7 @@ class _Tree:
         parts = []
         for node in merkle.nodes_of((0, len(self.tile))):
             part = self.tile[node.index << node.height : (node.index + 1) << node.height]
-            parts.append(merkle.Pyramid(part, self.tree.hash_id).top)
+            parts.append(merkle.perfect(part, self.tree.hash_id))
         return merkle.fold([*self.frontier.peaks, *parts], self.tree.hash_id)
 
     def _upper(self) -> Iterator[Finding]:
@@ -332,7 +338,7 @@ class _Tree:
             above = []
             for n in range(count):
                 part = below[n * WIDTH : (n + 1) * WIDTH]
-                root = merkle.Pyramid(part, self.tree.hash_id).top if all(part) else _NOTHING
+                root = merkle.perfect(part, self.tree.hash_id) if all(part) else _NOTHING
                 if root and kept.get(n) != (b"".join(part), root):
                     first, last = (m << (8 * (level + 1)) for m in (n, n + 1))
                     yield Finding("tile", f"第 {level} 层第 {n} 块", self.tree.id, first, last=last - 1)
@@ -453,6 +459,17 @@ def _books(work: Work) -> Iterator[Finding]:
         yield Finding("orphan", "", 0, None, id_, number)
     for d in inspection.disordered(work):
         yield Finding("order", "", d.tree, d.index, d.entry, d.number)
+
+
+def _closings(work: Work) -> Iterator[Finding]:
+    """Each act of a closing is as its leaf says, and each leaf has its act."""
+    signed = {d.get("id"): d for d in inspection.documents(work, closings.LEAF)}
+    for act in all_acts(work):
+        row = act._replace(at=act.at if isinstance(act.at, str) else iso(act.at))
+        if signed.pop(act.id, None) != closings.leaf_of(row) or digest_of(act.figures) != act.digest:
+            yield Finding("closing", f"{act.period} 第 {act.number} 项", 0, None, act.id)
+    for id_ in signed:
+        yield Finding("closing", "记录已不存在", 0, None, str(id_))
 
 
 def _texts(work: Work, result: Result) -> Iterator[Finding]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import struct
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -33,7 +32,17 @@ from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
 
-from ..leaf import SALT_BYTES, Form, bytes_form, date_form, encode, posting_leaf, text_digest, time_form
+from ..leaf import (
+    SALT_BYTES,
+    Form,
+    as_it_is,
+    bytes_form,
+    date_form,
+    encode,
+    posting_leaf,
+    text_digest,
+    time_form,
+)
 from ..verify import leaf_hash
 from .tables import leaf_document, posting, posting_text
 
@@ -43,14 +52,14 @@ PACKED: Final = struct.Struct(">16si32s")
 _FORMS_OF: Final[Mapping[type, Form | None]] = {
     Uuid: str,
     Integer: None,
-    BigInteger: None,
+    BigInteger: as_it_is,
     SmallInteger: None,
     Text: None,
     DateTime: time_form,
     Date: date_form,
     LargeBinary: bytes_form,
-    ARRAY: None,
-    JSONB: None,
+    ARRAY: as_it_is,
+    JSONB: as_it_is,
 }
 
 COLUMNS: Final[Mapping[str, Form | None]] = {
@@ -147,7 +156,9 @@ def put_postings(work: Work, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _wait(work: Work, hash_id: str, leaves: Iterable[tuple[Key, bytes]]) -> None:
-    packed = b"".join(PACKED.pack(uuid.UUID(key.id).bytes, key.number, hash_) for key, hash_ in leaves)
+    packed = b"".join(
+        PACKED.pack(bytes.fromhex(key.id.replace("-", "")), key.number, hash_) for key, hash_ in leaves
+    )
     if packed:
         work.later(_PUT, hash_id, packed.hex())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +26,9 @@ class Tree(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A leaf that waits; `hash_id` is empty where its hash is still to be computed."""
+    """A leaf that waits: the 16 bytes of an id, a number, a hash; `hash_id` is empty where that is to be computed."""
 
-    id: uuid.UUID
+    id: bytes
     number: int
     hash: bytes
     hash_id: str
@@ -116,7 +115,7 @@ def take_waiting(work: Work, most: int) -> list[Waiting]:
     out = []
     for row in sorted(work.run(_TAKE, most * PACKED.size)):
         for id_, number, hash_ in PACKED.iter_unpack(bytes(row.leaves)):
-            out.append(Waiting(uuid.UUID(bytes=id_), number, hash_, row.hash_id))
+            out.append(Waiting(id_, number, hash_, row.hash_id))
     return out
 
 
@@ -132,7 +131,7 @@ def add_leaves(work: Work, to: Tree, leaves: Sequence[Waiting], macs: Sequence[b
         _ADD,
         to.id,
         to.size,
-        "{" + ",".join(str(w.id) for w in leaves) + "}",
+        "{" + ",".join(w.id.hex() for w in leaves) + "}",
         "{" + ",".join(str(w.number) for w in leaves) + "}",
         "{" + ",".join(w.hash.hex() for w in leaves) + "}",
         "{" + ",".join(mac.hex() for mac in macs) + "}",
