@@ -118,7 +118,7 @@ def test_a_signature_is_as_carriers_want_it(signature: str) -> None:
 def test_no_bundled_text_can_hold_a_name_a_place_or_the_text_of_a_case() -> None:
     made = templates.bundled()
     assert set(templates.PLACEHOLDERS) == {
-        *("tracking_code", "number", "link", "call", "due", "count", "items", "receipt")
+        *("tracking_code", "number", "link", "call", "due", "count", "items", "receipt", "unsubscribe")
     }
     # Of promises outside of cases there is no page.
     without = {"unclaimed", "unread", "kept"}
@@ -289,5 +289,6 @@ def test_every_bundled_template_fits_every_channel_with_its_longest_facts() -> N
     made = templates.bundled()
     for template in made.all():
         facts = {name: templates.FACTS[name].longest for name in template.placeholders}
-        assert segments(made.wording(template, facts).text) <= 2
+        most = 3 if template.code == "closed" else 2  # it has two links, and says so
+        assert segments(made.wording(template, facts).text) <= most
         made.wording(template, facts, "mini_program")

@@ -11,10 +11,12 @@ from click.testing import CliRunner
 
 from jiayuan.chassis.testing.client import Client
 from jiayuan.chassis.testing.databases import Databases, Opened
-from jiayuan.notify import handlers, store
+from jiayuan.contracts import envelope
+from jiayuan.notify import handlers, store, wishing
 from jiayuan.notify.api import unsubscribing
 from jiayuan.notify.cli import notify
 from jiayuan.notify.guesses import Guesses
+from jiayuan.notify.preferences import Wishes
 
 from .conftest import Events
 
@@ -242,3 +244,16 @@ def test_wrong_guesses_are_forgotten_after_the_window_and_memory_is_bounded() ->
     for address in "bcd":
         guesses.wrong(address, 12.0)
     assert len(guesses._tries) == 3
+
+
+def test_explain_says_what_those_who_are_told_have_refused(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JIAYUAN_NOTIFY_DATABASE_URL", opened.url)
+    with opened() as work:
+        wishing.change(work, "citizen", "citizen-1", Wishes(frozenset({"progress"})), "page")
+    raw = envelope.encode(Events().case("case.answered", 4)).decode()
+    plain = CliRunner().invoke(notify, ["explain", "-"], input=raw)
+    with_wishes = CliRunner().invoke(notify, ["explain", "-", "--people"], input=raw)
+    assert "soon\n" in plain.output
+    assert "soon; refused\n" in with_wishes.output

@@ -19,6 +19,7 @@ class Addresses(Protocol):
     """What links begin with."""
 
     citizen_url: str
+    unsubscribe_url: str
     staff_url: str
     read_url: str
 
@@ -96,6 +97,7 @@ def sample_facts(draft: Draft, addresses: Addresses) -> dict[str, str]:
     if draft.rule.role == "citizen":
         facts.setdefault("tracking_code", "JY-EXAMPLE")
         facts["link"] = addresses.citizen_url + facts["tracking_code"]
+        facts["unsubscribe"] = addresses.unsubscribe_url + facts["tracking_code"]
     else:
         facts.setdefault("number", "XP-0000-000000")
         facts["link"] = addresses.staff_url + facts["number"]

@@ -36,10 +36,11 @@ _STEP_LIMIT: Final = 80
 _CASE, _CLOCK, _REPORT, _EMERGENCY, _LADDER = "case", "clock", "report", "emergency", "ladder"
 # What each selector can work on, and which placeholders its notices can fill: always, or only sometimes (a leg may have
 # no limit), so that a text has to say what it says then.
+_CITIZEN: Final = {"tracking_code": True, "link": True, "unsubscribe": True}
 _SELECTORS: Final[dict[str, dict[str, dict[str, bool]]]] = {
-    "reporter": {_REPORT: {"tracking_code": True, "link": True, "call": False}},
-    "reporters": {_CASE: {"tracking_code": True, "link": True}},
-    "joined": {_CASE: {"tracking_code": True, "link": True}},
+    "reporter": {_REPORT: {**_CITIZEN, "call": False}},
+    "reporters": {_CASE: _CITIZEN},
+    "joined": {_CASE: _CITIZEN},
     "offered": {_CASE: {"number": True, "link": True, "due": False}},
     "assignee": {_CLOCK: {"number": True, "link": True, "due": True}},
     "desk": {

@@ -1,4 +1,4 @@
-"""What a person wishes, shown and changed: by himself, by staff on his behalf, or by a provider's word.
+"""What a person wishes, shown and changed: by himself, or by staff on his behalf.
 
 Nothing here is personal but the pseudonym; what a notice says of a person isn't looked at.
 """
@@ -20,9 +20,9 @@ from . import preferences, store
 from .preferences import ALL, CHANNELS, Policy, Wishes
 from .quiet import Span
 
-How = Literal["page", "code", "person", "staff", "command", "reply", "provider"]
+How = Literal["page", "code", "person", "staff", "command", "reply"]
 """By which way a change came: the page of a link, the tracking code, the person signed in, staff at somebody's wish,
-the command line, an answer by SMS, or a provider that says that the person has refused there."""
+the command line, or an answer by SMS."""
 
 ROLES: Final = {"citizen": ("citizen",)}
 _STAFF: Final = ("assignee", "supervisor")

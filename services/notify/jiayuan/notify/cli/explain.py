@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from jiayuan.contracts.times import iso, parse
 from .. import explaining, preferences, rules, store, templates
 from ..api.notices import masked, shown
 from ..explaining import Verdict
-from ..preferences import NONE, Decision
+from ..preferences import NONE, Decision, Wishes
 from ..rules import Draft
 from . import events
 from .common import opened
@@ -29,8 +29,9 @@ _URGENCY = {rank: word for word, rank in rules.URGENCIES.items()}
 @click.option(
     "--at", "at", default="", metavar="TIME", help="As if it came at this RFC 3339 time; else at its own."
 )
+@click.option("--people", "people", is_flag=True, help="With what they wish; needs the service's database.")
 @click.option("--json", "as_json", is_flag=True)
-def explain(event: str, at: str, as_json: bool) -> None:
+def explain(event: str, at: str, people: bool, as_json: bool) -> None:
     """Say who gets what of EVENT and why, and of each rule about it that gives nothing, why not.
 
     EVENT is a file with a CloudEvent (- is standard input), a golden example of the contracts (case.assigned), or the
@@ -47,30 +48,43 @@ def explain(event: str, at: str, as_json: bool) -> None:
             "--at must be an RFC 3339 time with an offset, as 2026-03-05T22:10:00+08:00"
         ) from None
     said = explaining.verdicts(rules.bundled(), found)
+    wishes = _wishes(said) if people else {}
     if as_json:
         document = {
             "event": found.name,
             "rules": rules.bundled().version,
             "policy": preferences.bundled().version,
-            "verdicts": [_document(v, now) for v in said],
+            "verdicts": [_document(v, now, wishes) for v in said],
         }
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
         return
-    for line in _lines(found, said, now):
+    for line in _lines(found, said, now, wishes):
         click.echo(line)
 
 
-def _document(verdict: Verdict, now: datetime) -> dict[str, Any]:
+_People = Mapping[tuple[str, str], Wishes]
+
+
+def _wishes(said: Sequence[Verdict]) -> dict[tuple[str, str], Wishes]:
+    """What those who are told wish, from the database."""
+    with opened() as work:
+        people = {(draft.type, draft.ref) for verdict in said for draft in verdict.drafts}
+        found = {person: store.wishes(work, *person) for person in people}
+    return {person: Wishes.of(row["preferences"]) for person, row in found.items() if row}
+
+
+def _document(verdict: Verdict, now: datetime, wishes: _People) -> dict[str, Any]:
     rule = verdict.rule
     return {
         "rule": rule.name,
-        "gives": [_told(draft, _decision(draft, now)) for draft in verdict.drafts],
+        "gives": [_told(draft, _decision(draft, now, wishes)) for draft in verdict.drafts],
         "why_not": list(verdict.why_not),
     }
 
 
-def _decision(draft: Draft, now: datetime) -> Decision:
-    return explaining.decision(preferences.bundled(), draft, NONE, now)
+def _decision(draft: Draft, now: datetime, wishes: _People) -> Decision:
+    mine = wishes.get((draft.type, draft.ref), NONE)
+    return explaining.decision(preferences.bundled(), draft, mine, now)
 
 
 def _told(draft: Draft, decision: Decision) -> dict[str, Any]:
@@ -93,12 +107,12 @@ def _told(draft: Draft, decision: Decision) -> dict[str, Any]:
     }
 
 
-def _lines(event: Event, said: Sequence[Verdict], now: datetime) -> list[str]:
+def _lines(event: Event, said: Sequence[Verdict], now: datetime, wishes: _People) -> list[str]:
     out = [f"{event.name} {event.subject} (rules {rules.bundled().version})"]
     for verdict in said:
         rule = verdict.rule
         for draft in verdict.drafts:
-            told = _told(draft, _decision(draft, now))
+            told = _told(draft, _decision(draft, now, wishes))
             out.append(
                 f"+ {rule.name}: {told['to']} {told['recipient']} as {rule.role} gets {rule.template}"
                 f"@{rule.template_version} by {', '.join(rule.channels)}, {told['urgency']}{_when(told)}"

@@ -17,7 +17,7 @@ from . import events
 
 def _addresses() -> SimpleNamespace:
     """What links begin with in this installation: their length is paid for."""
-    names = ("citizen_url", "staff_url", "read_url")
+    names = ("citizen_url", "unsubscribe_url", "staff_url", "read_url")
     return SimpleNamespace(
         **{n: os.environ.get(f"JIAYUAN_NOTIFY_{n.upper()}", getattr(NotifySettings, n)) for n in names}
     )

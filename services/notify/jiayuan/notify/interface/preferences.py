@@ -48,7 +48,7 @@ Change = told(
     "WishesChange",
     "A change of somebody's wishes.",
     at=at(),
-    how=one_of("page", "code", "person", "staff", "command", "reply", "provider"),
+    how=one_of("page", "code", "person", "staff", "command", "reply"),
     by=text(metadata={"description": "Who kept it for somebody; empty: the person."}),
     reason=text(),
     before=fields.Dict(required=True, allow_none=True),

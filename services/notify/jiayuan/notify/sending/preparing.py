@@ -238,6 +238,7 @@ class Preparing:
             code = facts.get("tracking_code") or row["tracking_code"] or ""
             facts["tracking_code"] = code
             facts["link"] = self._settings.citizen_url + code if code else ""
+            facts["unsubscribe"] = self._settings.unsubscribe_url + code if code else ""
         else:
             number = facts.get("number") or numbers.get(row["case_id"], "")
             facts["number"] = number

@@ -28,6 +28,11 @@ FACTS: Final[dict[str, Fact]] = {
     "tracking_code": Fact("code", "JY-20260819-7K3M9Q", "the report's tracking code"),
     "number": Fact("code", "XP-2026-00087123", "the case's number"),
     "link": Fact("link", "https://jiayuan.example/" + "t/JY-20260819-7K3M9QWXYZ", "where to look and to act"),
+    "unsubscribe": Fact(
+        "link",
+        "https://jiayuan.example/u/JY-20260819-7K3M9Q",
+        "where to say what one doesn't wish to be told",
+    ),
     "receipt": Fact(
         "code", "x" * 22, "what stands for the notice where the mini-program says that it was read"
     ),
