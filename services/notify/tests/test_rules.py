@@ -157,10 +157,23 @@ def test_a_moved_deadline_is_warned_of_again_and_the_same_one_is_not(events: Any
     assert told(first) != told(moved)
 
 
-def test_a_breach_is_told_to_the_desk_for_the_citizens_clock_only(events: Any) -> None:
+def test_a_breach_in_a_case_is_told_to_the_desk_for_the_citizens_clock_only(events: Any) -> None:
     assert [t[0] for t in told(events.clock("clock.breached", "citizen"))] == ["desk-breached"]
     for kind in ("response", "finish", "confirmation"):
         assert plan(RULES, events.clock("clock.breached", kind)) == []
+
+
+@pytest.mark.parametrize(("kind", "template"), [("notice", "unread"), ("claim", "unclaimed")])
+def test_a_promise_that_is_overdue_is_told_to_the_desk_and_taken_back(
+    events: Any, kind: str, template: str
+) -> None:
+    late = events.clock("clock.breached", kind, case=f"{kind}:1", about="1")
+    (draft,) = plan(RULES, late)
+    assert (draft.rule.template, draft.ref, draft.case) == (template, "desk-350921001", None)
+    # Each milestone of a claim is one of its own.
+    assert told(late) != told(events.clock("clock.breached", kind, case=f"{kind}:1", about="1:1"))
+    (draft,) = plan(RULES, events.clock("clock.corrected", kind, case=f"{kind}:1", about="1", state="met"))
+    assert (draft.rule.template, draft.case) == ("kept", None)
 
 
 def test_whoever_it_rises_to_is_told_each_step_once(events: Any) -> None:

@@ -33,6 +33,8 @@ CHANNELS: Final = {"sms": "phone", "mini_program": "openid"}
 """A channel and the part of a contact that it goes to."""
 
 _STEP_LIMIT: Final = 80
+_OUTSIDE: Final = frozenset(("claim", "notice"))
+"""Kinds of clocks whose matter is no case."""
 _CASE, _CLOCK, _REPORT, _EMERGENCY, _LADDER = "case", "clock", "report", "emergency", "ladder"
 # What each selector can work on, and which placeholders its notices can fill: always, or only sometimes (a leg may have
 # no limit), so that a text has to say what it says then.
@@ -511,13 +513,15 @@ def _to_offered(rule: Rule, event: Event) -> Iterator[Draft]:
 
 def _by_clock(rule: Rule, clock: Mapping[str, Any]) -> Iterator[Draft]:
     due = clock["due_at"]
-    which = f"{clock['kind']}:{clock.get('leg') or ''}:{int(parse(due).timestamp())}"
+    on = clock.get("leg") or clock.get("about") or ""
+    which = f"{clock['kind']}:{on}:{int(parse(due).timestamp())}"
     assignee = clock.get("assignee") if rule.to == "assignee" else None
     if rule.to == "assignee" and assignee is None:
         return
     type_, ref = (assignee["type"], assignee["id"]) if assignee else ("desk", desk_ref(clock["street"]))
     step = _fill(rule.step, clock=which)
-    yield Draft(rule, type_, ref, clock["case"], step, clock["case"], None, clock["street"], {"due": due})
+    case = clock["case"] if clock["kind"] not in _OUTSIDE else None
+    yield Draft(rule, type_, ref, clock["case"], step, case, None, clock["street"], {"due": due})
 
 
 def _to_risen(rule: Rule, said: Mapping[str, Any]) -> Iterator[Draft]:
