@@ -39,7 +39,7 @@ def test_what_is_no_token_leads_nowhere(text: str) -> None:
 
 def test_what_has_to_be_read_is_for_staff_and_never_in_a_digest() -> None:
     asked = [r for r in rules.bundled().all if r.read is not None]
-    assert {r.name for r in asked} == {"called-in", "lead-whistled", "assistant-whistled"}
+    assert {r.name for r in asked} == {"called-in", "lead-whistled@red", "assistant-whistled@red"}
     assert all(r.role != "citizen" and r.digest == "never" for r in asked)
 
 
@@ -53,7 +53,7 @@ def rig(work_for: Any, events: Any, wall: Any) -> Rig:
     made = Rig(work_for("notify"), events)
     made.person("U44", type="unit")
     made.person("worker-1")
-    made.handle(events.case("case.whistled", legs=[events.leg("unit", "U44", kind="lead")]))
+    made.handle(events.case("case.whistled", colour="red", legs=[events.leg("unit", "U44", kind="lead")]))
     made.handle(events.case("case.assigned", id_="case-2", legs=[events.leg()]))
     made.sender().turn()
     return made
@@ -151,7 +151,9 @@ def test_a_link_to_nothing_is_a_page_that_says_so(rig: Rig, token: str) -> None:
 @pytest.mark.store
 def test_what_was_never_sent_can_be_read_by_nobody(rig: Rig) -> None:
     rig.handle(
-        rig.events.case("case.whistled", id_="c3", legs=[rig.events.leg("unit", "U99", kind="assist")])
+        rig.events.case(
+            "case.whistled", id_="c3", colour="red", legs=[rig.events.leg("unit", "U99", kind="assist")]
+        )
     )
     path = f"/r/{reading.token(notice(rig, 'assist'))}"
     assert Client(rig.opened)("POST", path)[0] == 404

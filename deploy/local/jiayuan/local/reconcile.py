@@ -83,9 +83,10 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     "clocks": (
         "sla",
         "SELECT id::text, case_id AS case, leg_id AS leg, kind, round, state, street, assignee_type, assignee_id, "
-        "limit_seconds, due_at, warned_at, breached_at, stopped_at FROM clock",
+        # Notices to be read and what units claimed have clocks too, under names of their own.
+        "limit_seconds, due_at, warned_at, breached_at, stopped_at FROM clock WHERE kind NOT IN ('notice', 'claim')",
     ),
-    "seen": ("sla", "SELECT case_id AS case, sequence FROM case_seen"),
+    "seen": ("sla", "SELECT case_id AS case, sequence FROM case_seen WHERE case_id NOT LIKE '%:%'"),
     "entries": (
         "ledger",
         "SELECT id::text, case_id AS case, year, state, case_state, confirmed, case_sequence FROM entry",
