@@ -37,6 +37,7 @@ isolation: .venv ## Build and import every service with its own dependencies alo
 
 chaos: setup ## The long campaign of kills, then reconcile
 	$(PY) -m jiayuan.local.chaos --long
+	$(PY) -m pytest -q services -m chaos_long
 
 models: .venv ## The tests that search by themselves, fifty times as far (JIAYUAN_MODELS=50)
 	JIAYUAN_MODELS=$${JIAYUAN_MODELS:-50} $(PY) -m pytest -q $$(grep -rl "testing.models" services/*/tests) -m unit
