@@ -295,6 +295,24 @@ def test_without_a_key_nothing_starts_that_should_sign(opened: Opened) -> None:
     assert proving.signer_of(settings(opened, signing_key=SIGNER.text())) == SIGNER
 
 
+def test_the_gauges_tell_what_waits_and_what_is_unsigned(opened: Opened) -> None:
+    def told() -> list[float]:
+        with opened() as work:
+            proving.measure(work)
+        gauges = (proving.WAITING, proving.LEAVES, proving.UNSIGNED)
+        return [gauge.labels("ledger")._value.get() for gauge in gauges]
+
+    assert told() == [0, 0, 0]
+    put(opened, 5)
+    assert told() == [5, 0, 0]
+    turn(opened)
+    opened.clock.time += timedelta(seconds=30)
+    assert told() == [0, 5, 0]
+    put(opened, 2)
+    turn(opened, checkpoint_interval=3600.0)
+    assert told() == [0, 7, 30]
+
+
 def test_the_public_key_is_told(opened: Opened) -> None:
     put(opened, 1)
     turn(opened)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
+from prometheus_client import Gauge
 
 from jiayuan.chassis.config import Settings
 from jiayuan.chassis.errors import EXIT_CONFIG, Problem, StartError
@@ -27,6 +28,15 @@ from .store.trees import Signed, State, Tree, Waiting
 from .verify import HASHES, Invalid, leaf_hash
 
 log = logging.getLogger("jiayuan.ledger")
+
+_LEDGER: Final = "ledger"
+WAITING: Final = Gauge("jiayuan_ledger_waiting_leaves", "Postings that are not in the tree yet", ["service"])
+LEAVES: Final = Gauge("jiayuan_ledger_leaves", "Leaves of the tree that grows", ["service"])
+UNSIGNED: Final = Gauge(
+    "jiayuan_ledger_unsigned_seconds",
+    "Age of the newest checkpoint while there are leaves after it",
+    ["service"],
+)
 
 AT_ONCE: Final = 5000
 """Leaves that are appended in one transaction, about: a tenth of a second under the lock."""
@@ -184,6 +194,16 @@ def change_hash(work: Work, signer: Signer, hash_id: str) -> Tree:
     )
     append(work, signer)
     return new
+
+
+def measure(work: Work) -> None:
+    """Sets the gauges: what waits, what there is, and how long ago it was signed while there is more to sign."""
+    WAITING.labels(_LEDGER).set(trees.backlog(work))
+    found = trees.state(work)
+    size = found.tree.size if found.tree else 0
+    LEAVES.labels(_LEDGER).set(size)
+    age = (work.now - found.signed_at).total_seconds() if found.signed_at and size > found.signed else 0.0
+    UNSIGNED.labels(_LEDGER).set(age)
 
 
 # -- proofs ----------------------------------------------------------------------------------------------

@@ -31,6 +31,12 @@ class Timers:
         with self.delivery.work() as work:
             return proving.turn(work, proving.signer_of(settings), settings)
 
+    @every(seconds=30.0, role="clock")
+    def measure_tree(self) -> None:
+        """Sets the gauges of the tree."""
+        with self.delivery.work() as work:
+            proving.measure(work)
+
     @every(seconds=60.0, role="any")
     def renew_hash(self) -> None:
         """Learns, in every process, when a tree with another algorithm was begun."""

@@ -198,6 +198,15 @@ def places_of(work: Work, entry: str) -> list[Place]:
     return [Place(*row) for row in rows]
 
 
+def backlog(work: Work) -> int:
+    """How many leaves wait."""
+    return int(
+        work.execute(
+            "SELECT coalesce(sum(octet_length(leaves)), 0) / :size FROM waiting_leaf", size=PACKED.size
+        ).scalar_one()
+    )
+
+
 # -- checkpoints -----------------------------------------------------------------------------------------
 
 _CHECKPOINT: Final = "SELECT number, tree, size, root, note, signed_at, why FROM checkpoint"
