@@ -115,6 +115,16 @@ def test_a_sealed_value_opens_only_whole_and_for_whom_it_was_sealed() -> None:
             sealer.open(value, aad)
 
 
+def test_a_digest_depends_on_the_text_its_purpose_and_the_oldest_key_alone() -> None:
+    old, new = new_key("old"), new_key("new")
+    digest = Sealer(old).digest("13900000000", "number")
+    assert Sealer(f"{new},{old}").digest("13900000000", "number") == digest
+    assert Sealer(new).digest("13900000000", "number") != digest
+    assert Sealer(old).digest("13900000001", "number") != digest
+    assert Sealer(old).digest("13900000000", "credit") != digest
+    assert "13900000000" not in digest
+
+
 def test_keys_rotate_the_first_seals_all_open() -> None:
     old, new = new_key("old"), new_key("new")
     sealed = Sealer(old).seal({"x": 1}, "p")

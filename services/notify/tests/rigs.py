@@ -27,18 +27,18 @@ class Scripted(NoReceipts):
     What `answer` accepts is aired. `gate` holds every call until it is set, `stuck` single ones by request id.
     """
 
-    batch = 1
-
     def __init__(
         self,
         name: str = "a",
         answer: Callable[[Message], Outcome] | None = None,
         *,
+        batch: int = 1,
         channel: Channel = "sms",
         concurrency: int = 4,
         longest: float = 5.0,
     ) -> None:
         self.name, self.channel, self.concurrency, self.longest = name, channel, concurrency, longest
+        self.batch = batch
         self.answer = answer or (lambda m: Outcome("accepted", f"{name}-{m.request_id}"))
         self.found: Callable[[Asked], Outcome] = self.know
         self.aired: Counter[str] = Counter()
@@ -133,12 +133,12 @@ class Rig:
         """Somebody whom notices can go to."""
         self.handle(self.events.directory({"id": ref, "contact": self.seal(ref)} | item))
 
-    def reports(self, count: int, **given: Any) -> None:
-        """So many reports of as many citizens with phones."""
+    def reports(self, count: int, first: int = 0, **given: Any) -> None:
+        """So many reports of as many citizens with phones, numbered from `first`."""
         self.handle(
             *[
                 self.events.report(f"r{n}", reporter=f"c{n}", contact=self.seal(f"c{n}"), **given)
-                for n in range(count)
+                for n in range(first, first + count)
             ]
         )
 

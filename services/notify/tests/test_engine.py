@@ -153,6 +153,26 @@ def test_an_outage_moves_the_weights_of_all_replicas_and_ends_at_rest(
     assert [m["reason"] for m in moves[6:]] == ["15 quiet minutes"] * 5
 
 
+def test_while_a_provider_is_down_everybody_is_told_by_the_other_within_seconds(rig: Rig, wall: Any) -> None:
+    a = Scripted("a", lambda _m: DOWN, concurrency=8, batch=8)
+    b = Scripted("b", concurrency=8, batch=8)
+    sender = two(rig, a, b, (99, 1))
+    sender.sweep()
+    fed = 0
+    for step in range(9):  # every five seconds
+        rig.reports(12, first=fed)
+        fed += 12
+        drain(sender)
+        wall.pass_(seconds=5)
+        for _ in range(4):
+            drain(sender)
+        assert len(b.people) == fed, step  # what A threw back is with B before the next come
+    sender.sweep()
+    assert sender._groups.all[0].points == {"a": 89, "b": 11}
+    assert set(Counter(b.people).values()) == {1}
+    assert len(a.calls) > failover.ERRORS_MOST
+
+
 def test_a_provider_whose_receipts_are_late_loses_weight(rig: Rig, wall: Any) -> None:
     sender = two(rig, Scripted("a"), Scripted("b"), receipts=True)
     sender.sweep()
