@@ -237,6 +237,22 @@ def test_a_turn_returns_while_calls_are_under_way_and_no_transaction_is_open(rig
     sender.close(5)
 
 
+def test_a_full_lane_of_one_channel_makes_no_turn_spin_for_another(rig: Rig) -> None:
+    wechat, sms = Wechat(), Scripted("sms")
+    wechat.gate = threading.Event()
+    citizens(rig, 20)
+    sender = both(rig, wechat, sms, inline=False)
+    assert until(lambda: sender.turn() and len(wechat.calls) == wechat.concurrency)
+    waited: list[float | None] = []
+    sender._room.wait = waited.append  # type: ignore[assignment,method-assign]
+    assert sender.turn() is True
+    assert len(waited) == 1  # SMS has room and nothing to do
+    wechat.gate.set()
+    del sender._room.wait
+    assert until(lambda: not sender.turn() and rig.states() == ["accepted"] * 20)
+    sender.close(5)
+
+
 def test_the_end_of_a_process_gives_back_what_was_not_called_for(rig: Rig) -> None:
     provider = Scripted(concurrency=2)
     provider.gate = threading.Event()

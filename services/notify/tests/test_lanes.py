@@ -18,7 +18,9 @@ from jiayuan.notify import wall
 from jiayuan.notify.failover import ERRORS_MOST
 from jiayuan.notify.providers.base import Message
 from jiayuan.notify.routes import Route
+from jiayuan.notify.rules import CHANNELS
 from jiayuan.notify.sending import lane as lanes
+from jiayuan.notify.sending.groups import Groups
 from jiayuan.notify.sending.lane import Done, Item, Lane, Sent, pause
 from jiayuan.notify.states import Outcome
 
@@ -170,6 +172,33 @@ def test_no_pause_keeps_a_provider_that_is_down_from_losing_its_weight(
     seconds = pause(errors, concurrency, chance)
     assert 0 < seconds <= 5
     assert concurrency * 60 / seconds > ERRORS_MOST
+
+
+def test_a_provider_without_points_gets_nothing_however_busy_the_other_is() -> None:
+    lanes_ = [Lane(Route(Scripted(name)), Book(), lease=30) for name in "ab"]
+    groups = Groups(lanes_)
+    (group,) = groups.all
+    group.points = {"a": 0, "b": 100}
+    assert groups.ready(group) == {"b": 100}
+    lanes_[1].note(True, 1.0)
+    assert groups.ready(group) == {}
+    groups.stopped = frozenset({("provider", "b")})
+    assert groups.ready(group) == {"a": 0}  # there is nobody else
+
+
+def test_channels_without_a_provider_are_looked_after_by_one_group() -> None:
+    def groups(*routes: Route) -> dict[str, tuple[set[str], frozenset[str]]]:
+        made = Groups([Lane(route, Book(), lease=30) for route in routes])
+        return {g.channel: (set(g.claims), g.takes) for g in made.all}
+
+    sms = Route(Scripted("sms"))
+    assert groups(sms) == {"sms": (set(CHANNELS), frozenset({"sms"}))}
+    wechat = Route(Scripted("wechat", channel="mini_program"))
+    found = groups(sms, wechat)
+    assert found["mini_program"] == ({"mini_program"}, frozenset({"mini_program"}))
+    assert found["sms"][0] == set(CHANNELS) - {"mini_program"}
+    local = groups(Route(Scripted("sink"), local=True))
+    assert local["sms"] == (set(CHANNELS), frozenset(CHANNELS))  # what stays with us may be anything
 
 
 def test_an_outcome_is_of_the_call_it_belongs_to() -> None:

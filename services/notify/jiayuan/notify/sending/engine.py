@@ -47,10 +47,13 @@ class Sender:
 
     def __init__(self, runtime: Runtime, found: Sequence[Route], *, inline: bool = False) -> None:
         self._runtime, self._settings = runtime, routes.settings_of(runtime)
-        longest = max(route.provider.longest for route in found)
-        self._stuck = max(self._settings.stuck_seconds, 2 * longest + _SPARE)
-        lease = self._stuck - longest - _SPARE
-        lanes = [Lane(route, self._record, lease=lease, inline=inline) for route in found]
+        self._stuck = {
+            r.name: max(self._settings.stuck_seconds, 2 * r.provider.longest + _SPARE) for r in found
+        }
+        lanes = [
+            Lane(r, self._record, lease=self._stuck[r.name] - r.provider.longest - _SPARE, inline=inline)
+            for r in found
+        ]
         if len({lane.name for lane in lanes}) < len(lanes):
             raise ValueError("two providers have the same name")
         self._groups = Groups(lanes)
@@ -76,7 +79,8 @@ class Sender:
             lane.reap()
         self._room.clear()
         more = [self._fill(group) for group in self._groups.all]
-        if any(more) and not any(self._groups.ready(g) for g in self._groups.all):
+        waiting = [group for group, has in zip(self._groups.all, more, strict=True) if has]
+        if waiting and not any(self._groups.ready(group) for group in waiting):
             self._room.wait(_WAIT_FOR_ROOM)
         return any(more)
 
@@ -137,7 +141,7 @@ class Sender:
 
     def _find_stuck(self) -> None:
         now = wall.now()
-        before = now - timedelta(seconds=self._stuck)
+        before = {name: now - timedelta(seconds=seconds) for name, seconds in self._stuck.items()}
         with self._runtime.work() as work:
             found = [dict(r._mapping) for r in store.stuck(work, before, self._settings.send_batch, now)]
             rows = []
@@ -158,7 +162,7 @@ class Sender:
         if size == 0:
             return False
         now = wall.now()
-        lease = now + timedelta(seconds=self._stuck)
+        lease = now + timedelta(seconds=self._stuck[lane.name])
         with self._runtime.work() as work:
             rows = [dict(row._mapping) for row in store.ask(work, lane.name, size, now, lease)]
         items = []

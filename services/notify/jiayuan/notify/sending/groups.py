@@ -79,11 +79,16 @@ class Groups:
         return any(self.usable(other) for other in group.lanes if other is not lane)
 
     def ready(self, group: Group) -> dict[str, int]:
-        """The providers that have room now, with their points."""
+        """The providers that have room now, with their points.
+
+        One without points gets nothing while another that can be used has any, however busy that is.
+        """
+        usable = {lane: group.points.get(lane.name, 1) for lane in group.lanes if self.usable(lane)}
+        least = min(1, max(usable.values(), default=0))
         return {
-            lane.name: group.points.get(lane.name, 1)
-            for lane in group.lanes
-            if lane.wants and not lane.paused and self.usable(lane)
+            lane.name: points
+            for lane, points in usable.items()
+            if points >= least and lane.wants and not lane.paused
         }
 
     def template_stopped(self, code: str) -> bool:

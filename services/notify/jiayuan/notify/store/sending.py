@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from jiayuan.chassis import bulk
 from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 
@@ -78,7 +79,9 @@ _STUCK: Final = """
 UPDATE sending SET state = 'unknown', reason = 'no answer was recorded', state_at = :now, due_at = :wall,
                    version = version + 1
 WHERE notice_id IN (
-    SELECT notice_id FROM sending WHERE state = 'submitted' AND submitted_at < :before
+    SELECT notice_id FROM sending
+    WHERE state = 'submitted' AND submitted_at < CAST(:latest AS timestamptz)
+      AND submitted_at < coalesce(CAST(CAST(:before AS jsonb) ->> provider AS timestamptz), :earliest)
     ORDER BY submitted_at LIMIT :size FOR UPDATE SKIP LOCKED)
 RETURNING CAST(notice_id AS text) AS id, version, attempts, provider, channel, CAST(request_id AS text) AS request_id,
           submitted_at
@@ -156,9 +159,21 @@ def put_attempts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     work.insert(attempt, rows)
 
 
-def stuck(work: Work, before: datetime, size: int, wall: datetime) -> list[sa.Row[Any]]:
-    """Notices submitted before `before` without an answer become unknown; at most `size`."""
-    return list(work.execute(_STUCK, before=before, size=size, wall=wall, now=work.now))
+def stuck(work: Work, before: Mapping[str, datetime], size: int, wall: datetime) -> list[sa.Row[Any]]:
+    """Notices submitted before their provider's time in `before` without an answer become unknown; at most `size`.
+
+    Of providers that aren't in it any more, those before the earliest.
+    """
+    found = work.execute(
+        _STUCK,
+        before=bulk.dumps(before),
+        earliest=min(before.values()),
+        latest=max(before.values()),
+        size=size,
+        wall=wall,
+        now=work.now,
+    )
+    return list(found)
 
 
 def ask(work: Work, provider: str, size: int, wall: datetime, lease: datetime) -> list[sa.Row[Any]]:
