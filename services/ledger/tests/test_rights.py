@@ -30,6 +30,7 @@ WHOSE: dict[str, dict[str, str]] = {
             *("/healthz", "/readyz", "/metrics", "/openapi.json", "/accounts/<int:year>/summary"),
             *("/proof/checkpoint", "/proof/keys", "/proof/inclusion", "/proof/consistency"),
             "/proof/entries/<string:entry>",
+            "/public/reports/<string:period>",
         )
     },
     "reading": {
@@ -49,6 +50,7 @@ WHOSE: dict[str, dict[str, str]] = {
         f"POST {ENTRY}/write-off": "desk county",
         f"POST {ENTRY}/postings/<int:number>/reversal": "county",
     },
+    "reports": {"GET /reports/<string:period>/matters": f"{STAFF} auditor"},
     "closings": {
         "GET /closings": f"{STAFF} auditor",
         "GET /closings/<string:period>": f"{STAFF} auditor",

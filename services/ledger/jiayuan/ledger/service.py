@@ -15,6 +15,7 @@ from .api.entries import Entries
 from .api.interface import OpenApi
 from .api.lists import Lists
 from .api.proof import Proofs
+from .api.reports import Reports
 from .proving import ProofSettings, signer_of
 from .timers import Timers
 
@@ -45,7 +46,9 @@ class Ledger(Delivery):
             signer_of(settings)
 
 
-class LedgerService(Service, Accounts, Entries, Acts, Closings, Lists, Claims, OpenApi, Proofs, Timers):
+class LedgerService(
+    Service, Accounts, Entries, Acts, Closings, Lists, Claims, OpenApi, Proofs, Reports, Timers
+):
     """The annual livelihood account; each group brings its own entrypoints."""
 
     name = "ledger"

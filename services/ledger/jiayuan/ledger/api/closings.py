@@ -10,8 +10,8 @@ from jiayuan.chassis.web import Call
 from jiayuan.contracts.schemas.common import Demand, a_text, a_yes_no
 
 from .. import closings, store
-from ..closing import APPROVES, PROPOSES, NotNow, Period, period_of
-from .common import STAFF
+from ..closing import APPROVES, PROPOSES, NotNow
+from .common import STAFF, period_of
 
 SEES: Final = (*STAFF, "auditor")
 
@@ -47,7 +47,7 @@ class Closings:
     def closing(self, _call: Call, period: str) -> Any:
         """Whether a period is closed, what is proposed, its figures with their digest, and who did what."""
         with self.delivery.work() as work:
-            return closings.state_of(work, _period(period))
+            return closings.state_of(work, period_of(period))
 
     @http("POST", "/closings/<string:period>", roles=(PROPOSES,))
     def propose_closing(self, call: Call, period: str) -> Any:
@@ -57,7 +57,7 @@ class Closings:
             try:
                 done = closings.ask(
                     work,
-                    _period(period),
+                    period_of(period),
                     who.subject,
                     body["reason"],
                     reopening=body.get("reopening") or False,
@@ -76,7 +76,7 @@ class Closings:
             try:
                 done = closings.answer(
                     work,
-                    _period(period),
+                    period_of(period),
                     who.subject,
                     body["reason"],
                     approved=body["approved"],
@@ -86,13 +86,6 @@ class Closings:
             except NotNow as error:
                 raise _refusal(error) from None
             return 200, closings.document(done)
-
-
-def _period(text: str) -> Period:
-    try:
-        return period_of(text)
-    except ValueError as error:
-        raise Problem(404, "There is no such period", str(error)) from None
 
 
 def _refusal(error: NotNow) -> Problem:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import IO, Any, Final
 
 from jiayuan.chassis.errors import Problem
 from jiayuan.contracts.check import FieldProblem
+
+from ..closing import Period
+from ..closing import period_of as read_period
 
 STAFF: Final = (
     "grid_worker",
@@ -59,3 +63,19 @@ def uuid_of(value: str) -> str | None:
         return str(uuid.UUID(value))
     except ValueError:
         return None
+
+
+def period_of(text: str) -> Period:
+    """The period in a path; Problem 404 when it is none."""
+    try:
+        return read_period(text)
+    except ValueError as error:
+        raise Problem(404, "There is no such period", str(error)) from None
+
+
+def pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """A file that was just written, from its beginning; it is closed at the end."""
+    with file:
+        file.seek(0)
+        while piece := file.read(1 << 16):
+            yield piece

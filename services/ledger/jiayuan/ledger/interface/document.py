@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 from jiayuan.chassis.operation import Operations
+from jiayuan.chassis.web import Http
+from jiayuan.contracts import generate
 
-from . import account, closings, lists, proof
+from ..limiting import Limit
+from . import account, closings, lists, proof, reports
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
@@ -25,7 +28,16 @@ _PARTS: Final[tuple[Operations, ...]] = (
     closings.OPERATIONS,
     lists.OPERATIONS,
     proof.OPERATIONS,
+    reports.OPERATIONS,
 )
+
+
+def _limited(entrypoint: Http) -> bool:
+    return isinstance(entrypoint.before, Limit)
+
+
+def _refined(components: dict[str, Any]) -> dict[str, Any]:
+    return {**generate.components(list(reports.SCHEMAS)), **components}
 
 
 def interface() -> Interface:
@@ -41,6 +53,8 @@ def interface() -> Interface:
         parts=(*_PARTS, operation.SERVICE),
         problem=Problem,
         otherwise=plain,
+        refine=_refined,
+        limited=_limited,
         path={
             "year": {"description": "The year of an account, by Chinese time."},
             "entry": {"description": "The id of an entry."},

@@ -1,0 +1,18 @@
+"""Long results from a cursor of the server: all rows of one moment, a page of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from jiayuan.chassis.work import Work
+
+PAGE: Final = 500
+
+
+def rows_of(work: Work, name: str, sql: str, /, **parameters: Any) -> Iterator[Any]:
+    """The rows of a query as they stood when it began; `name` is the cursor's, one at a time in a transaction."""
+    work.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", **parameters)
+    while page := list(work.execute(f"FETCH {PAGE} FROM {name}")):
+        yield from page
+    work.execute(f"CLOSE {name}")
