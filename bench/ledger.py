@@ -20,6 +20,7 @@ import argparse
 import hashlib
 import io
 import json
+import os
 import random
 import resource
 import subprocess
@@ -356,7 +357,8 @@ def verification(books: Books, folder: Path) -> dict[str, Any]:
     out: dict[str, Any] = {}
     with books.opened() as work:
         started = time.perf_counter()
-        result = verifying.verify(work, verifying.Trust([SIGNER.key], SIGNER_MACS))
+        trust = verifying.Trust([SIGNER.key], SIGNER_MACS)
+        result = verifying.verify(work, trust, books.opened.settings, os.cpu_count() or 1)
         out["verify_s"] = time.perf_counter() - started
     if result.findings:
         raise SystemExit(f"what was posted is not what was signed: {result.findings[:3]}")

@@ -374,6 +374,8 @@ def test_the_commands_make_keys_proofs_exports_and_verify(books: Opened, tmp_pat
     assert (good.exit_code, "与签名相符" in good.output, "未核对印记" in good.output) == (0, True, True)
     whole = json.loads(run(books, "verify", "--json", key=SIGNER.text()).output)
     assert (whole["good"], whole["marked"], whole["leaves"], whole["findings"]) == (True, True, 301, [])
+    several = run(books, "verify", "--key", str(SIGNER.key), "--jobs", "2")
+    assert several.output == run(books, "verify", "--key", str(SIGNER.key), "--jobs", "1").output
     wrong = run(books, "verify", "--key", made.output.strip())
     assert (wrong.exit_code, "第一处：" in wrong.output) == (1, True)
     assert run(books, "verify").exit_code == 2

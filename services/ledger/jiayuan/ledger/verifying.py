@@ -8,11 +8,16 @@ the key it is one between two checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
 from typing import Any, Final
 
+from jiayuan.chassis.config import Settings
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.times import iso
 
@@ -20,65 +25,18 @@ from . import closings
 from . import tree as merkle
 from .checkpoint import Macs, origin_of
 from .closing import digest_of
-from .leaf import encode, posting_leaf, text_digest
+from .finding import Finding
+from .leaf import text_digest
+from .scanning import LATE, Scan, scan, scan_apart, spans
 from .store import all_acts, inspection, leaves, trees
 from .store.trees import Signed, Tree
 from .tree import WIDTH, Frontier
 from .verify import Checkpoint, Invalid, Key, check_checkpoint, leaf_hash
 
-WORDS: Final = {
-    "edited": "记账内容与入树时不符",
-    "gone": "记账已不存在",
-    "hash": "叶的哈希被改写",
-    "mark": "叶不是系统写在此处的",
-    "gap": "叶的序号缺失",
-    "tail": "末尾的叶缺失",
-    "tile": "树的节点被改写或缺失",
-    "root": "与已签名的根不符",
-    "order": "叶的次序与记账次序不符",
-    "unlisted": "记账没有入树",
-    "waiting": "待入树的记账与内容不符",
-    "numbers": "账目的记账序号不连续",
-    "orphan": "记账没有账目",
-    "old_date": "记账日期早于此前已签名的检查点",
-    "text": "文本与签名时不符",
-    "text_gone": "文本被删除，且无删除记录",
-    "closing": "结账记录与签名时不符",
-    "tree": "树与前一棵树的接续不符",
-    "checkpoint": "检查点有误",
-    "known": "与已知检查点不符",
-    "stale": "检查点缺失或陈旧",
-}
-_NOTHING: Final = b""
-_WIDEST: Final = WIDTH * WIDTH
-LATE: Final = timedelta(minutes=15)
-"""How long after its posting's time a transaction may commit: far longer than any is allowed to take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that isn't as it was signed. `kind`: a key of WORDS; `id`, `number`: the posting, or a document.
-    `last`: where it is one of the leaves `index` to `last`."""
-
-    kind: str
-    said: str
-    tree: int = 0
-    index: int | None = None
-    id: str | None = None
-    number: int | None = None
-    last: int | None = None
-
-    @property
-    def place(self) -> tuple[int, int, bool, str, int]:
-        """Sorts the first leaf first; one that is told exactly before a span that holds it; what is in no tree last."""
-        at = self.last if self.last is not None else self.index if self.index is not None else 1 << 62
-        return (self.tree or 1 << 15, at, self.last is not None, self.id or "", self.number or 0)
-
-    def __str__(self) -> str:
-        """One line."""
-        where = f"树 {self.tree} 第 {self.index} 叶" if self.index is not None else ""
-        of = f"账目 {self.id} 第 {self.number} 笔" if self.number else f"文书 {self.id}" if self.id else ""
-        return "，".join(part for part in (where, of, WORDS[self.kind], self.said) if part)
+_PARTS: Final = 4
+"""Spans a process, so that none has to wait long for another."""
+_WORTH_IT: Final = 50_000
+"""Leaves from which on more than one span is worth its while."""
 
 
 @dataclass(slots=True)
@@ -143,8 +101,16 @@ class Trust:
     interval: float = 60.0
 
 
-def verify(work: Work, trust: Trust) -> Result:
-    """Looks at every row of the account and its proof, in one snapshot; nothing is changed."""
+Checkpoints = Sequence[tuple[int, datetime]]
+Scanned = Callable[[Tree, Checkpoints, timedelta, Macs | None], Iterable[Scan]]
+"""Gives the scans of a tree, from left to right."""
+
+
+def verify(work: Work, trust: Trust, settings: Settings | None = None, jobs: int = 1) -> Result:
+    """Looks at every row of the account and its proof, in one snapshot; nothing is changed.
+
+    `jobs`: processes, each with a connection by `settings`; of several, each takes a part of the leaves.
+    """
     inspection.begin(work)
     result = Result(marked=trust.macs is not None)
     found = result.findings
@@ -154,8 +120,9 @@ def verify(work: Work, trust: Trust) -> Result:
     found += _trees(work, all_trees, trust)
     signed = {t.id: trees.get_checkpoints(work, t.id) for t in all_trees}
     found += _numbered(signed)
-    for tree in all_trees:
-        found += _Tree(work, tree, signed[tree.id], trust, result).findings()
+    with _scanner(work, settings, jobs) as scanned:
+        for tree in all_trees:
+            found += _Tree(work, tree, signed[tree.id], trust, result).findings(scanned)
     found += _unlisted(work, waiting)
     found += _books(work)
     found += _closings(work)
@@ -167,52 +134,62 @@ def verify(work: Work, trust: Trust) -> Result:
     return result
 
 
+@contextmanager
+def _scanner(work: Work, settings: Settings | None, jobs: int) -> Iterator[Scanned]:
+    """Scans here, or in processes of their own that see the same snapshot."""
+    if settings is None or jobs < 2:
+
+        def here(tree: Tree, signed: Checkpoints, late: timedelta, macs: Macs | None) -> Iterable[Scan]:
+            return (scan(work, span) for span in spans(tree, signed, late, macs, 1))
+
+        yield here
+        return
+    snapshot = inspection.export_snapshot(work)
+    # Spawned: a fork would share this process's connection, and close it when it ends.
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+
+        def apart(tree: Tree, signed: Checkpoints, late: timedelta, macs: Macs | None) -> Iterable[Scan]:
+            parts = jobs * _PARTS if tree.size >= _WORTH_IT else 1
+            return pool.map(partial(scan_apart, settings, snapshot), spans(tree, signed, late, macs, parts))
+
+        yield apart
+
+
 # -- a tree ----------------------------------------------------------------------------------------------
 
 
 class _Tree:
-    """One pass over a tree's leaves."""
+    """A tree: its checkpoints, its leaves, its tiles."""
 
     def __init__(
         self, work: Work, tree: Tree, signed: Sequence[Signed], trust: Trust, result: Result
     ) -> None:
         self.work, self.tree, self.trust, self.result = work, tree, trust, result
         self.kept, self.signed = signed, list[Signed]()
-        self.next = 0  # of signed: the first that isn't compared yet
-        self.good = 0  # leaves up to here are as they were signed
-        self.after: datetime | None = None  # the time of the last checkpoint before here
-        self.frontier = Frontier(tree.hash_id)  # over complete tiles
-        self.tile: list[bytes] = []
-        self.places: list[tuple[str, int]] = []
-        self.roots: list[bytes] = []
-        self.whole = True  # no gap yet, and no root that isn't as it was signed
-        self.lost = False  # nothing can be said of what comes
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self, scanned: Scanned) -> Iterator[Finding]:
         """What isn't as it was signed."""
         yield from self._notes()
-        names = tuple(leaves.COLUMNS)
-        for rows in inspection.leaf_rows(self.work, self.tree.id):
-            first = rows[0][0] // WIDTH
-            tiles = inspection.tile_rows(self.work, self.tree.id, 0, first, rows[-1][0] // WIDTH + 1)
-            for row in rows:
-                yield from self._leaf(row, names, tiles)
-                if self.lost:
-                    return
-        yield from self._roots()
-        size = self._size()
-        if self.next < len(self.signed):
+        signed = [(s.size, s.signed_at) for s in self.signed]
+        late = LATE * self.trust.speed
+        roots: list[bytes] = []
+        parts: dict[int, list[bytes]] = {}
+        size = 0
+        for part in scanned(self.tree, signed, late, self.trust.macs):
+            yield from part.findings
+            self.result.leaves += part.leaves
+            self.result.postings += part.postings
+            roots += part.roots
+            parts.update(part.parts)
+            size = part.size
+            if part.lost:
+                return
+        yield from self._roots(roots, parts)
+        if self.signed and self.signed[-1].size > size:
             last = self.signed[-1]
-            yield self._at("tail", size, f"检查点 {last.number} 有 {last.size} 叶，现有 {size} 叶")
-        yield from self._upper()
-
-    def _at(self, kind: str, index: int, said: str = "", row: Any = None) -> Finding:
-        if row is None:
-            return Finding(kind, said, self.tree.id, index)
-        return Finding(kind, said, self.tree.id, index, row[1], row[2] or None)
-
-    def _size(self) -> int:
-        return len(self.roots) * WIDTH + len(self.tile)
+            said = f"检查点 {last.number} 有 {last.size} 叶，现有 {size} 叶"
+            yield Finding("tail", said, self.tree.id, size)
+        yield from self._upper(roots)
 
     def _notes(self) -> Iterator[Finding]:
         """Each checkpoint for itself: signed, and what its row says is what was signed."""
@@ -238,97 +215,25 @@ class _Tree:
                 )
         self.signed.sort(key=lambda s: (s.size, s.number))
 
-    def _leaf(
-        self, row: Any, names: tuple[str, ...], tiles: dict[int, tuple[bytes, bytes]]
-    ) -> Iterator[Finding]:
-        index, id_, number, hash_, mac, document = row[:6]
-        hash_, size = bytes(hash_), self._size()
-        if index != size:
-            yield self._at("gap", size, f"其后是第 {index} 叶")
-            self.whole = False
-            if not 0 < index - size <= _WIDEST:
-                self.lost = True
+    def _roots(self, roots: Sequence[bytes], parts: dict[int, list[bytes]]) -> Iterator[Finding]:
+        """Compares the checkpoints, up to the first that isn't as it was signed: none after it can be."""
+        frontier, good = Frontier(self.tree.hash_id), 0
+        for s in self.signed:
+            tiles = s.size // WIDTH
+            if tiles > len(roots) or not all(roots[frontier.size : tiles]) or s.size not in parts:
                 return
-            # Go on behind the gap, so that what is wrong there is told too.
-            for _ in range(index - size):
-                yield from self._add(_NOTHING, "", 0, tiles)
-        yield from self._roots()
-        self.result.leaves += 1
-        stored: bytes | None = None
-        if number and row[6] is not None:
-            self.result.postings += 1
-            columns = dict(zip(names, row[6:], strict=True))
-            stored = posting_leaf(columns, leaves.COLUMNS)
-            if self.after is not None and columns["posted_at"] < self.after - LATE * self.trust.speed:
-                yield self._at("old_date", index, "", row)
-        elif not number and document is not None:
-            stored = encode(document)
-        if stored is None:
-            yield self._at("gone", index, "", row)
-        elif leaf_hash(stored, self.tree.hash_id) != hash_:
-            yield self._at("edited", index, "", row)
-        macs = self.trust.macs
-        if macs and macs.mark(
-            self.tree.id, index, bytes.fromhex(id_.replace("-", "")), number, hash_
-        ) != bytes(mac):
-            yield self._at("mark", index, "", row)
-        yield from self._add(hash_, id_, number, tiles)
+            for root in roots[frontier.size : tiles]:
+                frontier.add(root)
+            if merkle.fold([*frontier.peaks, *parts[s.size]], self.tree.hash_id) != s.root:
+                said = f"检查点 {s.number}：第 {good} 至 {s.size - 1} 叶中有改动"
+                yield Finding("root", said, self.tree.id, good, last=s.size - 1)
+                return
+            good = s.size
 
-    def _add(
-        self, hash_: bytes, id_: str, number: int, tiles: dict[int, tuple[bytes, bytes]]
-    ) -> Iterator[Finding]:
-        self.tile.append(hash_)
-        self.places.append((id_, number))
-        if len(self.tile) == WIDTH:
-            yield from self._complete(tiles.get(len(self.roots)))
-
-    def _complete(self, kept: tuple[bytes, bytes] | None) -> Iterator[Finding]:
-        first = len(self.roots) * WIDTH
-        root = _NOTHING
-        if all(self.tile):
-            root = merkle.perfect(self.tile, self.tree.hash_id)
-        if kept is None:
-            yield Finding("tile", "没有这一块", self.tree.id, first, last=first + WIDTH - 1)
-        else:
-            pieces = merkle.pieces(kept[0])
-            pieces += [_NOTHING] * (WIDTH - len(pieces))
-            bad = next((n for n, mine in enumerate(self.tile) if mine and pieces[n] != mine), None)
-            if bad is not None:
-                id_, number = self.places[bad]
-                yield Finding("hash", "", self.tree.id, first + bad, id_, number or None)
-            elif root and kept[1] != root:
-                yield Finding("tile", "块的根不符", self.tree.id, first, last=first + WIDTH - 1)
-        yield from self._roots()
-        self.roots.append(root)
-        self.frontier.add(root)
-        self.tile, self.places = [], []
-
-    def _roots(self) -> Iterator[Finding]:
-        """Compares the checkpoints of the size that is reached."""
-        while self.next < len(self.signed) and self.signed[self.next].size <= self._size():
-            s = self.signed[self.next]
-            self.next += 1
-            self.after = max(self.after, s.signed_at) if self.after else s.signed_at
-            if not self.whole or s.size != self._size():
-                continue
-            if self._root() == s.root:
-                self.good = s.size
-            else:
-                said = f"检查点 {s.number}：第 {self.good} 至 {s.size - 1} 叶中有改动"
-                yield Finding("root", said, self.tree.id, self.good, last=s.size - 1)
-                self.whole = False  # what comes after it can't agree either
-
-    def _root(self) -> bytes:
-        parts = []
-        for node in merkle.nodes_of((0, len(self.tile))):
-            part = self.tile[node.index << node.height : (node.index + 1) << node.height]
-            parts.append(merkle.perfect(part, self.tree.hash_id))
-        return merkle.fold([*self.frontier.peaks, *parts], self.tree.hash_id)
-
-    def _upper(self) -> Iterator[Finding]:
+    def _upper(self, roots: list[bytes]) -> Iterator[Finding]:
         """The tiles above the leaves, and that there are no others."""
         counts = inspection.tile_counts(self.work, self.tree.id)
-        level, below = 0, self.roots
+        level, below = 0, roots
         while below or level in counts:
             if counts.get(level, 0) > len(below):
                 yield Finding("tile", f"第 {level} 层多出 {counts[level] - len(below)} 块", self.tree.id)
@@ -338,7 +243,7 @@ class _Tree:
             above = []
             for n in range(count):
                 part = below[n * WIDTH : (n + 1) * WIDTH]
-                root = merkle.perfect(part, self.tree.hash_id) if all(part) else _NOTHING
+                root = merkle.perfect(part, self.tree.hash_id) if all(part) else b""
                 if root and kept.get(n) != (b"".join(part), root):
                     first, last = (m << (8 * (level + 1)) for m in (n, n + 1))
                     yield Finding("tile", f"第 {level} 层第 {n} 块", self.tree.id, first, last=last - 1)

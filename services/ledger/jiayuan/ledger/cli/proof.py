@@ -197,8 +197,14 @@ def export(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A checkpoint that you kept: the account must continue it.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=lambda: os.cpu_count() or 1,
+    help="Processes; one a core when absent.",
+)
 @click.option("--json", "as_json", is_flag=True)
-def verify(keys: tuple[str, ...], known: tuple[Path, ...], as_json: bool) -> None:
+def verify(keys: tuple[str, ...], known: tuple[Path, ...], jobs: int, as_json: bool) -> None:
     """Look whether every row of the account is still as it was signed; exit code 1 and the first that isn't.
 
     With the signing key at hand (JIAYUAN_LEDGER_SIGNING_KEY_FILE) each leaf's mark is looked at too, so that the first
@@ -220,7 +226,7 @@ def verify(keys: tuple[str, ...], known: tuple[Path, ...], as_json: bool) -> Non
         settings.checkpoint_interval,
     )
     with reading() as work:
-        result = verifying.verify(work, trust)
+        result = verifying.verify(work, trust, settings, jobs)
     if as_json:
         echo_json(result.document())
     else:

@@ -21,8 +21,8 @@ _LEAVES: Final = Prepared(
     + ", ".join(f"p.{name}" for name in COLUMNS)
     + " FROM leaf l LEFT JOIN posting p ON p.entry_id = l.entry_id AND p.number = l.number "
     "LEFT JOIN leaf_document d ON d.id = l.entry_id "
-    "WHERE l.tree = $1 AND l.index >= $2 ORDER BY l.index LIMIT $3",
-    *("smallint", "bigint", "int"),
+    "WHERE l.tree = $1 AND l.index >= $2 AND l.index < $3 ORDER BY l.index LIMIT $4",
+    *("smallint", "bigint", "bigint", "int"),
 )
 _TILES: Final = Prepared(
     "SELECT number, hashes, root FROM tile WHERE tree = $1 AND level = $2 AND number >= $3 AND number < $4",
@@ -30,18 +30,24 @@ _TILES: Final = Prepared(
 )
 
 
-def begin(work: Work) -> None:
-    """Everything that is read from here on is of one moment, however long it takes."""
+def begin(work: Work, snapshot: str | None = None) -> None:
+    """Everything that is read from here on is of one moment, however long it takes: now, or an exported snapshot's."""
     work.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    if snapshot is not None:
+        work.execute("SET TRANSACTION SNAPSHOT :snapshot", snapshot=snapshot)
     work.execute("SET LOCAL statement_timeout = 0")
 
 
-def leaf_rows(work: Work, tree: int) -> Iterator[list[Any]]:
-    """All leaves with what they are of, page by page: index, id, number, hash, mac, document, then the posting's
-    columns as in `leaves.COLUMNS`, None where there is no such row."""
-    first = 0
+def export_snapshot(work: Work) -> str:
+    """A name by which other transactions see what this one sees, as long as it lasts."""
+    return str(work.execute("SELECT pg_export_snapshot()").scalar())
+
+
+def leaf_rows(work: Work, tree: int, first: int, end: int) -> Iterator[list[Any]]:
+    """Leaves from `first` to before `end` with what they are of, page by page: index, id, number, hash, mac, document,
+    then the posting's columns as in `leaves.COLUMNS`, None where there is no such row."""
     while True:
-        rows = work.run(_LEAVES, tree, first, PAGE)
+        rows = work.run(_LEAVES, tree, first, end, PAGE)
         if rows:
             yield rows
             first = rows[-1][0] + 1
