@@ -35,7 +35,7 @@ class Settings:
     http_port: int = 0
     trusted_proxies: str = ""
     batch_size: int = 200
-    linger_ms: float = 3.0
+    linger_ms: float = 60.0
     heartbeat: int = 20
     database_pool: int = 8
     max_workers: int = 32
