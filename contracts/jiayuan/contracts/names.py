@@ -61,10 +61,11 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
         "clock.breached",
         "clock.escalated",
         "clock.corrected",
+        "meeting.held",
     ),
     # Only of notices that have to be read it hears, never of every one that is sent.
     "sla": (*_CASE_SINCE_ASSIGNED, "list.published", "service.claimed", "notice.asked", "notice.read"),
-    "ledger": ("case.*", "clock.breached", "person.erased"),
+    "ledger": ("case.*", "clock.breached", "person.erased", "decision.answered"),
     "notify": (
         "report.received",
         "person.erased",

@@ -73,6 +73,11 @@ EVENTS: Final[dict[str, EventType]] = {
         )
         + _types("routing", case.EmergencyCalled, emergency__called="People are called in for an emergency.")
         + _types(
+            "routing",
+            case.DecisionAnswered,
+            decision__answered="What became of a joint meeting's decision to whistle.",
+        )
+        + _types(
             "sla",
             clock.ClockSpoke,
             clock__warned="A deadline is near.",

@@ -83,7 +83,7 @@ WHOSE: dict[str, dict[str, str]] = {
         f"POST {CASE}/hand_over": COMMITTEE,
         f"POST {CASE}/agenda": "convener county",
         f"POST {CASE}/meeting": "convener county",
-        "GET /whistles/unclaimed": COMMITTEE,
+        "GET /whistles/unclaimed": f"{COMMITTEE} service",
     },
     "who helps": {
         f"POST {CASE}/mediation/sessions": f"{HELPERS} {DESKS}",

@@ -368,3 +368,15 @@ class DirectoryChanged(Fact):
 
     version = a_number(1, required=True)
     items = fields.List(fields.Nested(Contactable), required=True)
+
+
+class DecisionAnswered(Fact):
+    """What became of a joint meeting's decision to whistle."""
+
+    meeting = an_id()
+    decision = an_id()
+    street = said(a_code(required=True), "The meeting's street.")
+    case = said(an_id(), "The case as the decision names it.")
+    outcome = said(a_word(("done", "refused")), "done: the units are called; refused: `reason` says why not.")
+    reason = said(a_text(500), "refused: why.")
+    at = a_time(required=True)

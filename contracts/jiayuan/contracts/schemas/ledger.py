@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from marshmallow import fields
 
 from .common import (
@@ -106,10 +108,42 @@ class ServiceClaimed(Fact):
     milestones = a_list(fields.Nested(Milestone), 12)
 
 
+DECISION_BECOMES: Final = ("entry", "posting", "whistle", "text")
+# So that the event stays within its 64 KiB whatever people write.
+MOST_DECISIONS: Final = 40
+DECISION_LIMIT: Final = 300
+MOST_ASSISTANTS: Final = 6
+
+
+class Resolution(Fact):
+    """A decision of a meeting, and what it becomes; its text is that of `decisions` with the same number."""
+
+    id = an_id()
+    number = said(a_number(1, MOST_DECISIONS, required=True), "Its place in `decisions`, from 1 on.")
+    becomes = said(
+        a_word(DECISION_BECOMES),
+        "entry: a new one of the account; posting: under an entry that there is; whistle: units are called to `case`; "
+        "text: nothing beyond the minutes.",
+    )
+    case = said(an_id(required=False), "whistle: the case's id or number.")
+    entry = said(an_id(required=False), "entry, posting: the entry of the account.")
+    unit = said(a_code(), "Who does it; of a whistle the lead.")
+    assistants = said(a_list(a_code(required=True), MOST_ASSISTANTS), "whistle: the units that assist.")
+    person = said(an_id(required=False), "Who is in charge, where it is an id of the directory.")
+    due_at = said(a_time(), "By when.")
+
+
 class MeetingHeld(Fact):
-    """A joint meeting took place."""
+    """A joint meeting took place: its recorder and its convener have signed the minutes."""
 
     id = an_id()
     street = a_code(required=True)
-    held_at = a_time(required=True)
+    held_at = said(a_time(required=True), "When it began.")
     decisions = a_list(a_text(500, required=True), 100)
+    quarter = said(fields.String(validate=QUARTER), "The quarter that it was about.")
+    number = said(a_number(1), "Counts the meetings of the street about that quarter.")
+    convener = said(an_id(required=False), "Who signed as convener: whistles are blown in their name.")
+    recorder = said(an_id(required=False), "Who signed as recorder.")
+    resolutions = said(
+        a_list(fields.Nested(Resolution), MOST_DECISIONS), "What the decisions become, in their order."
+    )

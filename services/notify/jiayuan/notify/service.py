@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, own, receiving, replies, routes, sending, store
+from . import handlers, receiving, replies, sending, store
 from .api.interface import OpenApi
 from .api.notices import Notices
 from .api.preferences import Preferences
@@ -15,21 +15,12 @@ from .api.unsubscribing import Unsubscribing
 from .settings import NotifySettings
 
 
-class Notify(Delivery):
-    """Delivery that reads rules, texts and preferences first: what can't be used stops the start."""
-
-    def setup(self) -> None:
-        """Called once a process."""
-        super().setup()
-        own.use(routes.settings_of(self.runtime).data)
-
-
 class NotifyService(Service, Notices, Preferences, Reading, Receipts, Replies, Unsubscribing, OpenApi):
     """Entrypoints only; each group brings its own."""
 
     name = "notify"
     settings_class = NotifySettings
-    delivery = Notify(store.metadata, handlers.HANDLERS)
+    delivery = Delivery(store.metadata, handlers.HANDLERS)
 
     @every(seconds=0.25, role="send")
     def send(self) -> bool:

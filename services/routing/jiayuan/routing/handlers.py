@@ -17,7 +17,7 @@ from jiayuan.contracts.times import iso, parse
 
 from . import book as books
 from . import case as cases
-from . import correcting, deciding, emergencies, handing, helping, modes, opening, rising, store
+from . import convening, correcting, deciding, emergencies, handing, helping, modes, opening, rising, store
 from .book import Book
 from .case import Case, Moves, Rung, offering
 from .case import whistle as whistles
@@ -462,6 +462,7 @@ _HANDLERS = [
     on("clock.breached", clock_breached),
     on("clock.escalated", clock_breached, wants=reassigns),
     on("handling.reported", handling_reported),
+    on("meeting.held", convening.meeting_held, wants=convening.concerns),
     *emergencies.HANDLERS,
 ]
 HANDLERS = together(_HANDLERS, rising.HANDLERS)

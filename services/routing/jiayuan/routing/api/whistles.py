@@ -55,7 +55,7 @@ class Whistles:
         with self.delivery.work() as work:
             return 200, shown(work, caller(call), case), PRIVATE
 
-    @http("GET", "/whistles/unclaimed", roles=COMMITTEE)
+    @http("GET", "/whistles/unclaimed", roles=(*COMMITTEE, "service"))
     def unclaimed(self, call: Call) -> Any:
         """The cases that nobody takes, the oldest first: the agenda of the committee's next quarterly meeting."""
         query = call.query(UnclaimedQuery)
@@ -138,7 +138,7 @@ def _refusal(case: Case, approval: Mapping[str, Any]) -> dict[str, Any]:
 def agenda(work: Work, who: Principal | None, query: Mapping[str, Any]) -> dict[str, Any]:
     """GET /whistles/unclaimed. Problem 403 when the street isn't the caller's."""
     street = query.get("street")
-    if who is not None and "county" not in who.roles:
+    if who is not None and not {"county", "service"} & set(who.roles):
         if not who.street or street not in (None, who.street):
             raise Problem(403, "Not allowed", "a desk and a convener see the cases of their own street")
         street = who.street

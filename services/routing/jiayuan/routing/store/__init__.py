@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import gaming, whistles
+from . import gaming, meetings, whistles
 from .approvals import save_approvals
 from .cases import (
     find_ids,
@@ -142,6 +142,7 @@ __all__ = [
     "lock_cases",
     "log_read",
     "mediations_to_check",
+    "meetings",
     "metadata",
     "move_reports",
     "newer_corrections",

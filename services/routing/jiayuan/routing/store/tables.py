@@ -183,6 +183,19 @@ gaming_look = Table(
     info={"grants": "SELECT, INSERT"},
 )
 
+meeting_decision = Table(
+    "meeting_decision",
+    metadata,
+    Column("id", Text(collation="C"), primary_key=True, comment="of the decision, which the ledger gave it"),
+    Column("meeting", Text, nullable=False),
+    Column("case", Text, nullable=False, comment="as the decision names it: an id or a number"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("outcome", Text, comment="done, refused"),
+    Column("reason", Text, comment="refused: why"),
+    comment="Decisions of joint meetings that call units, each carried out once",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
 approval = Table(
     "approval",
     metadata,
