@@ -42,6 +42,8 @@ class Books:
     entered_late: list[Row] = field(default_factory=list)
     """Cases that turned out to be livelihood matters, and the step at which they did."""
     clocks: list[Row] = field(default_factory=list)
+    unread: list[Row] = field(default_factory=list)
+    """Notices that had to be read and weren't in time."""
     seen: list[Row] = field(default_factory=list)
     progress: list[Row] = field(default_factory=list)
     entries: list[Row] = field(default_factory=list)
@@ -85,6 +87,10 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
         "SELECT id::text, case_id AS case, leg_id AS leg, kind, round, state, street, assignee_type, assignee_id, "
         # Notices to be read and what units claimed have clocks too, under names of their own.
         "limit_seconds, due_at, warned_at, breached_at, stopped_at FROM clock WHERE kind NOT IN ('notice', 'claim')",
+    ),
+    "unread": (
+        "sla",
+        "SELECT case_id AS notice, street FROM clock WHERE kind = 'notice' AND breached_at IS NOT NULL",
     ),
     "seen": ("sla", "SELECT case_id AS case, sequence FROM case_seen WHERE case_id NOT LIKE '%:%'"),
     "entries": (
@@ -210,6 +216,7 @@ def expected_notices(books: Books) -> set[NoticeKey]:
     for case in books.cases:
         out |= set(_of_case(case, events_of(by_case.get(case["id"], []), case["state"]), taken))
     out |= {key for clock in books.clocks for key in _of_clock(clock)}
+    out |= {("desk", f"desk-{u['street']}", u["notice"], f"breached:{u['notice']}") for u in books.unread}
     out |= {("person", c["person"], c["emergency"], "called") for c in books.calls}
     return out
 
