@@ -90,7 +90,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "unread": (
         "sla",
-        "SELECT case_id AS notice, street FROM clock WHERE kind = 'notice' AND breached_at IS NOT NULL",
+        "SELECT case_id AS notice, street, due_at FROM clock WHERE kind = 'notice' AND breached_at IS NOT NULL",
     ),
     "seen": ("sla", "SELECT case_id AS case, sequence FROM case_seen WHERE case_id NOT LIKE '%:%'"),
     "entries": (
@@ -216,7 +216,10 @@ def expected_notices(books: Books) -> set[NoticeKey]:
     for case in books.cases:
         out |= set(_of_case(case, events_of(by_case.get(case["id"], []), case["state"]), taken))
     out |= {key for clock in books.clocks for key in _of_clock(clock)}
-    out |= {("desk", f"desk-{u['street']}", u["notice"], f"breached:{u['notice']}") for u in books.unread}
+    out |= {
+        ("desk", f"desk-{u['street']}", u["notice"], f"breached:{u['notice']}:{int(u['due_at'].timestamp())}")
+        for u in books.unread
+    }
     out |= {("person", c["person"], c["emergency"], "called") for c in books.calls}
     return out
 
