@@ -31,6 +31,7 @@ from jiayuan.chassis.bulk import dumps
 from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
+from jiayuan.contracts.times import iso
 
 from ..leaf import (
     SALT_BYTES,
@@ -131,9 +132,10 @@ def put_postings(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
     hash_id = hash_of(work)
+    now = iso(work.now)
     made, kept, waiting = [], [], []
     for given in rows:
-        row = {**given, "posted_at": work.now}
+        row = {**given, "posted_at": now}
         words, reporters = row.pop("words"), row.pop("reporters")
         row["text_digest"] = None
         if words:
