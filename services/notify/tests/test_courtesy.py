@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.testing.databases import Databases, Opened, round_trips
+from jiayuan.chassis.testing.models import examples
 from jiayuan.notify import preferences, wishing
 from jiayuan.notify.preferences import Wishes
 
@@ -34,12 +37,16 @@ def database(databases: Databases) -> Iterator[Opened]:
     made.close()
 
 
-@pytest.fixture
-def rig(database: Opened, databases: Databases, wall: Wall) -> Rig:
-    """An empty database, noon, and a sender that counts though it is the sink."""
+def _empty(database: Opened, databases: Databases) -> None:
     admin = create_engine(driver_url(databases.admin(database.url)), poolclass=NullPool)
     with admin.begin() as conn:
         conn.execute(text(f"TRUNCATE {TABLES}"))
+
+
+@pytest.fixture
+def rig(database: Opened, databases: Databases, wall: Wall) -> Rig:
+    """An empty database, noon, and a sender that counts though it is the sink."""
+    _empty(database, databases)
     made = Rig(database, Events())
     made.settings(courtesy="on", send_batch=200)
     at(made, NOON, wall)
@@ -334,3 +341,59 @@ def test_who_is_erased_leaves_no_count_behind(rig: Rig) -> None:
     assert len(rig.rows("SELECT * FROM told")) == 1
     rig.handle(rig.events.erased("c0"))
     assert rig.rows("SELECT * FROM told") == []
+
+
+# -- once, in any order ------------------------------------------------------------------------------
+
+
+@given(data=st.data())
+@settings(
+    max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_order_batches_and_repetition_of_events_change_no_notice(
+    database: Opened, databases: Databases, data: st.DataObject
+) -> None:
+    """Two cases' lives with merged reporters: whatever comes when, each is told each thing once."""
+    _empty(database, databases)
+    rig, made = Rig(database, Events()), Events()
+    legs = [made.leg(id="leg-1")]
+    whistled = [
+        made.leg("unit", "U44", kind="lead", id="leg-2"),
+        made.leg("unit", "U05", kind="assist", id="leg-3"),
+    ]
+    people = (("r1", "c1"), ("r2", "c2"), ("r3", "c1"))
+    life = [
+        *(made.report(r, reporter=who, code=f"JY-{r}") for r, who in people),
+        made.case("case.assigned", 2, legs=legs, reporters=people),
+        made.case(
+            "case.merged", 3, legs=legs, reporters=people, change={"action": "merge", "reports": ["r2"]}
+        ),
+        made.case("case.whistled", 4, legs=whistled, reporters=people),
+        made.case("case.answered", 5, reporters=people),
+        made.case("case.resolved", 6, reporters=people),
+        made.case("case.closed", 7, reporters=people, confirmed="satisfied"),
+        made.clock("clock.warned"),
+    ]
+    order = data.draw(
+        st.permutations(
+            [*range(len(life)), *data.draw(st.lists(st.sampled_from(range(len(life))), max_size=6))]
+        )
+    )
+    while order:
+        size = data.draw(st.integers(1, 4))
+        rig.handle(*[life[n] for n in order[:size]])
+        order = order[size:]
+    found = rig.rows("SELECT recipient, template, matter, step FROM notice")
+    assert len({tuple(sorted(row.items())) for row in found}) == len(found)
+    told = sorted((row["recipient"], row["template"]) for row in found)
+    assert told == sorted(
+        [
+            *((who, "received") for _, who in people),
+            ("c2", "joined"),
+            *((who, t) for who in ("c1", "c2") for t in ("answered", "resolved", "closed")),
+            ("worker-1", "assigned"),
+            ("U44", "whistled"),
+            ("U05", "assist"),
+            ("worker-1", "warned"),
+        ]
+    )

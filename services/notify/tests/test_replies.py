@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -165,3 +166,17 @@ def test_only_the_secret_path_lets_in(rig: Rig, monkeypatch: pytest.MonkeyPatch)
     assert rig.rows("SELECT * FROM reply") == []
     assert client("POST", f"/replies/aliyun/{'s' * 30}", body) == (200, {"code": 0, "msg": "接收成功"})
     assert len(rig.rows("SELECT * FROM reply WHERE phone IS NOT NULL")) == 1
+
+
+@pytest.mark.store
+def test_counts_and_answers_are_forgotten_when_nothing_needs_them(rig: Rig) -> None:
+    answer(rig, "TD")
+    assert replies.forget(rig.runtime) is False
+    assert len(rig.rows("SELECT * FROM told")) == 3
+    rig.opened.clock.time += timedelta(days=10)
+    replies.forget(rig.runtime)
+    assert rig.rows("SELECT * FROM told") == []
+    assert len(rig.rows("SELECT * FROM reply")) == 1
+    rig.opened.clock.time += timedelta(days=40)
+    replies.forget(rig.runtime)
+    assert rig.rows("SELECT * FROM reply") == []

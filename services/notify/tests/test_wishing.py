@@ -8,9 +8,12 @@ from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jiayuan.chassis.testing.client import Client
 from jiayuan.chassis.testing.databases import Databases, Opened
+from jiayuan.chassis.testing.models import examples
 from jiayuan.contracts import envelope
 from jiayuan.notify import handlers, store, wishing
 from jiayuan.notify.api import unsubscribing
@@ -257,3 +260,41 @@ def test_explain_says_what_those_who_are_told_have_refused(
     with_wishes = CliRunner().invoke(notify, ["explain", "-", "--people"], input=raw)
     assert "soon\n" in plain.output
     assert "soon; refused\n" in with_wishes.output
+
+
+_anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.text(max_size=12)
+    | st.sampled_from(["all", "progress", "sms"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["refused", "unwanted", "quiet", "from", "until", "reason"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    _anything,
+    st.lists(
+        st.tuples(st.sampled_from(["do", "keep", "from", "until", "x"]), st.text(max_size=8)), max_size=6
+    ),
+)
+@settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_is_sent_is_kept_or_refused_with_a_reason(client: Client, body: Any, form: Any) -> None:
+    for path in (f"/preferences/code/{CODE}", "/preferences/me"):
+        status, found = client("PUT", path, body, who="citizen-1", role="citizen")
+        assert status == 200 or (status in (400, 422) and found["title"]), (status, found)
+    client(
+        "POST",
+        f"/u/{CODE}",
+        urlencode(form).encode(),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert client("GET", f"/u/{CODE}")[0] == 200

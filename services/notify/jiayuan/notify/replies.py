@@ -34,7 +34,10 @@ STOP: Final = frozenset({"td", "t", "n", "stop", "退订", "退", "拒收", "取
 START: Final = frozenset({"dy", "start", "恢复", "订阅", "继续"})
 LATELY: Final = timedelta(days=7)
 """So long after the last message an answer still finds its person."""
+KEPT: Final = timedelta(days=30)
+"""So long after it was done the same answer again is known to be the same."""
 _SIZE: Final = 500
+_FORGOTTEN: Final = 2000
 _MOST: Final = 1000
 _ANSWERS: Final[dict[bool, bytes]] = {
     True: b'{"code":0,"msg":"\xe6\x8e\xa5\xe6\x94\xb6\xe6\x88\x90\xe5\x8a\x9f"}',
@@ -139,6 +142,14 @@ def turn(runtime: Runtime) -> bool:
         else:
             store.replies.go_on(work, reply["id"], people[-1]["ref"], found)
     return True
+
+
+def forget(runtime: Runtime) -> bool:
+    """Drop counts of people who weren't sent anything lately, and answers that are done. True when there are more."""
+    with runtime.work() as work:
+        since = work.now - LATELY
+        counts = store.forget_told(work, (since - timedelta(days=1)).date(), _FORGOTTEN)
+        return max(counts, store.replies.forget(work, since - KEPT, _FORGOTTEN)) == _FORGOTTEN
 
 
 def _has(runtime: Runtime, row: Mapping[str, Any], wanted: str) -> bool:

@@ -37,6 +37,11 @@ class NotifyService(Service, Notices, Preferences, Reading, Receipts, Replies, U
         """Fetches receipts from providers that keep them, and looks again at those that came too early."""
         return receiving.of(self.delivery).turn()
 
+    @every(seconds=3600.0, role="send")
+    def forget_counts(self) -> bool:
+        """Drops what was counted of people who are sent nothing any more."""
+        return replies.forget(self.delivery)
+
     @every(seconds=5.0, role="send")
     def find_who_replied(self) -> bool:
         """Looks for the people who have answered 退订 by SMS."""

@@ -1,7 +1,7 @@
 """Notify's tables (`tables`) and all of its SQL: a module a theme, whose names are those of this package."""
 
 from . import credits, numbers_sent, operating, receipts, replies, weights
-from .courtesy import count_told, gathered, open_digests, uncount_told
+from .courtesy import count_told, forget_told, gathered, open_digests, uncount_told
 from .notices import counts, find, numbers, put_notices
 from .preferences import of_code, put_wishes, wishes, wishes_changes
 from .reading import NEVER_SENT, found_read, mark_read
@@ -45,6 +45,7 @@ __all__ = [
     "credits",
     "erase_citizens",
     "find",
+    "forget_told",
     "found_read",
     "gathered",
     "give_back",

@@ -74,6 +74,17 @@ def uncount_told(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     work.execute(_UNCOUNT, rows=bulk.dumps(list(rows)))
 
 
+def forget_told(work: Work, before: date, size: int) -> int:
+    """Drop the counts of people who were last sent something before that day, at most `size`; how many."""
+    found = work.execute(
+        "DELETE FROM told WHERE (type, ref) IN "
+        "(SELECT type, ref FROM told WHERE day < :before LIMIT :size FOR UPDATE SKIP LOCKED)",
+        before=before,
+        size=size,
+    )
+    return found.rowcount
+
+
 def open_digests(work: Work, people: Iterable[Person]) -> dict[Person, str]:
     """The digests, locked, that can still take notices, by person."""
     types, refs = zip(*people, strict=True)

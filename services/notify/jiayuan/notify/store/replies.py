@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 from jiayuan.chassis.work import Work
@@ -52,6 +52,17 @@ def go_on(work: Work, id_: str, after: str, found: int) -> None:
         found=found,
         id=id_,
     )
+
+
+def forget(work: Work, before: datetime, size: int) -> int:
+    """Drop answers that were done before then, at most `size`; how many."""
+    found = work.execute(
+        "DELETE FROM reply WHERE id IN "
+        "(SELECT id FROM reply WHERE done_at < :before LIMIT :size FOR UPDATE SKIP LOCKED)",
+        before=before,
+        size=size,
+    )
+    return found.rowcount
 
 
 def done(work: Work, id_: str, found: int) -> None:
