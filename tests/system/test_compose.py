@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import subprocess
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from jiayuan.chassis.seal import Sealer
 from jiayuan.chassis.service import ROLES
 from jiayuan.chassis.web import Http
 from jiayuan.contracts import names, topology
-from jiayuan.intake.keys import IntakeSettings
 
 pytestmark = pytest.mark.system
 
@@ -40,10 +39,28 @@ OTHERS = {
 }
 # Come from outside; empty until an operator sets them.
 GIVEN = {"wechat_secret", "media_key", "media_secret"}
-# What Compose knows better than the code: it has a volume.
-OUR_OWN = {"media": "file:///var/lib/jiayuan/media"}
-INTAKE = {f.name: f for f in fields(IntakeSettings) if f.name not in {g.name for g in fields(Settings)}}
-OIDC = {f.name: f for f in fields(Settings) if f.name.startswith("oidc_")}
+# What Compose and Kubernetes know better than the code: a volume, the addresses of the others, the way in before them.
+COMPOSE_OWN = {"media": "file:///var/lib/jiayuan/media"}
+DEPLOYED_OWN = {
+    "intake_url": "http://intake:8000",
+    "routing_url": "http://routing:8000",
+    "trusted_proxies": "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16",
+}
+SHARED = {f.name: f for f in fields(Settings)}
+EVERYBODYS = {
+    n: f for n, f in SHARED.items() if n.startswith("oidc_") or n in ("trusted_proxies", "log_level")
+}
+
+
+def _own(service: str) -> dict[str, Field[Any]]:
+    """A service's settings beyond those that all have."""
+    return {f.name: f for f in fields(service_class(service).settings_class) if f.name not in SHARED}
+
+
+def _deployed(service: str) -> dict[str, Field[Any]]:
+    """Variable, without JIAYUAN_ → setting, of all that an operator may want to change."""
+    own = {f"{service.upper()}_{n.upper()}": f for n, f in _own(service).items()}
+    return own | {n.upper(): f for n, f in EVERYBODYS.items()}
 
 
 def _yaml(path: str) -> Any:
@@ -146,30 +163,30 @@ def _same(given: str, default: Any) -> bool:
     return type(default)(given) == default
 
 
-def test_every_setting_of_intake_and_of_sign_in_can_be_set(compose: dict[str, Any]) -> None:
-    for service in names.SERVICES:
-        environment = compose["services"][service]["environment"]
-        settings = {f"OIDC_{n.removeprefix('oidc_').upper()}": f for n, f in OIDC.items()}
-        if service == "intake":
-            settings |= {f"INTAKE_{n.upper()}": f for n, f in INTAKE.items()}
-        for name, field in settings.items():
-            if not field.repr:
-                assert environment[f"JIAYUAN_{name}_FILE"] == f"/run/secrets/{field.name}", (service, name)
-                continue
-            found = re.fullmatch(rf"\$\{{JIAYUAN_{name}:-(.*)\}}", environment[f"JIAYUAN_{name}"])
-            assert found, (service, name)
-            assert _same(found[1], OUR_OWN.get(field.name, field.default)), (service, name)
+@pytest.mark.parametrize("service", names.SERVICES)
+def test_every_setting_can_be_set(compose: dict[str, Any], service: str) -> None:
+    environment = compose["services"][service]["environment"]
+    for name, field in _deployed(service).items():
+        if not field.repr:
+            assert environment[f"JIAYUAN_{name}_FILE"] == f"/run/secrets/{field.name}", name
+            continue
+        found = re.fullmatch(rf"\$\{{JIAYUAN_{name}:-(.*)\}}", environment[f"JIAYUAN_{name}"])
+        assert found, name
+        assert _same(found[1], (DEPLOYED_OWN | COMPOSE_OWN).get(field.name, field.default)), name
 
 
-def test_the_operators_page_explains_every_setting_of_intake() -> None:
+@pytest.mark.parametrize("service", names.SERVICES)
+def test_the_operators_page_explains_every_setting(service: str) -> None:
     page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.M))
-    for name, field in INTAKE.items():
-        default = {"": "", 10 * 1024 * 1024: "10485760"}.get(field.default, field.default)
-        shown = (
-            "secret" if not field.repr else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    part = page.partition("## 12. Settings")[2].partition(f"### {service}\n")[2].partition("\n##")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", part, re.M))
+    assert rows.keys() == _own(service).keys()
+    for name, field in _own(service).items():
+        default = DEPLOYED_OWN.get(name, field.default)
+        shown = f"{default:g}" if isinstance(default, float) else f"{default}"
+        assert rows[name].strip() == ("secret" if not field.repr else f"`{shown}`" if shown else "empty"), (
+            name
         )
-        assert rows[name].strip() == (shown if shown != "``" else "empty"), name
 
 
 def _matches(path: str, patterns: str) -> bool:
@@ -335,7 +352,8 @@ def test_the_manifests_name_what_exists(secrets: Path) -> None:
         assert service, container["image"]
         environment = {e["name"]: e["value"] for e in container["env"]}
         assert _unknown(service[1], environment) == []
-        items = {i["key"] for v in pod["volumes"] if "secret" in v for i in v["secret"]["items"]}
+        ours = [v["secret"] for v in pod["volumes"] if v.get("secret", {}).get("secretName") == "jiayuan"]
+        items = {i["key"] for secret in ours for i in secret["items"]}
         assert items <= made
         files = {v for k, v in environment.items() if k.endswith("_FILE")}
         assert files == {f"/run/secrets/jiayuan/{i}" for i in items}
@@ -345,14 +363,13 @@ def test_the_manifests_name_what_exists(secrets: Path) -> None:
                 told = configured[source["configMapRef"]["name"]]
                 assert _unknown(service[1], told) == []
                 environment |= told
-            settings = {f"JIAYUAN_{n.upper()}": f for n, f in OIDC.items()}
-            if service[1] == "intake":
-                settings |= {f"JIAYUAN_INTAKE_{n.upper()}": f for n, f in INTAKE.items()}
-            for name, field in settings.items():
+            for name, field in _deployed(service[1]).items():
                 if field.repr:
-                    assert _same(environment[name], field.default), name
+                    assert _same(
+                        environment[f"JIAYUAN_{name}"], DEPLOYED_OWN.get(field.name, field.default)
+                    ), name
                 else:
-                    assert environment[f"{name}_FILE"].endswith(f"/{field.name}"), name
+                    assert environment[f"JIAYUAN_{name}_FILE"].endswith(f"/{field.name}"), name
             deployed.add(service[1])
             assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert deployed == set(names.SERVICES)
