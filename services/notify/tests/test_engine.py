@@ -61,11 +61,11 @@ def settle(rig: Rig, wall: Any, sender: Sender, turns: int = 14) -> None:
 def test_providers_share_a_channel_by_their_weights(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jiayuan.notify.sending.engine.random", random.Random(7))
     a, b = Scripted("a", concurrency=2), Scripted("b", concurrency=6)
-    rig.reports(150)
+    rig.reports(100)
     drain(two(rig, a, b, (70, 30)))
-    assert len(a.people) + len(b.people) == 150
-    assert 0.6 <= len(a.people) / 150 <= 0.8
-    assert rig.states() == ["accepted"] * 150
+    assert len(a.people) + len(b.people) == 100
+    assert 0.55 <= len(a.people) / 100 <= 0.85
+    assert rig.states() == ["accepted"] * 100
 
 
 def test_what_one_provider_throttles_goes_to_the_other_at_once(rig: Rig, wall: Any) -> None:
@@ -127,23 +127,20 @@ def test_an_outage_moves_the_weights_of_all_replicas_and_ends_at_rest(
     one = two(rig, a, b)
     other = two(Rig(work_for("notify", rig.opened.url), events), Scripted("a"), Scripted("b"))
     one.sweep()
-    sent_to: list[Counter[str]] = []
-    for minute in range(110):
-        wall.pass_(seconds=60)
+    on_b: list[int] = []
+    for turn in range(20):  # fourteen minutes down, then quarters of an hour
+        wall.pass_(minutes=1 if turn < 14 else 15)
         points = one._groups.all[0].points
-        # What 50 notices a second would have met.
-        with rig.opened() as work:
-            errors = points["a"] * 30 if minute < 14 else 0
-            store.weights.count(work, "a", errors=[wall.time] * errors)
+        with rig.opened() as work:  # what 50 notices a second would have met
+            store.weights.count(work, "a", errors=[wall.time] * (points["a"] * 30 if turn < 14 else 0))
             store.weights.count(work, "b", accepted=[wall.time] * points["b"] * 30)
-        (one, other)[minute % 2].sweep()
+        (one, other)[turn % 2].sweep()
         for sender in (one, other):
             sender._refresh()
         assert one._groups.all[0].points == other._groups.all[0].points
-        sent_to.append(Counter(one._groups.all[0].points))
-    assert sent_to[9]["b"] >= 90
-    assert sent_to[13]["b"] == 100
-    assert sent_to[-1] == {"a": 50, "b": 50}
+        on_b.append(one._groups.all[0].points["b"])
+    assert on_b[9] >= 90
+    assert (on_b[13], on_b[-1]) == (100, 50)
     moves = [m for m in rig.rows("SELECT * FROM weight_change ORDER BY id") if m["provider"] == "a"]
     assert (moves[0]["reason"], moves[0]["after"]) == ("configuration", 50)
     down = [m for m in moves if m["after"] < m["before"]]

@@ -81,6 +81,8 @@ class Sender:
         more = [self._fill(group) for group in self._groups.all]
         waiting = [group for group, has in zip(self._groups.all, more, strict=True) if has]
         if waiting and not any(self._groups.ready(group) for group in waiting):
+            if all(lane.inline for lane in self._lanes.values()):
+                return False  # none has calls under way that would make room
             self._room.wait(_WAIT_FOR_ROOM)
         return any(more)
 
