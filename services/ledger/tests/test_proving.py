@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import random
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -183,6 +184,23 @@ def test_a_leaf_without_a_hash_or_with_another_algorithms_is_computed_again(open
         stored = leaves.leaves_of(work, [(i, 0) for i in ids])
     assert hashes(opened) == [leaf_hash(stored[i, 0], "sm3") for i in ids]
     assert check_checkpoint(signed(opened)[0].note, [SIGNER.key]).hash_id == "sm3"
+
+
+def test_what_somebody_put_twice_by_hand_holds_up_nothing(opened: Opened) -> None:
+    with opened() as work:
+        (first,) = leaves.put(work, [{"leaf": "test/1", "n": 1}])
+        leaves._wait(
+            work, "", [(leaves.Key(first, 0), bytes(32)), (leaves.Key(str(uuid.uuid4()), 0), bytes(32))]
+        )
+    opened.runtime.settings = settings(opened, signing_key=SIGNER.text())
+    assert proving.grow(opened.runtime) is False
+    put(opened, 2)
+    with opened() as work:
+        leaves._wait(work, "", [(leaves.Key(first, 0), bytes(32))])
+    assert proving.grow(opened.runtime) is False
+    assert len(hashes(opened)) == 3
+    with opened() as work:
+        assert trees.backlog(work) == 0
 
 
 def test_one_sequencer_at_a_time(opened: Opened, other: Opened) -> None:

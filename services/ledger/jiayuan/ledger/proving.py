@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import orjson
@@ -38,6 +39,7 @@ UNSIGNED: Final = Gauge(
     ["service"],
 )
 
+_UNIQUE: Final = "23505"
 AT_ONCE: Final = 5000
 """Leaves that are appended in one transaction, about: a tenth of a second under the lock."""
 PROOF: Final = "jiayuan-ledger-proof/1"
@@ -53,6 +55,19 @@ class ProofSettings(Settings):
     signing_key: str = field(default="", repr=False)
     tree_hash: str = "sha256"
     checkpoint_interval: float = 60.0
+
+
+class Transactions(Protocol):
+    """What opens a unit of work."""
+
+    @property
+    def settings(self) -> Settings:
+        """The process's settings."""
+        ...
+
+    def work(self) -> AbstractContextManager[Work]:
+        """A transaction: commits at the end of the block."""
+        ...
 
 
 def signer_of(settings: ProofSettings) -> Signer:
@@ -79,13 +94,18 @@ def _parsed(text: str) -> Signer:
 # -- growing ---------------------------------------------------------------------------------------------
 
 
-def append(work: Work, signer: Signer, hash_id: str = "sha256", most: int = AT_ONCE) -> int:
+def append(
+    work: Work, signer: Signer, hash_id: str = "sha256", most: int = AT_ONCE, *, again: bool = False
+) -> int:
     """Puts about `most` waiting leaves into the tree; how many it were. The transaction holds the tree's lock.
 
-    `hash_id`: of the first tree, when there is none yet.
+    `hash_id`: of the first tree, when there is none yet. `again`: look for leaves that are in a tree already, and leave
+    them out; the ledger puts each once, but somebody who helps by hand may not.
     """
     into = trees.get_tree(work) or _begin(work, signer, hash_id)
-    waiting = trees.take_waiting(work, most)
+    waiting: Sequence[Waiting] = trees.take_waiting(work, most)
+    if again:
+        waiting = trees.without_known(work, waiting)
     return _append(work, into, waiting, signer.macs()) if waiting else 0
 
 
@@ -116,7 +136,12 @@ def _computed(work: Work, waiting: Sequence[Waiting], hash_id: str) -> Sequence[
     out = []
     for w in waiting:
         if w.hash_id != hash_id:
-            leaf = stored[str(UUID(bytes=w.id)), w.number]
+            id_ = str(UUID(bytes=w.id))
+            leaf = stored.get((id_, w.number))
+            if leaf is None:
+                # Nobody of ours deletes it; `verify` names the gap in its entry. It must not hold up the others.
+                log.error("a posting that waited is gone", extra={"entry": id_, "number": w.number})
+                continue
             w = w._replace(hash=leaf_hash(leaf, hash_id), hash_id=hash_id)
         out.append(w)
     return out
@@ -152,20 +177,39 @@ def publish(work: Work, signer: Signer, why: str, hash_id: str = "sha256") -> Si
     return sign(work, signer, why)
 
 
-def turn(work: Work, signer: Signer, settings: ProofSettings) -> bool:
-    """One turn of the sequencer: appends what waits, signs when it is time; True when there is more to append."""
+def turn(work: Work, signer: Signer, settings: ProofSettings, *, again: bool = False) -> bool:
+    """One turn of the sequencer: appends what waits, signs when it is time; True when there is more to append.
+
+    SQLSTATE 23505 when a leaf is in a tree already: then `again`, see `append`.
+    """
     found = trees.state(work)
     if not found.waiting and not _is_due(work, found, settings):
         return False
     if not trees.try_lock(work):
         return False
-    appended = append(work, signer, settings.tree_hash)
+    appended = append(work, signer, settings.tree_hash, again=again)
     if appended >= AT_ONCE:
         return True
     now = trees.state(work)
     if _is_due(work, now, settings):
         sign(work, signer, INTERVAL)
     return False
+
+
+def grow(delivery: Transactions) -> bool:
+    """A turn in a transaction of its own; once more with more care when a leaf is in a tree already."""
+    settings = delivery.settings
+    assert isinstance(settings, ProofSettings)
+    signer = signer_of(settings)
+    try:
+        with delivery.work() as work:
+            return turn(work, signer, settings)
+    except Exception as error:
+        if getattr(error, "pgcode", None) != _UNIQUE:
+            raise
+        log.warning("a leaf was put twice", extra={"why": str(error).partition("\n")[2].strip()[:200]})
+    with delivery.work() as work:
+        return turn(work, signer, settings, again=True)
 
 
 def _is_due(work: Work, found: State, settings: ProofSettings) -> bool:

@@ -27,9 +27,7 @@ class Timers:
 
         Once a second, not with each posting: a turn costs the same for one leaf and for hundreds.
         """
-        settings = self.delivery.settings
-        with self.delivery.work() as work:
-            return proving.turn(work, proving.signer_of(settings), settings)
+        return proving.grow(self.delivery)
 
     @every(seconds=30.0, role="clock")
     def measure_tree(self) -> None:

@@ -36,6 +36,8 @@ def begin(work: Work, snapshot: str | None = None) -> None:
     if snapshot is not None:
         work.execute("SET TRANSACTION SNAPSHOT :snapshot", snapshot=snapshot)
     work.execute("SET LOCAL statement_timeout = 0")
+    # It waits for processes that look at the leaves.
+    work.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def export_snapshot(work: Work) -> str:

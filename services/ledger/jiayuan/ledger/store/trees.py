@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from jiayuan.chassis.bulk import dumps
 from jiayuan.chassis.transaction import Prepared
 from jiayuan.chassis.work import Work
 
@@ -117,6 +118,22 @@ def take_waiting(work: Work, most: int) -> list[Waiting]:
         for id_, number, hash_ in PACKED.iter_unpack(bytes(row.leaves)):
             out.append(Waiting(id_, number, hash_, row.hash_id))
     return out
+
+
+def without_known(work: Work, waiting: Sequence[Waiting]) -> list[Waiting]:
+    """Each of these leaves that is in no tree yet, once."""
+    rows = [{"id": w.id.hex(), "number": w.number} for w in waiting]
+    known = {
+        (bytes.fromhex(id_.replace("-", "")), number)
+        for id_, number in work.execute(
+            "SELECT l.entry_id, l.number FROM leaf l "
+            "JOIN json_to_recordset(CAST(:rows AS json)) AS r(id uuid, number int) "
+            "ON r.id = l.entry_id AND r.number = l.number",
+            rows=dumps(rows),
+        )
+    }
+    first = {(w.id, w.number): w for w in reversed(waiting)}
+    return [w for key, w in reversed(first.items()) if key not in known]
 
 
 def add_tree(work: Work, id_: int, hash_id: str, origin: str) -> Tree:
