@@ -20,6 +20,7 @@ COLLECTORS = "grid_worker grid_leader grid_chief desk county"
 LIST_KEEPERS = "grid_chief desk county"
 DESKS = "desk county"
 CLAIMANTS = "unit_clerk desk county"
+ACCOUNT = "/public/accounts/<string:name>"
 LIST, CLAIM = "/lists/<string:list_id>", "/claims/<string:claim>"
 
 # An address that isn't here is refused by the first test: whose it is has to be decided.
@@ -30,8 +31,16 @@ WHOSE: dict[str, dict[str, str]] = {
             *("/healthz", "/readyz", "/metrics", "/openapi.json", "/accounts/<int:year>/summary"),
             *("/proof/checkpoint", "/proof/keys", "/proof/inclusion", "/proof/consistency"),
             "/proof/entries/<string:entry>",
-            "/public/reports/<string:period>",
+            *("/public/reports/<string:period>", "/public/reports/<string:period>/page", "/public/accounts"),
+            *(f"{ACCOUNT}{more}" for more in ("", "/checkpoint", "/proof")),
+            f"{ACCOUNT}/file/<any(json,csv,xlsx):form>",
+            *("/public/verify.js", "/public/account.schema.json"),
         )
+    }
+    | {f"POST {ACCOUNT}/{path}": "" for path in ("matters", "mine")},
+    "publications": {
+        "POST /accounts/<int:year>/publications": "county",
+        "GET /accounts/<int:year>/publications": f"{STAFF} auditor",
     },
     "reading": {
         f"GET {path}": STAFF

@@ -181,13 +181,15 @@ def place_document(
 
 
 def find(delivery: Any, call: Any) -> dict[str, Any]:
-    """`GET /reports?tracking_code=…`: the id of that report, for those who work for the whole county."""
+    """`GET /reports?tracking_code=…`: the id of that report and of the case that it is handled in, None before there is
+    one; for those who work for the whole county."""
     code = report.read_code(call.args.get("tracking_code") or "")
     with delivery.work() as work:
         found = store.id_of_code(work, code) if code else None
+        case = store.progress_of(work, [found]).get(found) if found is not None else None
     if found is None:
         raise Problem(404, "No such report", "there is no report with this tracking code")
-    return {"id": found}
+    return {"id": found, "case": str(case.id) if case is not None else None}
 
 
 def show(delivery: Any, call: Any, report_id: str) -> dict[str, Any]:

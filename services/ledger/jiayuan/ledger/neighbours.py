@@ -1,4 +1,5 @@
-"""What the ledger asks other services over HTTP, behind a time-out: intake's hotspots, routing's member units.
+"""What the ledger asks other services over HTTP, behind a time-out: intake's hotspots, which report has a
+tracking code, what places, units and categories are called, routing's member units.
 
 It only reads, with a token of the role `service`. Who is away, is not set up, or answers nonsense raises `Away` with a
 reason for people; what was asked for goes on without it and says so.
@@ -6,6 +7,7 @@ reason for people; what was asked for goes on without it and says so.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final, NamedTuple
 
 import requests
@@ -13,6 +15,8 @@ import requests
 from jiayuan.chassis import tokens
 
 from .lists.demand import HotReport, Hotspot
+
+log = logging.getLogger("jiayuan.ledger.neighbours")
 
 MEMBERS: Final = ("convener", "full_time", "part_time")
 _MOST_BYTES: Final = 16 * 1024 * 1024
@@ -70,7 +74,52 @@ def units(at: Addresses) -> list[dict[str, str]]:
         raise Away(f"routing 的单位名册无法识别（{type(error).__name__}）") from None
 
 
-def _get(at: Addresses, who: str, base: str, path: str, query: dict[str, str]) -> Any:
+def names(at: Addresses) -> dict[str, dict[str, str]]:
+    """What streets, units and categories are called, by code; without those that nobody tells now."""
+    found: dict[str, dict[str, str]] = {}
+    for of, ask in (("street", _streets), ("unit", _units), ("category", _categories)):
+        try:
+            found[of] = ask(at)
+        except (Away, KeyError, TypeError) as error:
+            log.warning("names are not known", extra={"of": of, "why": str(error)})
+            found[of] = {}
+    return found
+
+
+def _streets(at: Addresses) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for kind in ("街道", "镇", "乡"):
+        document = _get(at, "intake", at.intake, "/places/search", {"q": kind, "limit": "50"})
+        found |= {str(p["code"]): str(p["name"]) for p in document["places"] if p["kind"] == "street"}
+    return found
+
+
+def _units(at: Addresses) -> dict[str, str]:
+    document = _get(at, "routing", at.routing, "/directory/units", {})
+    return {str(u["code"]): str(u["name"]) for u in document["units"]}
+
+
+def _categories(at: Addresses) -> dict[str, str]:
+    services = _get(at, "intake", at.intake, "/open311/v2/services.json", {})
+    return {str(s["service_code"]): str(s["service_name"]) for s in services}
+
+
+def report_of(at: Addresses, code: str) -> tuple[str, str | None] | None:
+    """The report with a tracking code and the case that it is handled in; None where there is no such code. Away."""
+    try:
+        document = _get(at, "intake", at.intake, "/reports", {"tracking_code": code}, missing=None)
+        return None if document is None else (str(document["id"]), document.get("case"))
+    except (KeyError, TypeError) as error:
+        raise Away(f"intake 的回答无法识别（{type(error).__name__}）") from None
+
+
+_NEEDED: Final = object()
+
+
+def _get(
+    at: Addresses, who: str, base: str, path: str, query: dict[str, str], *, missing: Any = _NEEDED
+) -> Any:
+    """`missing`: what is answered where there is nothing of the kind; else that is Away."""
     if not base:
         raise Away(f"没有设置 {who} 的地址（{who}_url）")
     token = tokens.issue(at.secret, "ledger", ("service",), hours=0.1, issuer=at.issuer)
@@ -83,6 +132,8 @@ def _get(at: Addresses, who: str, base: str, path: str, query: dict[str, str]) -
             stream=True,
         )
         with answer:
+            if answer.status_code == 404 and missing is not _NEEDED:
+                return missing
             if answer.status_code == 404:
                 raise Away(f"{who} 还没有可用的数据")
             if answer.status_code != 200:

@@ -16,38 +16,115 @@ BY: Final[Mapping[str, str]] = {"street": "街道", "unit": "责任单位", "cat
 
 
 class Figure(NamedTuple):
-    """A figure: its name, what the column is called, and how it is counted."""
+    """A figure: its name, what its column is called and how it is counted, in Chinese and in English."""
 
     name: str
     heading: str
     formula: str
+    english: str
+    counted: str
 
 
 FIGURES: Final = (
-    Figure("promised", "承诺", "期初未结 + 本期新增 + 本期重开：本期内在账应办的事项"),
-    Figure("opening", "期初未结", "本期之前入账、期初尚未销账的事项"),
-    Figure("entered", "本期新增", "本期内入账的事项"),
-    Figure("reopened", "本期重开", "期初已销账、本期内重新办理或销账被冲正的事项"),
-    Figure("done", "办结销账", "承诺的事项中，期末已销账的"),
-    Figure("open", "期末未结", "承诺的事项中，期末尚未销账的；承诺 = 办结销账 + 期末未结"),
-    Figure("late", "超期", "承诺的事项中，期末以前办理时限或总时限超过的，或承诺日期已过才销账、仍未销账的"),
-    Figure("done_in_time", "按期办结", "办结销账的事项中，没有超期的"),
-    Figure("satisfied", "满意", "办结销账的事项中，诉求人最后答复满意的"),
-    Figure("unsatisfied", "不满意", "承诺的事项中，诉求人最后答复不满意的"),
-    Figure("lapsed", "未答复", "办结销账的事项中，诉求人逾期没有答复的"),
-    Figure("withdrawn", "撤回", "办结销账的事项中，诉求人撤回的"),
+    Figure(
+        "promised",
+        "承诺",
+        "期初未结 + 本期新增 + 本期重开：本期内在账应办的事项",
+        "Promised",
+        "open at the beginning + entered + reopened: what was to be done in the period",
+    ),
+    Figure(
+        "opening",
+        "期初未结",
+        "本期之前入账、期初尚未销账的事项",
+        "Open before",
+        "entered before the period and not written off when it began",
+    ),
+    Figure("entered", "本期新增", "本期内入账的事项", "Entered", "entered in the period"),
+    Figure(
+        "reopened",
+        "本期重开",
+        "期初已销账、本期内重新办理或销账被冲正的事项",
+        "Reopened",
+        "written off when the period began, and in it handled again or its write-off taken back",
+    ),
+    Figure(
+        "done", "办结销账", "承诺的事项中，期末已销账的", "Done", "of those promised, written off at the end"
+    ),
+    Figure(
+        "open",
+        "期末未结",
+        "承诺的事项中，期末尚未销账的；承诺 = 办结销账 + 期末未结",
+        "Open",
+        "of those promised, not written off at the end; promised = done + open",
+    ),
+    Figure(
+        "late",
+        "超期",
+        "承诺的事项中，期末以前办理时限或总时限超过的，或承诺日期已过才销账、仍未销账的",
+        "Late",
+        "of those promised, the limit of whoever handled it or the citizen's passed before the end, or the date that "
+        "was promised passed before the write-off",
+    ),
+    Figure(
+        "done_in_time", "按期办结", "办结销账的事项中，没有超期的", "Done in time", "of those done, not late"
+    ),
+    Figure(
+        "satisfied",
+        "满意",
+        "办结销账的事项中，诉求人最后答复满意的",
+        "Satisfied",
+        "of those done, the citizen's last word is that it is solved",
+    ),
+    Figure(
+        "unsatisfied",
+        "不满意",
+        "承诺的事项中，诉求人最后答复不满意的",
+        "Unsatisfied",
+        "of those promised, the citizen's last word is that it is not",
+    ),
+    Figure(
+        "lapsed",
+        "未答复",
+        "办结销账的事项中，诉求人逾期没有答复的",
+        "No answer",
+        "of those done, the time for an answer lapsed",
+    ),
+    Figure(
+        "withdrawn",
+        "撤回",
+        "办结销账的事项中，诉求人撤回的",
+        "Withdrawn",
+        "of those done, taken back by the citizen",
+    ),
 )
 RATES: Final = (
-    Figure("done_percent", "办结率%", "办结销账 ÷ 承诺"),
-    Figure("in_time_percent", "按期率%", "按期办结 ÷ 办结销账"),
-    Figure("satisfied_percent", "满意率%", "满意 ÷（满意 + 不满意）"),
+    Figure("done_percent", "办结率%", "办结销账 ÷ 承诺", "Done %", "done ÷ promised"),
+    Figure("in_time_percent", "按期率%", "按期办结 ÷ 办结销账", "In time %", "done in time ÷ done"),
+    Figure(
+        "satisfied_percent",
+        "满意率%",
+        "满意 ÷（满意 + 不满意）",
+        "Satisfied %",
+        "satisfied ÷ (satisfied + unsatisfied)",
+    ),
 )
-EXCLUDED: Final = (
-    "立案有误、并入他案而冲正的事项不计，不论何时冲正",
-    "同一事项跨年只计一次，街道、单位、类别按现在的归属",
-    "未答复、撤回的不计入满意率",
-    "本期尚未结束的，计至现在",
-)
+EXCLUDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "zh": (
+        "立案有误、并入他案而冲正的事项不计，不论何时冲正",
+        "同一事项跨年只计一次，街道、单位、类别按现在的归属",
+        "未答复、撤回的不计入满意率",
+        "超期以记账时为准：后来撤销的超时仍计",
+        "本期尚未结束的，计至现在，上年同期计至同一日",
+    ),
+    "en": (
+        "what was entered in error or merged into another case counts nowhere, whenever it was reversed",
+        "a matter counts once over the years, where it is now: street, unit and category",
+        "no answer and withdrawn are left out of the satisfaction rate",
+        "a limit that passed was posted when it passed: one that was withdrawn later still counts",
+        "a period that is not over counts until now, and the one of last year until the same day",
+    ),
+}
 _OVER: Final = {
     "done_percent": (("done",), ("promised",)),
     "in_time_percent": (("done_in_time",), ("done",)),
@@ -145,8 +222,8 @@ def report(
         "street": street,
         "lines": [beside(key, mine.get(key), theirs.get(key)) for key in keys],
         "total": beside(None, added(now), added(before)),
-        "figures": [f._asdict() for f in (*FIGURES, *RATES)],
-        "excluded": list(EXCLUDED),
+        "figures": [{"name": f.name, "heading": f.heading, "formula": f.formula} for f in (*FIGURES, *RATES)],
+        "excluded": list(EXCLUDED["zh"]),
     }
 
 

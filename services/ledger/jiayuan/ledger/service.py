@@ -15,6 +15,7 @@ from .api.entries import Entries
 from .api.interface import OpenApi
 from .api.lists import Lists
 from .api.proof import Proofs
+from .api.public import Public
 from .api.reports import Reports
 from .proving import ProofSettings, signer_of
 from .timers import Timers
@@ -47,7 +48,7 @@ class Ledger(Delivery):
 
 
 class LedgerService(
-    Service, Accounts, Entries, Acts, Closings, Lists, Claims, OpenApi, Proofs, Reports, Timers
+    Service, Accounts, Entries, Acts, Closings, Lists, Claims, OpenApi, Proofs, Public, Reports, Timers
 ):
     """The annual livelihood account; each group brings its own entrypoints."""
 

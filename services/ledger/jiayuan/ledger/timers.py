@@ -6,7 +6,7 @@ from typing import Any
 
 from jiayuan.chassis.service import every
 
-from . import handlers, proving
+from . import handlers, proving, publishing
 from .store import leaves
 
 
@@ -34,6 +34,13 @@ class Timers:
         """Sets the gauges of the tree."""
         with self.delivery.work() as work:
             proving.measure(work)
+
+    @every(seconds=2.0, role="clock")
+    def publish(self) -> bool:
+        """Publishes an account that was ordered, with a checkpoint; True while there may be more."""
+        settings = self.delivery.settings
+        with self.delivery.work() as work:
+            return publishing.publish(work, proving.signer_of(settings), settings.tree_hash) is not None
 
     @every(seconds=60.0, role="any")
     def renew_hash(self) -> None:

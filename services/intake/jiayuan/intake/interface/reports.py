@@ -44,7 +44,14 @@ class OfReport(Demand):
     signature = fields.String(metadata={"description": "Of a link: by it, no tracking code is needed."})
 
 
-Found = told("FoundReport", "The report with that tracking code.", id=text())
+Found = told(
+    "FoundReport",
+    "The report with that tracking code.",
+    id=text(),
+    case=maybe(
+        metadata={"description": "The id of the case that it is handled in; null before there is one."}
+    ),
+)
 Supplemented = told("Supplemented", "What was added, masked.", report=text(), text=text(), at=at())
 Withdrawn = told("Withdrawn", "The report is withdrawn.", report=text(), state=one_of("withdrawn"), at=at())
 RatedReport = told(

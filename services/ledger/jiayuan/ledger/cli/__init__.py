@@ -9,6 +9,7 @@ from .closing import close
 from .entry import entry
 from .lists import lists
 from .proof import export, key, proof, verify
+from .publishing import publications_, publish, published
 from .reports import report
 
 
@@ -17,7 +18,22 @@ def ledger() -> None:
     """The annual livelihood account 民生实事账本."""
 
 
-for _command in (show, check, returning, entry, close, lists, report, key, proof, export, verify):
+for _command in (
+    show,
+    check,
+    returning,
+    entry,
+    close,
+    lists,
+    report,
+    publish,
+    published,
+    publications_,
+    key,
+    proof,
+    export,
+    verify,
+):
     ledger.add_command(_command)
 
 COMMANDS: list[click.Command] = [ledger]

@@ -19,7 +19,7 @@ from jiayuan.chassis.web import Http
 from jiayuan.contracts import generate
 
 from ..limiting import Limit
-from . import account, closings, lists, proof, reports
+from . import account, closings, lists, proof, public, reports
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
@@ -28,6 +28,7 @@ _PARTS: Final[tuple[Operations, ...]] = (
     closings.OPERATIONS,
     lists.OPERATIONS,
     proof.OPERATIONS,
+    public.OPERATIONS,
     reports.OPERATIONS,
 )
 
@@ -55,6 +56,7 @@ def interface() -> Interface:
         otherwise=plain,
         refine=_refined,
         limited=_limited,
+        titles={202: "Ordered; it is done in a moment."},
         path={
             "year": {"description": "The year of an account, by Chinese time."},
             "entry": {"description": "The id of an entry."},
@@ -63,6 +65,10 @@ def interface() -> Interface:
             "number": {
                 "description": "Of a posting in its entry, a line in its list, a milestone; from 1 on."
             },
+            "name": {
+                "description": "A publication: 2026, 2026-STREET; with a number, 2026-STREET.3, that one."
+            },
+            "form": {"description": "The form of the file."},
             "period": {"description": "A year, 2026, or a quarter, 2026Q3."},
         },
     )

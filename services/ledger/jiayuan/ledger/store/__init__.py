@@ -1,6 +1,6 @@
 """The ledger's tables and all of its SQL, a module a theme."""
 
-from . import claims, erasing, inspection, leaves, lineage, lists, trees
+from . import claims, erasing, inspection, leaves, lineage, lists, publications, trees
 from .breaches import drop_breaches, keep_breaches, take_breaches
 from .closings import (
     Closing,
@@ -95,6 +95,7 @@ __all__ = [
     "posting",
     "posting_text",
     "postings_of",
+    "publications",
     "replayed",
     "returned",
     "returning",

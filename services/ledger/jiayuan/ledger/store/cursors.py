@@ -10,9 +10,9 @@ from jiayuan.chassis.work import Work
 PAGE: Final = 500
 
 
-def rows_of(work: Work, name: str, sql: str, /, **parameters: Any) -> Iterator[Any]:
+def rows_of(work: Work, name: str, sql: str, /, *, page: int = PAGE, **parameters: Any) -> Iterator[Any]:
     """The rows of a query as they stood when it began; `name` is the cursor's, one at a time in a transaction."""
     work.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", **parameters)
-    while page := list(work.execute(f"FETCH {PAGE} FROM {name}")):
-        yield from page
+    while found := work.execute(f"FETCH {page} FROM {name}"):
+        yield from found
     work.execute(f"CLOSE {name}")

@@ -276,7 +276,65 @@ log_key: Final = Table(
     info=_APPEND_ONLY,
 )
 
-APPEND_ONLY: Final = (posting, leaf_document, tree, leaf, tile, checkpoint, log_key)
+publication_order: Final = Table(
+    "publication_order",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("year", SmallInteger, nullable=False),
+    Column("street", Key, nullable=False, comment="'' for the whole county"),
+    Column("ordered_at", DateTime(timezone=True), nullable=False),
+    Column("ordered_by", Text, nullable=False),
+    Column(
+        "names", JSONB, nullable=False, comment="of streets, units and categories, as others told them then"
+    ),
+    comment="Accounts that are to be published; those without a publication wait for the process that signs",
+    info=_APPEND_ONLY,
+)
+
+publication: Final = Table(
+    "publication",
+    metadata,
+    Column("id", Uuid(as_uuid=False), ForeignKey("publication_order.id"), primary_key=True),
+    Column("year", SmallInteger, nullable=False),
+    Column("street", Key, nullable=False, comment="'' for the whole county"),
+    Column("number", Integer, nullable=False, comment="counts the publications of a year and street"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("leaf", Uuid(as_uuid=False), nullable=False, comment="the leaf_document with the files' digests"),
+    Column("checkpoint", BigInteger, ForeignKey("checkpoint.number"), nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("document", JSONB, nullable=False, comment="what was published, without the entries"),
+    Column("files", JSONB, nullable=False, comment="size and digest by format"),
+    UniqueConstraint("year", "street", "number", name="publication_number"),
+    comment="Accounts as they were published; nothing here is ever changed",
+    info=_APPEND_ONLY,
+)
+
+publication_file: Final = Table(
+    "publication_file",
+    metadata,
+    Column("publication_id", Uuid(as_uuid=False), ForeignKey("publication.id"), nullable=False),
+    Column("format", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("first_id", Uuid(as_uuid=False), comment="of the entries in this piece, where it has any"),
+    Column("last_id", Uuid(as_uuid=False)),
+    Column("packed", LargeBinary, nullable=False, comment="deflated"),
+    PrimaryKeyConstraint("publication_id", "format", "number", name="publication_file_pkey"),
+    comment="The files of a publication, in pieces",
+    info=_APPEND_ONLY,
+)
+
+APPEND_ONLY: Final = (
+    posting,
+    leaf_document,
+    tree,
+    leaf,
+    tile,
+    checkpoint,
+    log_key,
+    publication_order,
+    publication,
+    publication_file,
+)
 
 waiting_breach: Final = Table(
     "waiting_breach",
