@@ -80,17 +80,17 @@ _ADD: Final = Prepared(
     "WITH ORDINALITY AS r(id, number, hash, mac, n)",
     *("smallint", "bigint", "text", "text", "text", "text"),
 )
-_HASHES: Final = Prepared(
-    "SELECT hash FROM leaf WHERE tree = $1 AND index >= $2 AND index < $3 ORDER BY index",
-    *("smallint", "bigint", "bigint"),
-)
-_ROOTS: Final = Prepared(
-    "SELECT root FROM tile WHERE tree = $1 AND level = $2 AND number >= $3 AND number < $4 ORDER BY number",
-    *("smallint", "smallint", "bigint", "bigint"),
-)
-_TILE: Final = Prepared(
-    "SELECT hashes FROM tile WHERE tree = $1 AND level = $2 AND number = $3",
-    *("smallint", "smallint", "bigint"),
+# All tiles that are asked for, complete ones as they are kept, others from below: one round trip, a row a tile.
+_TILES: Final = Prepared(
+    "SELECT t.level, t.number, t.hashes FROM json_to_recordset(CAST($2 AS json)) AS r(level smallint, number bigint) "
+    "JOIN tile t ON t.tree = $1 AND t.level = r.level AND t.number = r.number "
+    "UNION ALL SELECT 0, r.number, string_agg(l.hash, '' ORDER BY l.index) "
+    "FROM json_to_recordset(CAST($3 AS json)) AS r(number bigint, first bigint, last bigint) "
+    "JOIN leaf l ON l.tree = $1 AND l.index BETWEEN r.first AND r.last GROUP BY 2 "
+    "UNION ALL SELECT r.level, r.number, string_agg(t.root, '' ORDER BY t.number) "
+    "FROM json_to_recordset(CAST($4 AS json)) AS r(level smallint, number bigint, first bigint, last bigint) "
+    "JOIN tile t ON t.tree = $1 AND t.level = r.level - 1 AND t.number BETWEEN r.first AND r.last GROUP BY 1, 2",
+    *("smallint", "text", "text", "text"),
 )
 
 
@@ -165,20 +165,20 @@ def add_tiles(work: Work, to: int, full: Sequence[Full]) -> None:
 
 
 def read_tiles(work: Work, of: Tree, tiles: Sequence[Tile]) -> Hashes:
-    """The nodes of tiles, as many as the tree has."""
-    return {t: _nodes(work, of, t) for t in tiles}
-
-
-def _nodes(work: Work, of: Tree, wanted: Tile) -> list[bytes]:
-    if trees.is_complete(wanted, of.size):
-        return trees.pieces(bytes(work.run(_TILE, of.id, wanted.level, wanted.number).scalar_one()))
-    first = wanted.number * trees.WIDTH
-    end = first + trees.width_of(wanted, of.size)
-    if wanted.level == 0:
-        rows = work.run(_HASHES, of.id, first, end)
-    else:
-        rows = work.run(_ROOTS, of.id, wanted.level - 1, first, end)
-    return [bytes(row[0]) for row in rows]
+    """The nodes of tiles, as many as the tree has (and as many as are there, should some be missing)."""
+    complete: list[dict[str, int]] = []
+    leaves: list[dict[str, int]] = []
+    roots: list[dict[str, int]] = []
+    for t in tiles:
+        first = t.number * trees.WIDTH
+        row = {"level": t.level, "number": t.number, "first": first}
+        row["last"] = first + trees.width_of(t, of.size) - 1
+        (complete if trees.is_complete(t, of.size) else roots if t.level else leaves).append(row)
+    found: dict[Tile, list[bytes]] = {t: [] for t in tiles}
+    if tiles:
+        for level, number, hashes in work.run(_TILES, of.id, dumps(complete), dumps(leaves), dumps(roots)):
+            found[Tile(level, number)] = trees.pieces(bytes(hashes))
+    return found
 
 
 _TREES: Final = f"SELECT t.id, t.hash_id, t.origin, {_SIZE} FROM tree AS t"
