@@ -26,7 +26,7 @@ def copy(tmp_path: Path) -> Path:
     """A copy of all that is generated."""
     for part in ("contracts/golden", "contracts/schemas"):
         shutil.copytree(generate.REPOSITORY / part, tmp_path / part)
-    for name in (generate.ASYNCAPI, generate.DEFINITIONS, generate.INTEGRATORS):
+    for name in (generate.ASYNCAPI, generate.DEFINITIONS, generate.INTEGRATORS, generate.ARCHITECTURE):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(generate.REPOSITORY / name, tmp_path / name)
     return tmp_path
@@ -80,10 +80,24 @@ def test_an_old_example_may_not_be_touched(copy: Path, deed: str, capsys: pytest
     assert "001-lamp.json " in capsys.readouterr().err
 
 
-def test_a_page_without_its_markers(copy: Path) -> None:
-    (copy / generate.INTEGRATORS).write_text("# Nothing\n")
-    with pytest.raises(ValueError, match="has no <!-- fields"):
+@pytest.mark.parametrize(
+    ("page", "marker"), [(generate.INTEGRATORS, "fields"), (generate.ARCHITECTURE, "events")]
+)
+def test_a_page_without_its_markers(copy: Path, page: str, marker: str) -> None:
+    (copy / page).write_text("# Nothing\n")
+    with pytest.raises(ValueError, match=f"{page} has no <!-- {marker}"):
         run(copy, "--check")
+
+
+def test_the_table_of_events_names_who_says_and_who_hears(copy: Path) -> None:
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| (\w+) \| [^|]+ \| ([^|]+) \|$", (copy / generate.ARCHITECTURE).read_text(), re.M
+    )
+    assert {name: owner for name, owner, _ in rows} == {e.name: e.owner for e in EVENTS.values()}
+    heard = {name: set(who.split(", ")) for name, _, who in rows}
+    assert heard["meeting.held"] == {"routing"}
+    assert heard["case.opened"] == {"ledger"}
+    assert heard["notice.sent"] == {"—"}
 
 
 def test_schema_names_are_unique() -> None:

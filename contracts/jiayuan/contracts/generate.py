@@ -8,6 +8,7 @@ contracts/schemas/<event>.v1.json  JSON Schema 2020-12 of the whole CloudEvent, 
 contracts/asyncapi.json            AsyncAPI 3.0: who sends what to which exchange, who reads which queue
 contracts/golden/MANIFEST          SHA-256 of every golden example; lines are only ever added
 docs/integrators.md                its tables of fields, between the markers
+docs/architecture.md               its table of events, likewise
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ ASYNCAPI: Final = "contracts/asyncapi.json"
 GOLDEN: Final = "contracts/golden"
 MANIFEST: Final = f"{GOLDEN}/MANIFEST"
 INTEGRATORS: Final = "docs/integrators.md"
+ARCHITECTURE: Final = "docs/architecture.md"
 
 _CLOCK: Final = "[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 _ANY_TIME: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}" + _CLOCK
@@ -324,12 +326,25 @@ def _paths(schema: type[Schema], prefix: str) -> Iterator[tuple[str, fields.Fiel
 def with_tables(page: str) -> str:
     """The page with the table of each `<!-- fields NAME -->` … `<!-- end -->` written anew."""
     for event in [*INBOUND_EVENTS.values(), OUTCOME]:
-        start, end = f"<!-- fields {event.name} -->\n", "<!-- end -->"
-        before, found, rest = page.partition(start)
-        if not found or end not in rest:
-            raise ValueError(f"{INTEGRATORS} has no {start.strip()} … {end}")
-        page = before + start + "\n" + table(event.schema) + "\n\n" + rest[rest.index(end) :]
+        page = _between(INTEGRATORS, page, f"fields {event.name}", table(event.schema))
     return page
+
+
+def with_events(page: str) -> str:
+    """The page with the table of events between `<!-- events -->` and `<!-- end -->` written anew."""
+    rows = ["| event | said by | means | heard by |", "|---|---|---|---|"]
+    for event in EVENTS.values():
+        heard = ", ".join(names.subscribers(event.name)) or "—"
+        rows.append(f"| `{event.name}` | {event.owner} | {event.summary} | {heard} |")
+    return _between(ARCHITECTURE, page, "events", "\n".join(rows))
+
+
+def _between(name: str, page: str, what: str, text: str) -> str:
+    start, end = f"<!-- {what} -->\n", "<!-- end -->"
+    before, found, rest = page.partition(start)
+    if not found or end not in rest:
+        raise ValueError(f"{name} has no {start.strip()} … {end}")
+    return before + start + "\n" + text + "\n\n" + rest[rest.index(end) :]
 
 
 # ---- golden examples --------------------------------------------------------------------------------------
@@ -363,6 +378,7 @@ def files(root: Path = REPOSITORY) -> dict[str, str]:
         out[f"contracts/schemas/{event.name}.v1.json"] = _pretty(json_schema(event))
     out[MANIFEST] = manifest(root)
     out[INTEGRATORS] = with_tables((root / INTEGRATORS).read_text())
+    out[ARCHITECTURE] = with_events((root / ARCHITECTURE).read_text())
     return out
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
+import re
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +90,18 @@ def test_a_webhook_secret_that_is_none_is_refused(secret: str) -> None:
 
 def test_a_query_is_encoded_by_rfc_3986_in_order_of_its_names() -> None:
     assert signing.canonical_query({"b": "a b*~", "A": "路灯/+"}) == "A=%E8%B7%AF%E7%81%AF%2F%2B&b=a%20b%2A~"
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_the_integrators_page_checks_a_webhook(spoiled: bool) -> None:
+    """Its lines of Python take what we sign, also with two secrets, and nothing else."""
+    page = (Path(__file__).resolve().parents[3] / "docs/integrators.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```\n(key = base64.*?)```", page, re.DOTALL)
+    secrets = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)]
+    body = b'{"type": "notice"}'
+    signature = signing.webhook([signing.webhook_key(s) for s in secrets], "r-1", 1764000000, body)
+    for secret in secrets:
+        known: dict[str, object] = {"base64": base64, "hmac": hmac, "secret": secret, "id": "r-1"}
+        known |= {"timestamp": "1764000000", "signature": signature, "body": body + b" " if spoiled else body}
+        exec(lines, known)
+        assert known["good"] is not spoiled
