@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -28,6 +29,9 @@ from jiayuan.chassis.testing.brokers import Broker
 from jiayuan.contracts.names import SERVICES
 
 from .servers import Servers
+
+LEDGER_READS = ("intake", "routing")
+"""Whom the ledger asks for hotspots, member units and names."""
 
 
 class ServiceError(RuntimeError):
@@ -182,6 +186,9 @@ class Cluster:
             # Demonstrations, chaos and benchmarks send everything from one address, as fast as they can.
             "JIAYUAN_INTAKE_LIMITS": "off",
             "JIAYUAN_INTAKE_MEDIA": f"file://{self.folder.absolute()}/media",
+            **{
+                f"JIAYUAN_LEDGER_{s.upper()}_URL": a for s, a in self.addresses().items() if s in LEDGER_READS
+            },
             **self.settings,
         }
 
@@ -279,18 +286,25 @@ class Cluster:
                 p.kill()
 
     def save(self) -> Path:
-        """Writes addresses, pids and settings to `cluster.json`, readable by the owner alone."""
+        """Writes addresses, pids and settings to `cluster.json`, and what a command of a service needs to
+        `SERVICE.env`, for a shell; all readable by the owner alone."""
         path = self.folder / "cluster.json"
+        environments = {
+            s: {k: v for k, v in self.environment(s).items() if k.startswith("JIAYUAN_")}
+            for s in self.services
+        }
         state = {
             "run": self.run,
             "addresses": self.addresses(),
             "pids": self.pids(),
             "database_urls": self.database_urls,
-            "environment": {
-                s: {k: v for k, v in self.environment(s).items() if k.startswith("JIAYUAN_")}
-                for s in self.services
-            },
+            "environment": environments,
         }
         path.touch(mode=0o600)
         path.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        for service, environment in environments.items():
+            file = self.folder / f"{service}.env"
+            file.touch(mode=0o600)
+            lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
+            file.write_text("".join(lines), encoding="utf-8")
         return path

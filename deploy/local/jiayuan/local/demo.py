@@ -38,7 +38,7 @@ from jiayuan.contracts.names import SERVICES
 
 from . import processes, reconcile, replay
 from .cluster import Cluster, ServiceError
-from .live import Screen, Snapshot, Watcher, clock_text, table
+from .live import SHANGHAI, Screen, Snapshot, Watcher, clock_text, table
 from .processes import Process
 from .servers import Servers, ServersUnavailable, start_detached, take_down
 from .simulation import PARTNER, People
@@ -561,6 +561,9 @@ def next_steps(console: Console, stage: Stage, books: reconcile.Books) -> None:
     console.print(
         f"  {_shown(Path(sys.executable).parent)}/jiayuan trace {_interesting(books)}", highlight=False
     )
+    console.print("An operator's commands, of any service:", highlight=False)
+    command = f"{_shown(Path(sys.executable).parent)}/jiayuan ledger show {stage.clock.now().astimezone(SHANGHAI).year}"
+    console.print(f"  (. {folder}/ledger.env && {command})", highlight=False)
     console.print(f"Logs, and how to reach everything: {folder} (cluster.json)", highlight=False)
 
 
