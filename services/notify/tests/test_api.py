@@ -74,11 +74,14 @@ def test_a_desk_sees_its_own_streets_notices_only(opened: Any) -> None:
     assert caught.value.status == 403
 
 
-@pytest.mark.parametrize("query", ["", "case=a&report=b", "case=" + "x" * 129])
-def test_exactly_one_of_case_and_report_is_wanted(opened: Any, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("", 400), ("state=queued", 400), ("case=a&report=b", 400), ("case=" + "x" * 129, 422)],
+)
+def test_a_question_must_be_narrow(opened: Any, query: str, status: int) -> None:
     with pytest.raises(Problem) as caught:
         ask(opened, query)
-    assert caught.value.status == 400
+    assert caught.value.status == status
 
 
 @pytest.mark.parametrize(("ref", "shown"), [("desk-350921001", "des***01"), ("U44", "U***")])

@@ -40,6 +40,16 @@ WHOSE: dict[str, dict[str, str]] = {
             r for r in ROLES if r not in ("operator", "service")
         )
     },
+    "running it": {
+        f"POST {path}": "operator"
+        for path in (
+            "/stops",
+            "/stops/<any(provider, channel, template):kind>/<string(maxlength=64):name>/start",
+            "/alarms/clear",
+        )
+    },
+    "how it runs": {f"GET {p}": "county operator" for p in ("/providers", "/statistics", "/budget")},
+    "sent again": {"POST /notices/<string(maxlength=36):notice>/resend": "desk county operator"},
     "reading": {"GET /notices": "desk county operator service"},
 }
 TABLE = {address: set(roles.split()) for group in WHOSE.values() for address, roles in group.items()}

@@ -250,9 +250,9 @@ def test_status_finds_by_case_and_by_report_with_what_is_told_of_both(work_for: 
         events.case("case.answered", 4, id_="case-2", reporters=(("report-2", "citizen-2"),)),
     )
     with opened() as work:
-        by_case = {n["template"] for n in store.find(work, case="case-1")}
-        by_report = {n["template"] for n in store.find(work, report_="report-1")}
-        elsewhere = store.find(work, case="case-1", street="350921003")
+        by_case = {n["template"] for n in store.find(work, store.Which(case="case-1"))}
+        by_report = {n["template"] for n in store.find(work, store.Which(report="report-1"))}
+        elsewhere = store.find(work, store.Which(case="case-1", street="350921003"))
         counts = store.counts(work)
     assert by_case == {"received", "answered", "assigned"}
     assert by_report == {"received", "answered"}

@@ -14,6 +14,17 @@ ALARMS: Final = Gauge(
 )
 WEIGHT: Final = Gauge("jiayuan_notify_weight", "Points of a provider, of 100 in its channel", ["provider"])
 
+SPENT: Final = Gauge("jiayuan_notify_spent_yuan", "What was spent today and this month", ["period"])
+BUDGET: Final = Gauge("jiayuan_notify_budget_yuan", "What may be spent before an alarm", ["period"])
+
+
+def spend(periods: Mapping[str, tuple[float, float | None]]) -> None:
+    """Show what was spent of each budget."""
+    for period, (spent, budget) in periods.items():
+        SPENT.labels(period).set(spent)
+        if budget is not None:
+            BUDGET.labels(period).set(budget)
+
 
 def count_calls(provider: str, outcomes: Mapping[str, int]) -> None:
     """Count calls by what came of them."""

@@ -194,19 +194,22 @@ class Receiving:
     def _write(self, work: Work, name: str, found: Mapping[str, Sequence[Matched]]) -> None:
         at = wall.now()
         rows = {row.id: dict(row._mapping) for row in store.receipts.standing(work, sorted(found))}
-        kept: dict[str, dict[str, Any]] = {}
+        kept = {
+            one["id"]: one
+            for id_, row in rows.items()
+            for one in (_attempt(name, row, matched, at) for matched in found[id_])
+        }
+        # What was heard before has had its effect; since then somebody may have had the notice sent again.
+        new = store.receipts.put(work, list(kept.values()))
         changes, quick = [], []
         for id_, row in rows.items():
-            for matched in found[id_]:
-                one = _attempt(name, row, matched, at)
-                kept[one["id"]] = one
-            end = receipts.merge(Standing(row["state"], row["current_request"], row["channel"]), found[id_])
+            fresh = [m for m in found[id_] if receipts.key(name, m.receipt) in new]
+            end = receipts.merge(Standing(row["state"], row["current_request"], row["channel"]), fresh)
             if end is None:
                 continue
             if row["state"] in ("accepted", "unknown") and row["submitted_at"] is not None:
                 quick.append((name, row["submitted_at"]))
             changes.append(self._change(work, name, row, end, at))
-        new = store.receipts.put(work, list(kept.values()))
         if changes:
             store.change(work, changes)
         store.weights.delivered(work, quick, at)

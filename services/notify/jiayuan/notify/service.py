@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, receiving, replies, sending, store
+from . import handlers, keeping, receiving, replies, sending, store
 from .api.interface import OpenApi
 from .api.notices import Notices
+from .api.operating import Operating
 from .api.preferences import Preferences
 from .api.reading import Reading
 from .api.receipts import Receipts
 from .api.replies import Replies
+from .api.statistics import Statistics
 from .api.unsubscribing import Unsubscribing
 from .settings import NotifySettings
 
 
-class NotifyService(Service, Notices, Preferences, Reading, Receipts, Replies, Unsubscribing, OpenApi):
+class NotifyService(
+    Service, Notices, Operating, Preferences, Reading, Receipts, Replies, Statistics, Unsubscribing, OpenApi
+):
     """Entrypoints only; each group brings its own."""
 
     name = "notify"
@@ -46,3 +50,13 @@ class NotifyService(Service, Notices, Preferences, Reading, Receipts, Replies, U
     def find_who_replied(self) -> bool:
         """Looks for the people who have answered 退订 by SMS."""
         return replies.turn(self.delivery)
+
+    @every(seconds=60.0, role="send")
+    def watch_budgets(self) -> None:
+        """Raises an alarm where a budget is spent."""
+        keeping.watch_budgets(self.delivery)
+
+    @every(seconds=60.0, role="send")
+    def forget(self) -> bool:
+        """Drops notices of long ago; their sums stay."""
+        return keeping.forget(self.delivery)

@@ -14,6 +14,8 @@ from .providers.calls import longest_batch
 from .states import Pace
 
 PROVIDERS: Final = ("sink", "http")
+LEAST_KEPT: Final = 35
+"""A dead letter that is replayed so late must still find that its notice was sent; a month's bill its messages."""
 COURTESY: Final = ("auto", "on", "off")
 
 
@@ -53,6 +55,12 @@ class NotifySettings(Settings):
     settle_seconds: float = 5.0
     """How long a provider gets before it is asked for a request whose answer was lost."""
 
+    budget_day: float = 0.0
+    """Yuan that a day's messages may cost before an alarm (at 80 % and at 100 %); 0: no budget."""
+    budget_month: float = 0.0
+    keep_days: int = 400
+    """Notices are forgotten after so many days, with contacts that nothing else needs; their sums stay."""
+
     def __post_init__(self) -> None:
         """StartError (exit code 3) for what could never work, before anything is sent."""
         if self.providers:
@@ -70,6 +78,11 @@ class NotifySettings(Settings):
             )
         if self.provider == "http" and not self.provider_url.startswith(("http://", "https://")):
             raise StartError(EXIT_CONFIG, "provider_url must be an http:// or https:// address")
+        if self.keep_days < LEAST_KEPT:
+            raise StartError(EXIT_CONFIG, f"keep_days is {self.keep_days}, it must be {LEAST_KEPT} or more")
+        for name in ("budget_day", "budget_month"):
+            if getattr(self, name) < 0:
+                raise StartError(EXIT_CONFIG, f"{name} is {getattr(self, name):g}, it must be 0 or more")
         longest = longest_batch(self.provider_timeout)
         if self.provider == "http" and self.stuck_seconds <= longest:
             raise StartError(

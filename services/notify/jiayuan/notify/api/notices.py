@@ -1,18 +1,38 @@
-"""`/notices`: what became of the notices on a case or a report."""
+"""`/notices`: what became of notices."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+from marshmallow import Schema, fields, validate
 
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.service import Runtime, http
 from jiayuan.chassis.web import Call
 from jiayuan.contracts.check import FieldProblem
-from jiayuan.contracts.times import iso
+from jiayuan.contracts.schemas.common import NOTICE_STATES, Time
+from jiayuan.contracts.times import iso, parse
 
 from .. import store
 
 STAFF = ("desk", "county", "operator", "service")
+_ID: Final = validate.Length(min=1, max=128)
+_NARROW: Final = ("case", "report", "person", "since")
+
+
+class WhichQuery(Schema):
+    """Which notices; all that is given must hold."""
+
+    case = fields.String(validate=_ID, metadata={"description": "On a case."})
+    report = fields.String(validate=_ID, metadata={"description": "On a report."})
+    person = fields.String(
+        validate=_ID, metadata={"description": "To this recipient, by pseudonym, id or code."}
+    )
+    since = Time(metadata={"description": "Made since then."})
+    state = fields.String(validate=validate.OneOf(NOTICE_STATES))
+    provider = fields.String(
+        validate=validate.Length(min=1, max=64), metadata={"description": "The last one."}
+    )
 
 
 class Notices:
@@ -22,29 +42,23 @@ class Notices:
 
     @http("GET", "/notices", roles=STAFF)
     def notices(self, call: Call) -> Any:
-        """The notices on a case or a report."""
+        """What became of notices: on a case or a report, to somebody, or since some time."""
         return notices(self.delivery, call)
 
 
 def notices(delivery: Runtime, call: Call) -> dict[str, Any]:
-    """GET /notices?case=…|report=…: `{"notices": […]}`, oldest first, at most 500.
+    """GET /notices?case=…: `{"notices": […]}`, oldest first; of more than 500 the newest.
 
-    A desk sees its own street's. Recipients are pseudonyms and masked all the same. Problem 400 unless exactly
-    one of case and report is given.
+    A desk sees its own street's. Recipients are pseudonyms and masked all the same. Problem 400 unless one of case,
+    report, person and since is given, and case and report not both.
     """
-    case, report = call.args.get("case", ""), call.args.get("report", "")
-    if bool(case) == bool(report):
-        raise Problem(
-            400,
-            "Which notices?",
-            problems=[FieldProblem("case, report", "give exactly one", "an id of 1 to 128")],
-        )
-    if len(case or report) > 128:
-        raise Problem(
-            400, "Which notices?", problems=[FieldProblem("case, report", "is too long", "1 to 128")]
-        )
+    asked = call.query(WhichQuery)
+    if not set(asked) & set(_NARROW) or {"case", "report"} <= set(asked):
+        allowed = "at least one of them; case and report not both"
+        raise Problem(400, "Which notices?", problems=[FieldProblem(", ".join(_NARROW), "give one", allowed)])
+    since = parse(asked.pop("since")) if "since" in asked else None
     with delivery.work() as work:
-        found = store.find(work, case=case, report_=report, street=_street(call))
+        found = store.find(work, store.Which(**asked, since=since, street=_street(call)))
     return {"notices": [shown(row) for row in found]}
 
 
@@ -96,5 +110,9 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
                 "ended_at": iso(call["ended_at"]),
             }
             for call in row["calls"]
+        ],
+        "resends": [
+            {"at": iso(one["at"]), "by": one["by"], "reason": one["reason"], "state": one["state"]}
+            for one in row["resends"]
         ],
     }

@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import click
 
 from jiayuan.chassis.config import load
+from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.work import Work, reading
+from jiayuan.contracts.times import parse
 
+from .. import wall
 from ..settings import NotifySettings
+from ..templates import ZONE
+
+_SPANS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 def settings() -> NotifySettings:
@@ -35,3 +44,32 @@ def running() -> Iterator[Any]:
         yield runtime
     finally:
         runtime.engine.dispose()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """A refusal is a sentence at the command line."""
+    try:
+        yield
+    except Problem as error:
+        fields = "".join(f"\n  {p.field}: {p.problem}; allowed: {p.allowed}" for p in error.problems or ())
+        detail = f": {error.detail}" if error.detail else ""
+        raise click.ClickException(f"{error.title}{detail}{fields}") from None
+
+
+class Moment(click.ParamType):
+    """A time as people write it: a day (its midnight in the county's zone), an RFC 3339 time, or 90m, 24h, 7d ago."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The time, aware."""
+        text = str(value)
+        try:
+            if text[-1:] in _SPANS and text[:-1].isdigit():
+                return wall.now() - int(text[:-1]) * _SPANS[text[-1]]
+            if len(text) == len("2026-03-05"):
+                return datetime.combine(date.fromisoformat(text), datetime.min.time(), ZONE)
+            return parse(text)
+        except (ValueError, OverflowError):
+            self.fail(f"{text[:40]!r} is no day, no RFC 3339 time and no span as 90m, 24h, 7d", param, ctx)

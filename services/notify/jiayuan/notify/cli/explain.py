@@ -136,7 +136,7 @@ def _when(told: dict[str, Any]) -> str:
 def _what_became(event: str, as_json: bool) -> None:
     try:
         with opened() as work:
-            found = [shown(row) for row in store.find(work, event=event)]
+            found = [shown(row) for row in store.find(work, store.Which(event=event))]
     except StartError as error:
         raise click.ClickException(f"there is no file and no golden example {event}, and {error}") from None
     if not found:

@@ -1,19 +1,21 @@
-"""`jiayuan notify providers | stop | start | alarms`: how providers do, and what somebody stops."""
+"""`jiayuan notify providers | stop | start | resend | alarms`: how providers do, and what people do about it."""
 
 from __future__ import annotations
 
 import getpass
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
 
-from .. import rules, store, templates, wall
+from jiayuan.contracts.times import iso
+
+from .. import operating, store, wall
 from ..settings import NotifySettings
-from .common import opened, running, settings
+from .common import opened, refusals, running, settings
 
 _WHO = click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with it.")
 _REASON = click.option("--reason", required=True, help="Why; kept.")
@@ -27,26 +29,8 @@ _HOURS = click.option("--hours", type=click.FloatRange(0, 24 * 365), default=24.
 @_JSON
 def providers(hours: float, as_json: bool) -> None:
     """Weights, the last 15 minutes, what is stopped and what is raised; moves and stops of the last hours."""
-    now = wall.now()
-    since = now - timedelta(hours=hours)
     with opened() as work:
-        shares = store.weights.all_shares(work)
-        names = {s.provider for found in shares.values() for s in found} | store.weights.counted(work, now)
-        health = store.weights.health(work, dict.fromkeys(names, True), now)
-        said = {
-            "weights": [
-                {"channel": channel, "provider": s.provider, "points": s.now, "rest": s.rest}
-                for channel, found in shares.items()
-                for s in found
-            ],
-            "last_15_minutes": [
-                {"provider": name, "accepted": h.accepted, "errors_last_minute": h.errors}
-                for name, h in sorted(health.items())
-            ],
-            "stops": [_shown(row) for row in store.operating.stop_rows(work, since)],
-            "alarms": [_shown(row) for row in store.operating.alarms(work)],
-            "moves": [_shown(row) for row in store.weights.changes(work, since)],
-        }
+        said = operating.standing(work, wall.now() - timedelta(hours=hours))
     if as_json:
         click.echo(json.dumps(said, ensure_ascii=False, indent=1))
         return
@@ -78,14 +62,12 @@ def providers(hours: float, as_json: bool) -> None:
 def stop(kind: store.operating.Stoppable, name: str, reason: str, minutes: int | None, who: str) -> None:
     """Send nothing by a provider or on a channel, or nothing of a template, until it is started. Nothing is lost: what
     has another channel takes that, everything else waits."""
-    _known(kind, name)
-    now = wall.now()
-    until = now + timedelta(minutes=minutes) if minutes else None
-    with running() as runtime, runtime.work() as work:
-        if store.operating.stop(work, kind, name, reason=reason, by=who, wall=now, until=until):
-            click.echo(f"{kind} {name} is stopped" + (f" until {_time(until)}" if until else ""))
-        else:
-            raise click.ClickException(f"{kind} {name} is stopped already, for as long or longer")
+    until = wall.now() + timedelta(minutes=minutes) if minutes else None
+    with refusals():
+        operating.known(kind, name, _names(settings()))
+        with running() as runtime, runtime.work() as work:
+            operating.stop(work, kind, name, reason=reason, by=who, until=until)
+    click.echo(f"{kind} {name} is stopped" + (f" until {iso(until)}" if until else ""))
 
 
 @click.command()
@@ -95,14 +77,22 @@ def stop(kind: store.operating.Stoppable, name: str, reason: str, minutes: int |
 @_WHO
 def start(kind: store.operating.Stoppable, name: str, reason: str, who: str) -> None:
     """Send again what was stopped; alarms about it are cleared, and what waited for it goes now."""
-    _known(kind, name)
-    with running() as runtime, runtime.work() as work:
-        now = wall.now()
-        if not store.operating.start(work, kind, name, reason=reason, by=who, wall=now):
-            raise click.ClickException(f"{kind} {name} is not stopped")
-        for waited in store.operating.REASONS[kind]:
-            store.release(work, waited, now)
+    with refusals():
+        operating.known(kind, name, _names(settings()))
+        with running() as runtime, runtime.work() as work:
+            operating.start(work, kind, name, reason=reason, by=who)
     click.echo(f"{kind} {name} is started")
+
+
+@click.command()
+@click.argument("notice", metavar="ID")
+@_REASON
+@_WHO
+def resend(notice: str, reason: str, who: str) -> None:
+    """Send notice ID again, as a new message, whatever became of it; never while nobody knows whether it is out."""
+    with refusals(), running() as runtime, runtime.work() as work:
+        done = operating.resend(work, notice, reason=reason, by=who)
+    click.echo(f"{done['id']} is sent again; it was {done['was']}")
 
 
 @click.command()
@@ -120,7 +110,7 @@ def alarms(everything: bool, clear: str | None, who: str, as_json: bool) -> None
         click.echo(f"{count} cleared")
         return
     with opened() as work:
-        found = [_shown(row) for row in store.operating.alarms(work, raised=not everything)]
+        found = [operating.shown(row) for row in store.operating.alarms(work, raised=not everything)]
     if as_json:
         click.echo(json.dumps({"alarms": found}, ensure_ascii=False))
         return
@@ -138,18 +128,6 @@ def _alarms(found: list[dict[str, Any]]) -> None:
         )
 
 
-def _known(kind: str, name: str) -> None:
-    allowed = {
-        "provider": lambda: _names(settings()),
-        "channel": lambda: list(rules.CHANNELS),
-        "template": lambda: sorted(templates.bundled().codes),
-    }[kind]()
-    if name not in allowed:
-        raise click.BadParameter(
-            f"there is no {kind} {name}; there are {', '.join(allowed)}", param_hint="NAME"
-        )
-
-
 def _names(given: NotifySettings) -> list[str]:
     """The configured providers; their secrets needn't be at hand for this."""
     if not given.providers:
@@ -161,12 +139,4 @@ def _names(given: NotifySettings) -> list[str]:
         raise click.ClickException(f"{given.providers} can't be read ({type(error).__name__})") from None
 
 
-def _shown(row: Any) -> dict[str, Any]:
-    return {k: _time(v) if isinstance(v, datetime) else v for k, v in row._mapping.items() if k != "id"}
-
-
-def _time(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")
-
-
-COMMANDS = (providers, stop, start, alarms)
+COMMANDS = (providers, stop, start, resend, alarms)

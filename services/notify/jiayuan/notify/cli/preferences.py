@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
-
-from jiayuan.chassis.errors import Problem
 
 from .. import preferences as pure
 from .. import wishing
 from ..api.preferences import TYPES
 from ..preferences import ALL, CHANNELS, SUBJECTS
-from .common import opened, running
+from .common import opened, refusals, running
 
 
 @click.group("preferences")
@@ -34,7 +30,7 @@ _REF = click.argument("ref", metavar="ID")
 @click.option("--json", "as_json", is_flag=True)
 def show(type_: str, ref: str, as_json: bool) -> None:
     """What TYPE (citizen, person, unit, desk) ID wishes, what may be refused, and how that came to be."""
-    with _refusals(), opened() as work:
+    with refusals(), opened() as work:
         said = wishing.show(work, type_, ref) | {"changes": wishing.history(work, type_, ref)}
     if as_json:
         click.echo(json.dumps(said, ensure_ascii=False, indent=1))
@@ -74,7 +70,7 @@ def set_(
             asked["quiet"] = {"from": pure.clock_of(quiet[0]), "until": pure.clock_of(quiet[1])}
         except ValueError as error:
             raise click.UsageError(f"--quiet: {error}") from None
-    with _refusals(), running() as runtime, runtime.work() as work:
+    with refusals(), running() as runtime, runtime.work() as work:
         wishes = wishing.checked(pure.bundled(), type_, asked)
         said = wishing.change(work, type_, ref, wishes, "command", by=who, reason=reason)
     _rest(said)
@@ -89,13 +85,3 @@ def _rest(said: dict[str, Any]) -> None:
         if quiet
         else "no quiet hours of their own"
     )
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """A refusal is a sentence at the command line."""
-    try:
-        yield
-    except Problem as error:
-        fields = "".join(f"\n  {p.field}: {p.problem}; allowed: {p.allowed}" for p in error.problems or ())
-        raise click.ClickException(f"{error.title}{fields}") from None

@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import click
 
+from jiayuan.contracts.schemas.common import NOTICE_STATES
+
 from .. import store
 from ..api.notices import shown
-from .common import opened
+from .common import Moment, opened
 
 
 @click.command()
-@click.option("--case", "case", default="", help="The notices on this case.")
-@click.option("--report", "report", default="", help="The notices on this report.")
+@click.option("--case", "case", default="", help="On this case.")
+@click.option("--report", "report", default="", help="On this report.")
+@click.option(
+    "--person", "person", default="", help="To this recipient: pseudonym, id of staff, code of a unit."
+)
+@click.option("--since", type=Moment(), help="Made since then: a day, a time, or 90m, 24h, 7d.")
+@click.option("--state", type=click.Choice(NOTICE_STATES))
+@click.option("--provider", default="", help="The last one.")
 @click.option("--json", "as_json", is_flag=True)
-def status(case: str, report: str, as_json: bool) -> None:
-    """What happened to each notice on a case or a report; without either, counts by role and state."""
+def status(
+    case: str,
+    report: str,
+    person: str,
+    since: datetime | None,
+    state: str | None,
+    provider: str,
+    as_json: bool,
+) -> None:
+    """What happened to each notice, with every call, question, receipt and resend; of more than 500 the newest.
+
+    Without any option, counts by role and state.
+    """
     if case and report:
         raise click.UsageError("give --case or --report, not both")
+    which = store.Which(
+        case=case, report=report, person=person, since=since, state=state or "", provider=provider
+    )
     with opened() as work:
-        if not case and not report:
+        if which == store.Which():
             _counts(store.counts(work), as_json)
             return
-        found = [shown(row) for row in store.find(work, case=case, report_=report)]
+        found = [shown(row) for row in store.find(work, which)]
     if as_json:
         click.echo(json.dumps({"notices": found}, ensure_ascii=False))
         return
@@ -56,4 +79,8 @@ def _line(one: dict[str, Any]) -> None:
         click.echo(
             f"    {call['ended_at'][:19]}  {call['kind']} {call['number']} by {call['provider']}: "
             f"{call['outcome']}{error}"
+        )
+    for again in one["resends"]:
+        click.echo(
+            f"    {again['at'][:19]}  sent again by {again['by']}, it was {again['state']}: {again['reason']}"
         )

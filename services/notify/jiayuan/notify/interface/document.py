@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 from jiayuan.chassis.operation import Operations
 
-from . import notices, preferences, receipts
+from . import notices, operating, preferences, receipts, statistics
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
 _PARTS: Final[tuple[Operations, ...]] = (
     notices.OPERATIONS,
+    operating.OPERATIONS,
     preferences.OPERATIONS,
     receipts.OPERATIONS,
+    statistics.OPERATIONS,
 )
 
 
@@ -40,10 +42,13 @@ def interface() -> Interface:
         parts=(*_PARTS, operation.SERVICE),
         problem=Problem,
         otherwise=plain,
+        refine=_refined,
         titles={303: "On to the matter."},
         path={
             "provider": {"description": "The provider's name in the configuration of providers."},
             "secret": {"description": "The secret path of the provider's callbacks, which is the proof."},
+            "kind": {"description": "provider, channel or template."},
+            "name": {"description": "The provider's name, the channel, or the template's code."},
             "code": {"description": "The tracking code of a report, which is the proof."},
             "type": {"description": "What kind of recipient."},
             "id": {
@@ -51,6 +56,13 @@ def interface() -> Interface:
             },
         },
     )
+
+
+def _refined(components: dict[str, Any]) -> dict[str, Any]:
+    """With the schemas of answers that may be files as well."""
+    from jiayuan.contracts import generate
+
+    return {**generate.components(list(statistics.SCHEMAS)), **components}
 
 
 def main(arguments: list[str] | None = None) -> int:

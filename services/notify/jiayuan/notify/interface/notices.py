@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from marshmallow import Schema, fields, validate
-
 from jiayuan.chassis.operation import (
     Operation,
     Operations,
@@ -21,15 +19,7 @@ from jiayuan.chassis.operation import (
 )
 from jiayuan.contracts.schemas.common import NOTICE_ROLES, NOTICE_STATES
 
-
-class Which(Schema):
-    """Exactly one of the two."""
-
-    case = fields.String(
-        validate=validate.Length(max=128), metadata={"description": "The notices on a case."}
-    )
-    report = fields.String(validate=validate.Length(max=128), metadata={"description": "… or on a report."})
-
+from ..api.notices import WhichQuery
 
 Attempt = told(
     "Attempt",
@@ -41,6 +31,14 @@ Attempt = told(
     error=maybe(),
     started_at=at(),
     ended_at=at(),
+)
+Resent = told(
+    "Resent",
+    "That somebody had it sent again.",
+    at=at(),
+    by=text(),
+    reason=text(),
+    state=one_of(*NOTICE_STATES),
 )
 Notice = told(
     "Notice",
@@ -65,8 +63,9 @@ Notice = told(
     at=at(),
     state_at=at(),
     attempts=many(Attempt),
+    resends=many(Resent),
 )
-Notices = told("Notices", "Notices, oldest first, at most 500.", notices=many(Notice))
+Notices = told("Notices", "Notices, oldest first; of more than 500 the newest.", notices=many(Notice))
 
 Read = told("Read", "When it was read.", id=text(), read_at=at())
 _TOKEN = "/r/<string(maxlength=22):token>"
@@ -81,5 +80,5 @@ OPERATIONS: Final[Operations] = {
         {200: {**binary("text/html"), "application/json": {"schema": {"type": "object"}}}, 303: None},
         refuses=(404,),
     ),
-    ("GET", "/notices"): Operation("notices", {200: Notices}, query=Which, refuses=(400,)),
+    ("GET", "/notices"): Operation("notices", {200: Notices}, query=WhichQuery, refuses=(400,)),
 }

@@ -303,9 +303,8 @@ class Preparing:
             opens = limits.opens(bounds, held[mine], mark)
             if opens > now:
                 change = _change(row, work, state="deferred", reason=LIMIT)
-                out.changed.append(
-                    change | {"due_at": at + timedelta(seconds=opens - now), "waits": row["waits"] + 1}
-                )
+                due = at + timedelta(seconds=opens - now)
+                out.changed.append(change | {"due_at": due, "ready_at": due, "waits": row["waits"] + 1})
             else:
                 held[mine].append(mark)
                 counted[row["id"]] = (mine, mark)
@@ -384,6 +383,7 @@ class Preparing:
         match found.why:
             case "quiet" | "cap" if isinstance(found, Kept):
                 change = _change(row, work, state="deferred", reason=found.why, due_at=found.due_at)
+                change["ready_at"] = found.due_at
             case "wait":
                 seconds = min(self._settings.wait_most, 2.0 ** min(row["waits"], 20))
                 change = _change(
@@ -408,6 +408,7 @@ class Preparing:
                     store.operating.STOPPED if found.why == "stopped" else store.operating.TEMPLATE_STOPPED
                 )
                 change = _change(row, work, state="deferred", reason=reason, due_at=at + _STOPPED_FOR)
+                change["ready_at"] = change["due_at"]
             case why:
                 state = "expired" if why == "expired" else "suppressed"
                 change = _change(row, work, state=state, reason=why)
@@ -454,4 +455,5 @@ def _change(row: Mapping[str, Any], work: Work, **fields: Any) -> dict[str, Any]
         "channel": row["channel"],
         "hold_at": row["hold_at"],
         "gathered_in": None,
+        "ready_at": None,
     } | fields

@@ -15,7 +15,9 @@ from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
 
-from .. import cascade, limits, metrics, routes, states, store
+from .. import cascade, limits, metrics, routes, spending, states, store
+from ..providers.base import Message
+from ..spending import Charge
 from ..states import Outcome
 from ..telling import tell
 from .groups import Groups
@@ -30,6 +32,9 @@ _ANSWERS: Final = frozenset(
     {"accepted", "delivered", "refused", "content_refused", "no_consent", "not_found"}
 )
 """What a question can be answered with; everything else says nothing of the message."""
+
+
+_CHARGED: Final = frozenset({"accepted", "delivered", "unknown"})
 
 
 @dataclass(slots=True)
@@ -120,9 +125,12 @@ class Recording:
         """The row of a call."""
         error = redact.mask(outcome.error)[:300] if outcome.error else None
         one = done.item.sent
-        return attempt_row(
+        row = attempt_row(
             done.item.kind, lane, one, outcome.kind, outcome.ref, error, done.started_at, done.ended_at
         )
+        if charge := _charge(lane, done, outcome):
+            row |= {"segments": charge.segments, "cost": charge.cost and str(charge.cost)}
+        return row
 
     # -- what it says of the provider --------------------------------------------------------------
 
@@ -134,6 +142,8 @@ class Recording:
             accepted=[d.started_at for d, o in sends if o.kind in ("accepted", "delivered")],
             errors=[d.ended_at for d, o in sends if o.kind in states.ERRORS],
         )
+        charges = [charge for d, o in made if (charge := _charge(lane, d, o))]
+        store.spending.add(work, lane.name, spending.day_of(made[-1][0].ended_at), charges)
         self._refund(work, lane, [d.item.sent for d, o in made if o.kind in states.NEVER_HAD_IT])
         refused = [d.item.sent.credit for d, o in sends if o.kind == "no_consent"]
         if keys := [key for key in refused if key is not None]:
@@ -216,6 +226,16 @@ def attempt_row(
         "started_at": started,
         "ended_at": ended,
     }
+    if not lane.route.local:
+        row |= {"segments": None, "cost": None}
     if lane.channel != "sms":
         row["channel"] = one.row["channel"]
     return row
+
+
+def _charge(lane: Lane, done: Done, outcome: Outcome) -> Charge | None:
+    """What a call costs. One whose answer was lost counts: it may be on the bill."""
+    what = done.item.what
+    if lane.route.local or not isinstance(what, Message) or outcome.kind not in _CHARGED:
+        return None
+    return spending.charge(what.text if lane.channel == "sms" else "", lane.route.price)

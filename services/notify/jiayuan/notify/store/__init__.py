@@ -1,8 +1,19 @@
 """Notify's tables (`tables`) and all of its SQL: a module a theme, whose names are those of this package."""
 
-from . import credits, numbers_sent, operating, receipts, replies, weights
+from . import (
+    credits,
+    forgetting,
+    numbers_sent,
+    operating,
+    receipts,
+    replies,
+    resends,
+    spending,
+    statistics,
+    weights,
+)
 from .courtesy import count_told, forget_told, gathered, open_digests, uncount_told
-from .notices import counts, find, numbers, put_notices
+from .notices import Which, counts, find, first_id, numbers, put_notices
 from .preferences import of_code, put_wishes, wishes, wishes_changes
 from .reading import NEVER_SENT, found_read, mark_read
 from .recipients import erase_citizens, put_recipients, put_reports
@@ -36,6 +47,7 @@ from .tables import (
 
 __all__ = [
     "NEVER_SENT",
+    "Which",
     "ask",
     "attempt",
     "change",
@@ -45,7 +57,9 @@ __all__ = [
     "credits",
     "erase_citizens",
     "find",
+    "first_id",
     "forget_told",
+    "forgetting",
     "found_read",
     "gathered",
     "give_back",
@@ -71,9 +85,12 @@ __all__ = [
     "replies",
     "reply",
     "report",
+    "resends",
     "sending",
     "sink_has",
     "sink_message",
+    "spending",
+    "statistics",
     "stuck",
     "to_follow",
     "told",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.chassis import bulk
@@ -49,7 +51,12 @@ _FOUND: Final = f"""
 SELECT CAST(n.id AS text) AS id, {FACTS}, s.state, s.reason, s.state_at, s.attempts, s.provider,
        s.provider_ref, s.channel, s.read_at, CAST(s.gathered_in AS text) AS gathered_in
 FROM notice n JOIN sending s ON s.notice_id = n.id
-WHERE {{where}} AND (:street = '' OR n.street = :street) ORDER BY n.at, n.id LIMIT 500
+WHERE {{where}} ORDER BY n.at DESC, n.id DESC LIMIT 500
+"""
+
+_RESENDS: Final = """
+SELECT CAST(notice_id AS text) AS notice_id, at, by, reason, state FROM resend
+WHERE notice_id = ANY(CAST(:ids AS uuid[])) ORDER BY id
 """
 
 
@@ -72,25 +79,63 @@ def numbers(work: Work, cases: Iterable[str]) -> dict[str, str]:
     return {row.case_id: row.number for row in work.execute(_NUMBERS, cases=list(cases))}
 
 
-def find(
-    work: Work, *, case: str = "", report_: str = "", event: str = "", street: str = ""
-) -> list[dict[str, Any]]:
-    """Notices of a case (and of the reports it told about), of a report or of an event, oldest first, with attempts.
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which notices; all that is given must hold. `since`: wall time of their making. `street` limits to a street's.
 
-    `street` limits them to a street's. At most 500. An event is looked for without an index: a person asks that.
+    `case`: those on a case, and on the reports that it told about before it was known.
     """
-    if case:
-        # The notice of receipt is older than the case; it is found by the reports that the case has told of.
-        where = (
-            "(n.case_id = :id OR (n.report_id IN (SELECT report_id FROM notice WHERE case_id = :id "
-            "AND report_id IS NOT NULL) AND n.case_id IS NULL))"
-        )
-    else:
-        where = "n.report_id = :id" if report_ else "n.event_id = :id"
-    rows = work.execute(_FOUND.format(where=where), id=case or report_ or event, street=street)
-    found = {row.id: dict(row._mapping) | {"calls": []} for row in rows}
+
+    case: str = ""
+    report: str = ""
+    event: str = ""
+    person: str = ""
+    state: str = ""
+    provider: str = ""
+    since: datetime | None = None
+    street: str = ""
+    id: str = ""
+
+
+# The notice of receipt is older than the case; it is found by the reports that the case has told of.
+_OF_CASE: Final = """
+(n.case_id = :case OR (n.report_id IN (SELECT report_id FROM notice WHERE case_id = :case AND report_id IS NOT NULL)
+ AND n.case_id IS NULL))
+"""
+_WHERE: Final = {
+    "case": _OF_CASE,
+    "report": "n.report_id = :report",
+    "event": "n.event_id = :event",
+    # Each type, so that the index on people is used.
+    "person": "n.recipient_type IN ('citizen', 'person', 'unit', 'desk') AND n.recipient = :person",
+    "state": "s.state = :state",
+    "provider": "s.provider = :provider",
+    "street": "n.street = :street",
+    "id": "n.id = CAST(:id AS uuid)",
+    "since": "n.id >= CAST(:since AS uuid)",
+}
+
+
+def first_id(at: datetime) -> str:
+    """The smallest id (UUIDv7) of a notice that was made at a wall time or later: the key is an index by time."""
+    digits = f"{int(at.timestamp() * 1000):012x}70008000000000000000"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def find(work: Work, which: Which) -> list[dict[str, Any]]:
+    """Notices with their attempts and resends, oldest first; of more than 500 the newest.
+
+    An event is looked for without an index: a person asks that.
+    """
+    given: dict[str, Any] = {f.name: getattr(which, f.name) for f in fields(which) if getattr(which, f.name)}
+    if which.since is not None:
+        given["since"] = first_id(which.since)
+    rows = work.execute(_FOUND.format(where=" AND ".join(_WHERE[name] for name in given) or "true"), **given)
+    found = {row.id: dict(row._mapping) | {"calls": [], "resends": []} for row in reversed(list(rows))}
     for call in work.execute(_ATTEMPTS, ids=list(found)):
         found[str(call.notice_id)]["calls"].append(dict(call._mapping))
+    for one in work.execute(_RESENDS, ids=list(found)):
+        found[one.notice_id]["resends"].append(dict(one._mapping))
     return list(found.values())
 
 

@@ -66,7 +66,7 @@ notice = sa.Table(
     sa.Column("at", _TIME, nullable=False),
     sa.Column("event_id", sa.Text, nullable=False),
     sa.Column("traceparent", sa.Text, nullable=False),
-    info={"grants": "SELECT, INSERT"},
+    info={"grants": "SELECT, INSERT, DELETE"},
 )
 
 # How somebody's wishes came to be what they are; goes with the person.
@@ -137,6 +137,9 @@ sending = sa.Table(
     sa.Column("follow_at", _TIME, comment="wall time: looked at again then, for the next channel"),
     sa.Column("read_at", _TIME, comment="business time: opened or acknowledged by the person"),
     sa.Column("gathered_in", UUID(as_uuid=False), comment="the digest that stands for it"),
+    sa.Column(
+        "ready_at", _TIME, comment="wall time: it was held until then, by the night, a cap, a limit or a stop"
+    ),
 )
 
 attempt = sa.Table(
@@ -154,7 +157,23 @@ attempt = sa.Table(
     sa.Column("started_at", _TIME, nullable=False),
     sa.Column("ended_at", _TIME, nullable=False),
     sa.Column("channel", sa.Text, nullable=False, server_default="sms"),
-    info={"grants": "SELECT, INSERT"},  # a record of calls is never changed
+    sa.Column("segments", sa.SmallInteger, comment="parts of a short message"),
+    sa.Column("cost", sa.Numeric(12, 4), comment="yuan, by the price of its day"),
+    info={"grants": "SELECT, INSERT, DELETE"},  # a record of calls is never changed; it goes with its notice
+)
+
+# Sent again by a person: kept beside the attempts, which are calls.
+resend = sa.Table(
+    "resend",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("notice_id", UUID(as_uuid=False), nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("request_id", UUID(as_uuid=False)),
+    info={"grants": "SELECT, INSERT, DELETE"},
 )
 
 sink_message = sa.Table(
@@ -164,7 +183,7 @@ sink_message = sa.Table(
     sa.Column("recipient", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("at", _TIME, nullable=False),
-    info={"grants": "SELECT, INSERT"},
+    info={"grants": "SELECT, INSERT, DELETE"},
 )
 
 wechat_token = sa.Table(
@@ -283,4 +302,42 @@ consent_heard = sa.Table(
     sa.Column("person", sa.Text, primary_key=True, comment="a keyed digest of the openid"),
     sa.Column("template", sa.Text, primary_key=True, comment="the vendor's id of it"),
     sa.Column("at", _TIME, primary_key=True, comment="when WeChat says that it was"),
+)
+
+# -- what it cost and how quick it was -----------------------------------------------------------------
+
+spending = sa.Table(
+    "spending",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True, comment="in the county's zone"),
+    sa.Column("messages", sa.BigInteger, nullable=False),
+    sa.Column("segments", sa.BigInteger, nullable=False),
+    sa.Column("cost", sa.Numeric(14, 4), nullable=False),
+)
+
+COUNTS: Final = (
+    "notices",
+    "accepted",
+    "accepted_10s",
+    "delivered",
+    "delivered_1m",
+    "delivered_5m",
+    "delivered_60m",
+    "undelivered",
+    "expired",
+    "suppressed",
+    "segments",
+)
+
+# Sums over notices that are gone; what is there is summed when it is asked for.
+statistic = sa.Table(
+    "statistic",
+    metadata,
+    sa.Column("hour", _TIME, primary_key=True),
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("template", sa.Text, primary_key=True),
+    *(sa.Column(name, sa.BigInteger, nullable=False) for name in COUNTS),
+    sa.Column("cost", sa.Numeric(14, 4), nullable=False),
 )

@@ -1,0 +1,97 @@
+"""For people who run it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from jiayuan.chassis.operation import (
+    Operation,
+    Operations,
+    at,
+    many,
+    maybe,
+    maybe_at,
+    one_of,
+    text,
+    told,
+    whole,
+)
+from jiayuan.contracts.schemas.common import NOTICE_STATES
+
+from ..api.operating import KINDS, ClearBody, ReasonBody, StopBody
+
+Weight = told(
+    "Weight",
+    "Points of a provider, of 100 in its channel.",
+    channel=text(),
+    provider=text(),
+    points=whole(),
+    rest=whole(),
+)
+Lately = told(
+    "Lately",
+    "The last 15 minutes of a provider.",
+    provider=text(),
+    accepted=whole(),
+    errors_last_minute=whole(),
+)
+Stop = told(
+    "Stop",
+    "Something that was stopped, by whom and why, and who started it again.",
+    kind=one_of(*KINDS),
+    name=text(),
+    reason=text(),
+    by=text(),
+    at=at(),
+    until=maybe_at(),
+    ended_at=maybe_at(),
+    ended_by=maybe(),
+    ended_reason=maybe(),
+)
+Alarm = told(
+    "Alarm",
+    "What somebody has to see to.",
+    kind=text(),
+    subject=text(),
+    reason=text(),
+    raised_at=at(),
+    last_at=at(),
+    times=whole(),
+    cleared_at=maybe_at(),
+    cleared_by=maybe(),
+)
+Moved = told(
+    "Moved",
+    "A move of a provider's points.",
+    provider=text(),
+    channel=text(),
+    before=whole(),
+    after=whole(),
+    reason=text(),
+    at=at(),
+)
+Standing = told(
+    "Standing",
+    "How sending stands.",
+    weights=many(Weight),
+    last_15_minutes=many(Lately),
+    stops=many(Stop),
+    alarms=many(Alarm),
+    moves=many(Moved),
+)
+What = told("What", "What was stopped or started.", kind=one_of(*KINDS), name=text())
+Cleared = told("Cleared", "How many alarms were cleared.", cleared=whole())
+Again = told(
+    "Again", "A notice that is sent again, and its state before.", id=text(), was=one_of(*NOTICE_STATES)
+)
+_START = "/stops/<any(provider, channel, template):kind>/<string(maxlength=64):name>/start"
+
+OPERATIONS: Final[Operations] = {
+    ("GET", "/providers"): Operation("operating", {200: Standing}),
+    ("POST", "/stops"): Operation("operating", {201: What}, body=StopBody, refuses=(409,)),
+    ("POST", _START): Operation("operating", {200: What}, body=ReasonBody, refuses=(409,)),
+    ("POST", "/alarms/clear"): Operation("operating", {200: Cleared}, body=ClearBody, refuses=(404,)),
+    ("POST", "/notices/<string(maxlength=36):notice>/resend"): Operation(
+        "operating", {200: Again}, body=ReasonBody, refuses=(404, 409)
+    ),
+}
