@@ -46,9 +46,12 @@ WHOSE: dict[str, dict[str, str]] = {
             "/stops",
             "/stops/<any(provider, channel, template):kind>/<string(maxlength=64):name>/start",
             "/alarms/clear",
+            "/reconciliation/<int:id>/settle",
         )
     },
-    "how it runs": {f"GET {p}": "county operator" for p in ("/providers", "/statistics", "/budget")},
+    "how it runs": {
+        f"GET {p}": "county operator" for p in ("/providers", "/statistics", "/budget", "/reconciliation")
+    },
     "sent again": {"POST /notices/<string(maxlength=36):notice>/resend": "desk county operator"},
     "reading": {"GET /notices": "desk county operator service"},
 }

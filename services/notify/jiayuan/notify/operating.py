@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from jiayuan.chassis.errors import Problem
@@ -77,6 +77,21 @@ def standing(work: Work, since: datetime) -> dict[str, Any]:
 def shown(row: Any) -> dict[str, Any]:
     """A row as people see it."""
     return {k: iso(v) if isinstance(v, datetime) else v for k, v in row._mapping.items() if k != "id"}
+
+
+def reconciliations(work: Work, *, everything: bool = False) -> dict[str, Any]:
+    """`{days, differences}`: days that were held against providers' own lists, and open differences, or all."""
+    return {
+        "days": [_plain(row) for row in store.reconciliations.days(work)],
+        "differences": [_plain(r) for r in store.reconciliations.differences(work, everything=everything)],
+    }
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {
+        k: iso(v) if isinstance(v, datetime) else v.isoformat() if isinstance(v, date) else v
+        for k, v in row._mapping.items()
+    }
 
 
 # -- one notice ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, keeping, receiving, replies, sending, store
+from . import handlers, keeping, receiving, reconciling, replies, sending, store
 from .api.interface import OpenApi
 from .api.notices import Notices
 from .api.operating import Operating
@@ -60,3 +60,8 @@ class NotifyService(
     def forget(self) -> bool:
         """Drops notices of long ago; their sums stay."""
         return keeping.forget(self.delivery)
+
+    @every(seconds=10.0, role="send")
+    def reconcile(self) -> bool:
+        """Holds our calls of yesterday against the providers' own lists."""
+        return reconciling.turn(self.delivery)

@@ -84,6 +84,21 @@ class Operating:
             raise Problem(404, "Nothing is raised about that")
         return {"cleared": count}
 
+    @http("GET", "/reconciliation", roles=LOOK)
+    def reconciliation(self, call: Call) -> Any:  # noqa: ARG002  every entrypoint has it
+        """Days that were held against the providers' own lists, and differences that nobody has settled."""
+        with self.delivery.work() as work:
+            return operating.reconciliations(work)
+
+    @http("POST", "/reconciliation/<int:id>/settle", roles=RUN)
+    def settle(self, call: Call, id: int) -> Any:
+        """Says what became of a difference."""
+        reason, by = call.json_body(ReasonBody)["reason"], call.need().subject
+        with self.delivery.work() as work:
+            if not store.reconciliations.settle(work, [id], by, reason, wall.now()):
+                raise Problem(404, "No open difference")
+        return {"settled": 1}
+
     @http("POST", "/notices/<string(maxlength=36):notice>/resend", roles=RESEND)
     def resend(self, call: Call, notice: str) -> Any:
         """Sends a notice again, as a new message; a desk, one of its own street."""

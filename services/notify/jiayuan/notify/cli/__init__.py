@@ -8,6 +8,7 @@ from .explain import explain
 from .operating import COMMANDS as OPERATING
 from .preferences import preferences
 from .preview import preview
+from .reconciliation import reconciliation
 from .statistics import COMMANDS as STATISTICS
 from .status import status
 
@@ -17,7 +18,7 @@ def notify() -> None:
     """Notices 通知."""
 
 
-for _command in (status, explain, preview, preferences, *OPERATING, *STATISTICS):
+for _command in (status, explain, preview, preferences, reconciliation, *OPERATING, *STATISTICS):
     notify.add_command(_command)
 
 COMMANDS: list[click.Command] = [notify]

@@ -84,12 +84,45 @@ Cleared = told("Cleared", "How many alarms were cleared.", cleared=whole())
 Again = told(
     "Again", "A notice that is sent again, and its state before.", id=text(), was=one_of(*NOTICE_STATES)
 )
+Day = told(
+    "ReconciledDay",
+    "Our calls of a day beside a provider's own list.",
+    provider=text(),
+    day=text(),
+    ours=whole(),
+    theirs=whole(),
+    open=whole(),
+    ended_at=maybe_at(),
+    error=maybe(),
+)
+Difference = told(
+    "Difference",
+    "missing: they don't list what they took; extra: they list what we never sent; state: the end is another.",
+    id=whole(),
+    provider=text(),
+    day=text(),
+    kind=one_of("missing", "extra", "state"),
+    key=text(),
+    notice_id=maybe(),
+    ours=maybe(),
+    theirs=maybe(),
+    found_at=at(),
+    settled_at=maybe_at(),
+    settled_by=maybe(),
+    reason=maybe(),
+)
+Reconciliation = told("Reconciliation", "How lists agree.", days=many(Day), differences=many(Difference))
+Settled = told("Settled", "How many differences were settled.", settled=whole())
 _START = "/stops/<any(provider, channel, template):kind>/<string(maxlength=64):name>/start"
 
 OPERATIONS: Final[Operations] = {
     ("GET", "/providers"): Operation("operating", {200: Standing}),
     ("POST", "/stops"): Operation("operating", {201: What}, body=StopBody, refuses=(409,)),
     ("POST", _START): Operation("operating", {200: What}, body=ReasonBody, refuses=(409,)),
+    ("GET", "/reconciliation"): Operation("operating", {200: Reconciliation}),
+    ("POST", "/reconciliation/<int:id>/settle"): Operation(
+        "operating", {200: Settled}, body=ReasonBody, refuses=(404,)
+    ),
     ("POST", "/alarms/clear"): Operation("operating", {200: Cleared}, body=ClearBody, refuses=(404,)),
     ("POST", "/notices/<string(maxlength=36):notice>/resend"): Operation(
         "operating", {200: Again}, body=ReasonBody, refuses=(404, 409)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from jiayuan.chassis import redact
 from jiayuan.notify.states import Outcome
 
 from . import codes, signing
-from .base import Asked, Channel, Heard, Message, Receipt
+from .base import Asked, Channel, Heard, Listed, Message, Receipt
 from .calls import CONNECT, Answer, Calls, text
 from .configured import Approved, approved
 
@@ -45,6 +45,7 @@ class Aliyun:
     """One account with one signature (签名). Errors of people and of keys alike come as outcomes."""
 
     channel: Channel = "sms"
+    lists_unfinished = True
 
     def __init__(
         self,
@@ -97,6 +98,10 @@ class Aliyun:
             raise ValueError("must be an array")
         found = [receipt for item in document if (receipt := self._receipt(item))]
         return Heard(receipts=found, body=_ACCEPTED)
+
+    def listed(self, day: date, numbers: Sequence[str]) -> list[Listed] | None:
+        """QuerySendDetails of each number; OutId is our request id."""
+        return self._calls.lists(lambda number: self._list(day, number), numbers)
 
     # -- calls -------------------------------------------------------------------------------------
 
@@ -167,6 +172,26 @@ class Aliyun:
         if self._clock() - at < self._settle:
             return Outcome("unknown", error="not listed yet", after=self._settle.total_seconds())
         return Outcome("not_found")
+
+    def _list(self, day: date, number: str) -> list[Listed] | Outcome:
+        found: list[Listed] = []
+        for page in range(1, _MOST_PAGES + 1):
+            query = {
+                "CurrentPage": str(page),
+                "PageSize": str(_PAGE),
+                "PhoneNumber": number,
+                "SendDate": day.strftime("%Y%m%d"),
+            }
+            details = self._details(self._call("QuerySendDetails", query))
+            if isinstance(details, Outcome):
+                return details
+            for detail in details:
+                kind = _STATUS.get(text(detail, "SendStatus"), "accepted")
+                state: Any = "undelivered" if kind == "refused" else kind
+                found.append(Listed(text(detail, "OutId") or None, None, state))
+            if len(details) < _PAGE:
+                return found
+        return Outcome("unknown", error="more messages than can be looked through", code="too_many")
 
     def _details(self, answer: Answer | Outcome) -> list[Any] | Outcome:
         """The listed messages; unknown when the question failed."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal, Protocol
+from datetime import date, datetime
+from typing import Literal, Protocol, runtime_checkable
 
 from jiayuan.notify.states import Outcome
 
@@ -121,3 +121,27 @@ class NoReceipts:
     def receipts(self, _body: bytes, _query: Mapping[str, str], /) -> Heard:
         """No callback of this provider is known."""
         raise ValueError("this provider sends no receipts")
+
+
+ListedState = Literal["accepted", "delivered", "undelivered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A message in a provider's own list. One of `request_id` and `provider_ref` says which."""
+
+    request_id: str | None
+    provider_ref: str | None
+    state: ListedState
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """A provider that tells what it sent to some numbers on a day."""
+
+    lists_unfinished: bool
+    """Whether it lists what it has no receipt of yet."""
+
+    def listed(self, day: date, numbers: Sequence[str]) -> list[Listed] | None:
+        """All that it says it sent to these numbers on a day of China; None when it can't tell all of it now."""
+        ...

@@ -20,6 +20,8 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, Rea
 from jiayuan.chassis import redact
 from jiayuan.notify.states import Outcome
 
+from .base import Listed
+
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 CONNECT: Final = 3.0
@@ -69,6 +71,25 @@ class Calls:
         )
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+
+    def lists(
+        self, ask: Callable[[str], list[Listed] | Outcome], numbers: Sequence[str]
+    ) -> list[Listed] | None:
+        """What `ask` says of every number, as `each` calls; None when any question failed."""
+        found: list[Listed] = []
+
+        def one(number: str) -> Outcome:
+            said = ask(number)
+            if isinstance(said, Outcome):
+                return said
+            found.extend(said)
+            return Outcome("accepted")
+
+        for start in range(0, len(numbers), self.batch):
+            outcomes = self.each(one, numbers[start : start + self.batch])
+            if any(outcome.kind != "accepted" for outcome in outcomes):
+                return None
+        return found
 
     def each(self, call: Callable[[_T], Outcome], items: Sequence[_T]) -> list[Outcome]:
         """`call` on every item by a few threads (greenlets, where the chassis has patched threading).

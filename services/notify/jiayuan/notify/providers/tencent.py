@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ from jiayuan.notify.states import Outcome
 
 from . import codes, signing
 from .aliyun import now
-from .base import Asked, Channel, Heard, Message, Receipt
+from .base import Asked, Channel, Heard, Listed, Message, Receipt
 from .calls import CONNECT, Answer, Calls, text
 from .configured import Approved, approved
 
@@ -45,6 +45,7 @@ class Tencent:
     """One application (SdkAppId) with one signature (签名)."""
 
     channel: Channel = "sms"
+    lists_unfinished = False
 
     def __init__(
         self,
@@ -105,6 +106,10 @@ class Tencent:
             raise ValueError("must be an array")
         found = [receipt for item in document if (receipt := self._receipt(item))]
         return Heard(receipts=found, body=_ACCEPTED)
+
+    def listed(self, day: date, numbers: Sequence[str]) -> list[Listed] | None:
+        """PullSmsSendStatusByPhoneNumber of each number: only what Tencent has a receipt of."""
+        return self._calls.lists(lambda number: self._list(day, number), numbers)
 
     # -- calls -------------------------------------------------------------------------------------
 
@@ -181,6 +186,28 @@ class Tencent:
         if self._clock() - at < self._settle:
             return Outcome("unknown", error="not listed yet", after=self._settle.total_seconds())
         return Outcome("not_found")
+
+    def _list(self, day: date, number: str) -> list[Listed] | Outcome:
+        since = datetime.combine(day, datetime.min.time(), codes.CHINA)
+        asking = {
+            "SmsSdkAppId": self._app,
+            "PhoneNumber": _e164(number),
+            "BeginTime": int(since.timestamp()),
+            "EndTime": int((since + timedelta(hours=30)).timestamp()),  # receipts of the night
+            "Offset": 0,
+            "Limit": _PAGE,
+        }
+        found = self._listed(self._call("PullSmsSendStatusByPhoneNumber", asking))
+        if isinstance(found, Outcome):
+            return found
+        if len(found) >= _PAGE:
+            return Outcome("unknown", error="more messages than can be looked through", code="too_many")
+        out = []
+        for item in found:
+            context, ref = text(item, "SessionContext"), text(item, "SerialNo")
+            state: Any = self._codes.receipts.get(text(item, "ReportStatus")).kind
+            out.append(Listed(context or None, ref or None, state))
+        return out
 
     def _listed(self, answer: Answer | Outcome) -> list[Any] | Outcome:
         """The listed statuses; unknown when the question failed."""

@@ -341,3 +341,36 @@ statistic = sa.Table(
     *(sa.Column(name, sa.BigInteger, nullable=False) for name in COUNTS),
     sa.Column("cost", sa.Numeric(14, 4), nullable=False),
 )
+
+# -- beside the provider's own list --------------------------------------------------------------------
+
+reconciliation = sa.Table(
+    "reconciliation",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True, comment="in the county's zone"),
+    sa.Column("after", UUID(as_uuid=False), nullable=False, comment="calls up to this one are looked at"),
+    sa.Column("ours", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("theirs", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due_at", _TIME, nullable=False),
+    sa.Column("ended_at", _TIME),
+    sa.Column("error", sa.Text, comment="why it could not be finished"),
+)
+
+difference = sa.Table(
+    "difference",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False, comment="our request id; of what isn't ours, theirs"),
+    sa.Column("notice_id", UUID(as_uuid=False)),
+    sa.Column("ours", sa.Text),
+    sa.Column("theirs", sa.Text),
+    sa.Column("found_at", _TIME, nullable=False),
+    sa.Column("settled_at", _TIME),
+    sa.Column("settled_by", sa.Text),
+    sa.Column("reason", sa.Text),
+)
