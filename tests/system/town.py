@@ -108,6 +108,8 @@ class Heard:
         """The id of the case it is about, as far as it names one."""
         data = self.document["data"]
         of = data.get("case") or data.get("clock") or data.get("entry") or data.get("notice") or {}
+        if isinstance(of, str):  # notice.asked and notice.read name a case or a notice by its id alone
+            return str(data.get("case") or "")
         return str(of.get("case") or of.get("matter") or (of.get("id", "") if "legs" in of else ""))
 
 

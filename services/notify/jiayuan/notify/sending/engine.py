@@ -48,7 +48,9 @@ class Sender:
     def __init__(self, runtime: Runtime, found: Sequence[Route], *, inline: bool = False) -> None:
         self._runtime, self._settings = runtime, routes.settings_of(runtime)
         self._stuck = {
-            r.name: max(self._settings.stuck_seconds, 2 * r.provider.longest + _SPARE) for r in found
+            # A lease of at least a call and a spare is left, or nothing would ever be called for.
+            r.name: max(self._settings.stuck_seconds, 2 * (r.provider.longest + _SPARE))
+            for r in found
         }
         lanes = [
             Lane(r, self._record, lease=self._stuck[r.name] - r.provider.longest - _SPARE, inline=inline)
