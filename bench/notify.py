@@ -1,8 +1,8 @@
 """Notify's sending: how fast and how dear, beside a bare loop that posts; under kills; in a storm: `make bench-notify`.
 
 - Rate: so many notices are queued, then one process of notify sends them to two counting carriers on loopback. CPU is
-  counted of notify and of the database's server; the bare loop is one thread that posts the same documents with
-  `requests` over one kept connection, and keeps no record of anything.
+  counted of notify and of the database (where servers were given: of notify's connections); the bare loop is one
+  thread that posts the same documents with `requests` over one kept connection, and keeps no record of anything.
 - Kills (--kills 20 --minutes 5 --rate 50): reports come over the bus at that rate to two processes, one of which is
   killed with SIGKILL again and again, while answers of the carriers get lost before and after a message was taken.
   Everything that was fed is compared with what was aired.
@@ -46,10 +46,10 @@ def rate(servers: Servers, folder: Path, count: int) -> dict[str, float]:
             assert process.popen is not None
             groups = {
                 "notify": [process.popen.pid],
-                "database": servers.database_pids(),
                 "providers": providers.pids(),
             }
             process.wait_ready()
+            groups["database"] = servers.database_pids() or stage.backends()
             before, begun = cpu(groups), stage.states().get("accepted", 0)
             started = time.monotonic()
             _wait(lambda: stage.states().get("accepted", 0) == count, 300)

@@ -229,6 +229,12 @@ class Stage:
         with self.engine.connect() as conn:
             return int(conn.execute(text(sql)).scalar_one())
 
+    def backends(self) -> list[int]:
+        """The database's processes that serve notify: all that can be seen of a server which was given."""
+        with self.engine.connect() as conn:
+            sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            return list(conn.execute(text(sql)).scalars())
+
     def states(self) -> dict[str, int]:
         """How many notices are in which state."""
         with self.engine.connect() as conn:
