@@ -1,7 +1,8 @@
 """Jiayuan's whole path against its peers' empty hops, in one run on the same servers: `make bench`.
 
 Report in (report.submitted of an outside system, over the broker) to notices recorded, the case routed, its clocks
-armed and the livelihood entry posted: five services, one process each, quorum queues, confirms, fsync on.
+armed and the livelihood entry posted: five services, one process each, quorum queues, confirms, fsync on. PostgreSQL
+has the settings that we ship (bench.shipped), for the peers as well.
 Options: --rounds 3, --n 10000 (reports at full speed), --rate 50 --secs 20 (paced), --no-peers, --backlog 100000
 (queued while routing is down), --idle (memory and start-up).
 """
@@ -29,6 +30,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, text
 
 from bench.measure import Row, cpu, machine, percentile, rss_mb, yardstick
+from bench.shipped import as_shipped
 from jiayuan.chassis import wire
 from jiayuan.chassis.broker import connect
 from jiayuan.chassis.database import driver_url
@@ -494,6 +496,7 @@ def main() -> int:
     python = None if a.no_peers else peers_python()
     rows: dict[str, list[Row]] = {}
     with provide() as servers, tempfile.TemporaryDirectory(prefix="jiayuan-bench-") as folder:
+        print(as_shipped(servers), flush=True)
         for i in range(a.rounds):
             print(f"round {i + 1}: a fixed Python loop takes {yardstick():.0f} ms here, now", flush=True)
             ours = jiayuan(servers, Path(folder) / f"round-{i}", a.n, a.rate, a.secs)
