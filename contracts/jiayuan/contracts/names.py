@@ -27,7 +27,8 @@ MAX_EVENT_BYTES: Final = 64 * 1024
 BULK_SUFFIX: Final = ".bulk"
 
 # Every event of a case but its opening: that one is always followed, in the same transaction, by the first assignment,
-# which holds the same case and more. Who only keeps the newest state has no use for both.
+# which holds the same case and more. Who keeps the newest state, or enters a case by whichever step comes first, has no
+# use for both; outside followers may.
 _CASE_SINCE_ASSIGNED: Final = (
     "case.merged",
     "case.separated",
@@ -65,7 +66,7 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
     ),
     # Only of notices that have to be read it hears, never of every one that is sent.
     "sla": (*_CASE_SINCE_ASSIGNED, "list.published", "service.claimed", "notice.asked", "notice.read"),
-    "ledger": ("case.*", "clock.breached", "person.erased", "decision.answered"),
+    "ledger": (*_CASE_SINCE_ASSIGNED, "clock.breached", "person.erased", "decision.answered"),
     "notify": (
         "report.received",
         "person.erased",

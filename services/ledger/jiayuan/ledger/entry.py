@@ -33,6 +33,8 @@ from . import write_off
 SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 OPENING_SEQUENCE: Final = 1
+# Nobody but routing opens a case: its opening needs no telling, whichever later step tells of the case first.
+OPENED_BY: Final = "routing"
 NOTE_LIMIT: Final = 500
 TITLE_LIMIT: Final = 200
 ERASED_TITLE: Final = "（已删除）"
@@ -317,14 +319,12 @@ def enter(steps: Sequence[Event], closed: Container[int] = ()) -> tuple[Entry, l
         state_sequence=OPENING_SEQUENCE,
         postings=0,
     )
-    change = first.data["change"]
-    actor = change["actor"] if first.name == "case.opened" else None
     opening = _append(
         entry,
         first,
         kind="opening",
         case_sequence=OPENING_SEQUENCE,
-        actor=actor,
+        actor=OPENED_BY,
         at=case["opened_at"],
         note=_WORDS["case.opened"]
         if entered_in == year

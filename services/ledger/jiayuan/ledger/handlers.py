@@ -167,4 +167,8 @@ def people_erased(work: Work, events: Sequence[Event]) -> None:
         log.info("texts erased", extra={"texts": gone})
 
 
-HANDLERS: Final[list[Handler]] = [on("person.erased", people_erased), on("*.*", record, wants=concerns)]
+# A posting is known by its entry, step and kind, or by its clock: what comes again finds it.
+HANDLERS: Final[list[Handler]] = [
+    on("person.erased", people_erased),
+    on("*.*", record, wants=concerns, repeatable=True),
+]
