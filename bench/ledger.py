@@ -10,8 +10,11 @@ measured is the books.
   proofs of inclusion (random leaves) and consistency, as an API call would ask for them. Up to --real leaves are
   postings; beyond that leaves alone, since the tree does not look at what they are of.
 - Verify: `jiayuan ledger verify` on all real postings, the export of them, and verify.py on the export.
+- Publication: an account of so many entries is published (JSON, CSV and XLSX at once, signed), each size by a process
+  of its own, whose memory is looked at before and at its peak: it must not grow with the account.
 
-Options: --sizes 10000,1000000,10000000, --real 1000000, --rounds 40 (of 200 postings each way), --json FILE.
+Options: --sizes 10000,1000000,10000000, --real 1000000, --rounds 40 (of 200 postings each way), --json FILE,
+--published 10000,100000; with `--sizes ""` the publication alone.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.testing.databases import Databases, Opened
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.times import iso
-from jiayuan.ledger import exporting, proving, tree, verify, verifying
+from jiayuan.ledger import exporting, matter, proving, publishing, tree, verify, verifying
 from jiayuan.ledger.checkpoint import Signer
 from jiayuan.ledger.exporting import Wanted
 from jiayuan.ledger.proving import ProofSettings
@@ -387,6 +390,71 @@ def verification(books: Books, folder: Path) -> dict[str, Any]:
     return out
 
 
+def published(databases: Databases, size: int) -> dict[str, Any]:
+    """Publishes an account of that many entries, two postings each, in a process of its own."""
+    books = Books(databases, "sha256")
+    try:
+        while books.entries < size:
+            ids = books.new_entries(min(5000, size - books.entries))
+            for n in range(0, len(ids), BATCH):
+                with books.opened() as work:
+                    leaves.put_postings(
+                        work, [posting(id_, k) for id_ in ids[n : n + BATCH] for k in (0, AN_ENTRY - 1)]
+                    )
+        books.grow()
+        books.vacuum()
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.ledger", "--publish", books.opened.url],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    finally:
+        books.close()
+    found: dict[str, Any] = json.loads(done.stdout)
+    print(
+        f"  {found['entries']:,} entries: {found['seconds']:.1f} s, {found['cpu_seconds']:.1f} s of CPU, "
+        f"{found['bytes'] / 1e6:.1f} MB of files; "
+        f"memory {found['before_mb']:.0f} MB before, {found['peak_mb']:.0f} MB at the peak",
+        flush=True,
+    )
+    return found
+
+
+def _peak_mb() -> float:
+    """The most memory that this program has had; `ru_maxrss` would have its parent's, whoever started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
+def publish_here(url: str) -> int:
+    """What that process does: one publication, and what it took."""
+    import openpyxl  # noqa: F401  its code is no memory that the account takes
+
+    opened = Opened("ledger", url)
+    with opened() as work:
+        id_ = publishing.order(work, START.year, "", "bench", {})
+    before = _peak_mb()
+    started, used = time.perf_counter(), time.process_time()
+    with opened() as work:
+        name = publishing.publish(work, SIGNER, id_=id_)
+    assert name is not None
+    seconds, spent = time.perf_counter() - started, time.process_time() - used
+    with opened() as work:
+        found = matter.find(work, name)
+    out = {
+        "entries": found.entries,
+        "seconds": seconds,
+        "cpu_seconds": spent,
+        "bytes": sum(f["bytes"] for f in found.files.values()),
+        "before_mb": before,
+        "peak_mb": _peak_mb(),
+    }
+    print(json.dumps(out))
+    opened.close()
+    return 0
+
+
 def main() -> int:
     """Runs what was asked for."""
     parser = argparse.ArgumentParser(
@@ -396,12 +464,22 @@ def main() -> int:
     parser.add_argument("--real", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--hash", default="sha256", choices=verify.HASHES)
+    parser.add_argument("--published", default="10000,100000")
+    parser.add_argument("--publish", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path)
     a = parser.parse_args()
+    if a.publish:
+        return publish_here(a.publish)
     out: dict[str, Any] = {"yardstick_ms": yardstick(), "growth": []}
     print(f"a fixed Python loop takes {out['yardstick_ms']:.0f} ms here, now", flush=True)
     with provide() as servers, tempfile.TemporaryDirectory(prefix="jiayuan-bench-") as folder:
         databases = Databases(servers.database_url)
+        if a.published:
+            print("publication", flush=True)
+            out["published"] = [published(databases, int(size)) for size in a.published.split(",")]
+        if not a.sizes:
+            databases.drop()
+            return 0
         books = Books(databases, a.hash)
         try:
             assert isinstance(books.opened.settings, ProofSettings)

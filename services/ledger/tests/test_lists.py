@@ -549,6 +549,10 @@ def test_lineage_goes_both_ways(told: Told) -> None:
         assert back["entries"] == found["entries"]
     back = told("GET", f"/lineage?entry={found['entries'][0]['id']}")[1]
     assert (back["reports"], back["lines"]) == ([report], [line])
+    first = told("GET", f"/lineage?posting={found['entries'][0]['id']}.1")[1]
+    assert (first["reports"], first["entries"]) == ([report], found["entries"])
+    assert told("GET", f"/lineage?posting={found['entries'][0]['id']}.99")[0] == 404
+    assert told("GET", f"/lineage?posting={'-' * 36}.1")[0] == 404
     assert told("GET", f"/lineage?report={report}", role="desk", street="350921002")[0] == 404
     assert told("GET", "/lineage?report=nobody")[0] == 404
     assert told("GET", "/lineage")[0] == 422

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from jiayuan.contracts.registry import EVENTS
 from jiayuan.contracts.schemas.common import ENTRY_SOURCES, POSTING_KINDS
 from jiayuan.ledger.account import FAULTS
 from jiayuan.ledger.cli import ledger
 from jiayuan.ledger.closing import ACTS, APPROVES, PROPOSES
 from jiayuan.ledger.interface.document import interface
 from jiayuan.ledger.posting import ANSWERS
+from jiayuan.ledger.publication import COLUMNS
+from jiayuan.ledger.reports import FIGURES, RATES
 
 pytestmark = pytest.mark.unit
 
@@ -58,3 +61,32 @@ def test_the_table_of_rights_is_that_of_the_code(address: tuple[str, str], writt
 def test_every_command_that_is_named_is_there() -> None:
     named = set(re.findall(r"jiayuan ledger ([a-z]+)", ACCOUNT + CLOSING))
     assert named <= set(ledger.commands)
+
+
+PUBLICATION = (PAGES / "publication.md").read_text(encoding="utf-8")
+INTEGRATORS = (PAGES.parent / "integrators.md").read_text(encoding="utf-8")
+SCHEMAS = PAGES.parents[1] / "contracts" / "schemas"
+
+
+@pytest.mark.parametrize("word", [*COLUMNS, *(f.name for f in (*FIGURES, *RATES))])
+def test_the_publication_page_has_a_line_for_every_column_and_figure(word: str) -> None:
+    assert re.search(rf"^\| `{word}` \|", PUBLICATION, re.MULTILINE)
+
+
+def test_the_publication_page_names_every_public_address() -> None:
+    for method, path, _, _ in interface().entrypoints():
+        if path.startswith("/public/") or "publications" in path:
+            for form in ("json", "csv", "xlsx") if "any(" in path else ("",):
+                plain = re.sub(r"<any\([^>]*>", form, path)
+                assert f"`{method} {re.sub(r'<(?:string|int):', '<', plain)}" in PUBLICATION, path
+
+
+def test_the_publication_pages_commands_are_there() -> None:
+    named = set(re.findall(r"jiayuan ledger ([a-z]+)", PUBLICATION))
+    assert named <= set(ledger.commands)
+
+
+@pytest.mark.parametrize("name", [name for name, event in EVENTS.items() if event.owner == "ledger"])
+def test_integrators_read_of_every_event_of_the_ledger(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \|", INTEGRATORS, re.MULTILINE)
+    assert (SCHEMAS / f"{name}.v1.json").is_file()

@@ -12,7 +12,7 @@ from jiayuan.chassis.work import Work
 
 from .store import lineage as rows
 
-BY: Final = ("report", "case", "entry", "demand", "problem")
+BY: Final = ("report", "case", "entry", "demand", "problem", "posting")
 
 
 def of(work: Work, by: str, value: str) -> dict[str, Any]:
@@ -21,6 +21,8 @@ def of(work: Work, by: str, value: str) -> dict[str, Any]:
     `reports`: ids; `entries`: those of the cases, and those that claimed problems opened; `lines`: lines of demand
     lists, each with the problem it went into. Empty where nothing is known.
     """
+    if by == "posting":
+        return _of_posting(work, value)
     found = rows.lines_of(work, by, value)
     entries = {r.entry_id for r in found} | {r.problem_entry_id for r in found}
     cases = {r.case_id for r in found if r.case_id}
@@ -42,6 +44,18 @@ def of(work: Work, by: str, value: str) -> dict[str, Any]:
         "entries": known,
         "lines": _lines(found),
     }
+
+
+def _of_posting(work: Work, value: str) -> dict[str, Any]:
+    """As of its entry, with the reports that the books knew of when it was posted. `value`: the entry's id, a dot and
+    the posting's number; the caller knows that it is one."""
+    entry, _, number = value.partition(".")
+    whole = of(work, "entry", entry)
+    there = rows.is_posted(work, entry, int(number))
+    reports = rows.reports_of_entry(work, entry, int(number)) if there else []
+    return {**whole, "by": "posting", "of": value, "reports": reports} | (
+        {} if there else {"entries": [], "lines": []}
+    )
 
 
 def _entries(work: Work, cases: Iterable[str], ids: Iterable[str | None]) -> list[dict[str, Any]]:

@@ -122,6 +122,10 @@ class LineageQuery(Demand):
     entry = an_id(required=False)
     demand = an_id(required=False)
     problem = an_id(required=False)
+    posting = said(
+        fields.String(validate=Pattern(r"[0-9a-f-]{36}\.[1-9][0-9]{0,8}")),
+        "An entry's id, a dot and the number of its posting: the reports that stood behind it then.",
+    )
 
 
 class Lists:
@@ -393,14 +397,14 @@ def split(delivery: Any, call: Call, list_id: str, number: int) -> tuple[int, di
 
 
 def lineage_of(delivery: Any, call: Call) -> dict[str, Any]:
-    """GET /lineage?report=|case=|entry=|demand=|problem=: what is of a street is its own to see, and the county's."""
+    """GET /lineage?report=|case=|entry=|posting=|demand=|problem=: a street sees its own, the county all."""
     given = call.query(LineageQuery)
     if len(given) != 1:
         raise listing.refused(
             422, "The query breaks the schema", "query", f"names {len(given)}", "exactly one of them"
         )
     ((by, value),) = given.items()
-    if by in ("entry", "demand", "problem") and uuid_of(value) is None:
+    if by in ("entry", "demand", "problem", "posting") and uuid_of(value.partition(".")[0]) is None:
         raise Problem(404, f"There is no such {by}")
     with delivery.work() as work:
         found = lineage.of(work, by, value)

@@ -425,15 +425,18 @@ def done(claim_id: Any, at: datetime | None, who: str) -> None:
 
 
 @lists.command("lineage")
-@click.argument("by", type=click.Choice(["report", "case", "entry", "demand", "problem"]))
+@click.argument("by", type=click.Choice(["report", "case", "entry", "demand", "problem", "posting"]))
 @click.argument("value")
 def lineage_(by: str, value: str) -> None:
     """All that hangs together with a report, a case, an entry or a line, as JSON."""
     from .. import lineage
     from ..api.common import uuid_of
 
+    entry, _, number = value.partition(".")
     if by in ("entry", "demand", "problem") and uuid_of(value) is None:
         raise click.BadParameter(f"{value!r} is no id")
+    if by == "posting" and (uuid_of(entry) is None or not (number.isascii() and number.isdigit())):
+        raise click.BadParameter(f"{value!r} is no posting: the entry's id, a dot and its number")
     with _runtime() as runtime, runtime.work() as work:
         click.echo(json.dumps(lineage.of(work, by, value), ensure_ascii=False))
 

@@ -44,17 +44,30 @@ def entries_behind(work: Work, by: str, value: str) -> list[Any]:
     )
 
 
-def reports_of_entry(work: Work, entry: str) -> list[str]:
+def is_posted(work: Work, entry: str, number: int) -> bool:
+    """Whether an entry has a posting of that number."""
+    return bool(
+        work.execute(
+            "SELECT 1 AS found FROM posting WHERE entry_id = CAST(:id AS uuid) AND number = :number",
+            id=entry,
+            number=number,
+        )
+    )
+
+
+def reports_of_entry(work: Work, entry: str, number: int | None = None) -> list[str]:
     """The reports behind an entry: those that the newest posting of its item names, and those behind the demands of
-    the problem that opened it."""
+    the problem that opened it. `number`: as of that posting of it."""
     return work.execute(
         "SELECT report FROM ("
         " SELECT jsonb_array_elements_text(r.reports) AS report FROM ("
         "  SELECT p.facts -> 'reports' AS reports FROM entry e JOIN entry x ON x.item = e.item"
         "  JOIN posting p ON p.entry_id = x.id WHERE e.id = CAST(:id AS uuid)"
+        "  AND (CAST(:number AS int) IS NULL OR x.year < e.year OR x.year = e.year AND p.number <= :number)"
         "  AND jsonb_typeof(p.facts -> 'reports') = 'array' ORDER BY x.year DESC, p.number DESC LIMIT 1) r"
         " UNION SELECT b.report_id FROM problem q JOIN demand d ON d.problem_id = q.id"
         "  JOIN demand_report b ON b.demand_id = d.id WHERE q.entry_id = CAST(:id AS uuid)"
         ") found ORDER BY report",
         id=entry,
+        number=number,
     ).scalars()

@@ -86,8 +86,8 @@ def add(work: Work, row: dict[str, Any]) -> None:
 
 
 def add_pieces(work: Work, rows: list[dict[str, Any]]) -> None:
-    """Keeps pieces of a publication's files."""
-    work.insert(publication_file, rows)
+    """Keeps pieces of a publication's files, at once: what is only kept back until the commit stays in memory."""
+    work.insert(publication_file, rows, returning="number")
 
 
 def find(work: Work, year: int, street: str, number: int | None) -> Any:
