@@ -8,13 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jiayuan.chassis.testing.models import examples
 from jiayuan.contracts.schemas.common import NOTICE_ROLES
-from jiayuan.notify import preferences, quiet, rules
+from jiayuan.notify import own, preferences, quiet, rules
 from jiayuan.notify.preferences import ALL, BARRIERS, SUBJECTS, About, Wishes, decide, share_out
 from jiayuan.notify.quiet import Span
 from jiayuan.notify.templates import BadData
@@ -214,9 +213,7 @@ def test_wishes_come_back_from_the_database_as_they_went_in(wishes: Wishes) -> N
 
 # -- the file ----------------------------------------------------------------------------------------
 
-DOCUMENT = yaml.safe_load(
-    (rules.files("jiayuan.notify") / "data/preferences.yaml").read_text(encoding="utf-8")
-)
+DOCUMENT = own.document("preferences.yaml")
 
 
 @pytest.mark.parametrize(

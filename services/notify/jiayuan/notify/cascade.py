@@ -12,13 +12,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
-
-import yaml
 
 from jiayuan.contracts.schemas.common import NOTICE_ROLES
 
+from . import own
 from .states import Kind
 
 URGENCIES: Final = {0: "now", 1: "soon", 2: "later"}
@@ -106,5 +104,4 @@ def first(channels: Sequence[str], able: Collection[str]) -> str | None:
 @cache
 def bundled() -> Policies:
     """The policies of this build."""
-    text = files("jiayuan.notify").joinpath("data/cascade.yaml").read_text(encoding="utf-8")
-    return Policies(yaml.safe_load(text))
+    return Policies(own.document("cascade.yaml"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from jiayuan.chassis import dead_letters
 from jiayuan.chassis.work import Work, on
@@ -12,8 +12,6 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 
 from . import rules, store, wall
-
-_RULES: Final = rules.bundled()
 
 
 def directory_changed(work: Work, events: Sequence[Event]) -> None:
@@ -68,7 +66,7 @@ def record(work: Work, events: Iterable[Event]) -> None:
         [
             _notice(work, event, draft) | _first_state(work, draft, at)
             for event in events
-            for draft in rules.plan(_RULES, event)
+            for draft in rules.plan(rules.bundled(), event)
         ],
     )
 
@@ -142,7 +140,7 @@ def _first_state(work: Work, draft: rules.Draft, at: datetime) -> dict[str, Any]
 
 def _wanted(event: Event) -> bool:
     """Whether any rule gives a notice for the event; most clock.breached are told by case.assigned instead."""
-    return bool(rules.plan(_RULES, event))
+    return bool(rules.plan(rules.bundled(), event))
 
 
 # A notice has its own key (person, matter, step, template), a tracking code its report's: repetitions write nothing.

@@ -12,15 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-
 from jiayuan.contracts.schemas.common import NOTICE_ROLES
 
-from . import quiet
+from . import own, quiet
 from .quiet import Span
 from .templates import BadData
 
@@ -328,6 +325,5 @@ def _emergency(entry: Any) -> dict[str, frozenset[str]]:
 
 @cache
 def bundled() -> Policy:
-    """The policy of this build."""
-    text = files("jiayuan.notify").joinpath(f"data/{_FILE}").read_text(encoding="utf-8")
-    return load(yaml.safe_load(text))
+    """The policy in use: the county's, or that of this build."""
+    return load(own.document(_FILE))

@@ -12,11 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
-from importlib.resources import files
 from string import Formatter
 from typing import Any, Final
-
-import yaml
 
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event
@@ -24,6 +21,7 @@ from jiayuan.contracts.schemas.common import CLOCK_KINDS, COLOURS, KINDS, LEG_KI
 from jiayuan.contracts.times import iso, parse
 
 from . import digest as digests
+from . import own
 from .preferences import SUBJECTS
 from .templates import BadData, Template, Templates
 from .templates import bundled as bundled_templates
@@ -546,5 +544,4 @@ def _fill(step: str, **words: Any) -> str:
 @cache
 def bundled() -> Rules:
     """The rules of this build, with its templates."""
-    text = files("jiayuan.notify").joinpath("data/rules.yaml").read_text(encoding="utf-8")
-    return Rules(yaml.safe_load(text), bundled_templates())
+    return Rules(own.document("rules.yaml"), bundled_templates())

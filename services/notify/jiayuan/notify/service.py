@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jiayuan.chassis.service import Delivery, Service, every
 
-from . import handlers, keeping, receiving, reconciling, replies, sending, store
+from . import handlers, keeping, own, receiving, reconciling, replies, routes, sending, store
 from .api.interface import OpenApi
 from .api.notices import Notices
 from .api.operating import Operating
@@ -17,6 +17,15 @@ from .api.unsubscribing import Unsubscribing
 from .settings import NotifySettings
 
 
+class Notify(Delivery):
+    """Delivery that reads rules, texts and preferences first: what can't be used stops the start."""
+
+    def setup(self) -> None:
+        """Called once a process."""
+        super().setup()
+        own.use(routes.settings_of(self.runtime).data)
+
+
 class NotifyService(
     Service, Notices, Operating, Preferences, Reading, Receipts, Replies, Statistics, Unsubscribing, OpenApi
 ):
@@ -24,7 +33,7 @@ class NotifyService(
 
     name = "notify"
     settings_class = NotifySettings
-    delivery = Delivery(store.metadata, handlers.HANDLERS)
+    delivery = Notify(store.metadata, handlers.HANDLERS)
 
     @every(seconds=0.25, role="send")
     def send(self) -> bool:

@@ -37,6 +37,8 @@ class NotifySettings(Settings):
     """A case number is put behind it."""
     read_url: str = "https://jiayuan.example/r/"
     """Where notices that have to be read are confirmed: this service's `/r/`. What stands for the notice follows it."""
+    data: str = ""
+    """A folder with the county's own rules.yaml, templates.yaml, preferences.yaml, cascade.yaml; empty: this build"""
     unsubscribe_url: str = "https://jiayuan.example/u/"
     """Where a citizen says what he doesn't wish to be told: this service's `/u/`. A tracking code is put behind it."""
     worklist_url: str = "https://jiayuan.example/w/"

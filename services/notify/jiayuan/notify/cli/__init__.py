@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from jiayuan.chassis.errors import StartError
+
+from .. import own
 from .explain import explain
 from .operating import COMMANDS as OPERATING
 from .preferences import preferences
@@ -16,6 +21,10 @@ from .status import status
 @click.group()
 def notify() -> None:
     """Notices 通知."""
+    try:
+        own.use(next((os.environ[name] for name in own.SETTINGS if os.environ.get(name)), ""))
+    except StartError as error:
+        raise click.ClickException(str(error)) from None
 
 
 for _command in (status, explain, preview, preferences, reconciliation, *OPERATING, *STATISTICS):

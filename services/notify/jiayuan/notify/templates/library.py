@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
-import yaml
-
+from .. import own
 from . import approvals, wechat
 from .facts import FACTS, local
 from .length import segments
@@ -239,5 +237,4 @@ def _fits(name: str, text: Text, holds: frozenset[str], where: str) -> None:
 @cache
 def bundled() -> Templates:
     """The templates of this build."""
-    text = files("jiayuan.notify").joinpath("data/templates.yaml").read_text(encoding="utf-8")
-    return Templates(yaml.safe_load(text))
+    return Templates(own.document("templates.yaml"))
