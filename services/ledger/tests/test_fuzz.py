@@ -35,7 +35,7 @@ def _config(county: str, list_id: str, claim: str) -> str:
 allow-x00 = false  # U+0000 is refused wherever it stands, which no schema says of every text; see test_web
 
 [[operations]]
-include-path-regex = "^/(lists|claims|lineage|entries|accounts|closings|proof)"
+include-path-regex = "^/(lists|claims|meetings|lineage|entries|accounts|closings|proof)"
 headers = {{ Authorization = "Bearer {county}" }}
 checks.positive_data_acceptance.expected-statuses = {_EITHER}
 

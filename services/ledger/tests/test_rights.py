@@ -22,6 +22,7 @@ DESKS = "desk county"
 CLAIMANTS = "unit_clerk desk county"
 ACCOUNT = "/public/accounts/<string:name>"
 LIST, CLAIM = "/lists/<string:list_id>", "/claims/<string:claim>"
+MEETING = "/meetings/<string:meeting>"
 
 # An address that isn't here is refused by the first test: whose it is has to be decided.
 WHOSE: dict[str, dict[str, str]] = {
@@ -77,6 +78,23 @@ WHOSE: dict[str, dict[str, str]] = {
         f"POST {LIST}/problems/<int:number>/decision": DESKS,
         f"POST {LIST}/problems/<int:number>/split": DESKS,
         f"POST {LIST}/merge": DESKS,
+    },
+    "joint meetings": {
+        f"GET {path}": LIST_READERS
+        for path in ("/meetings", MEETING, f"{MEETING}/minutes", f"{MEETING}/workbook")
+    }
+    | {
+        "POST /meetings": DESKS,
+        f"POST {MEETING}": DESKS,
+        f"POST {MEETING}/agenda": DESKS,
+        f"POST {MEETING}/attendance": DESKS,
+        f"POST {MEETING}/decisions": DESKS,
+        f"POST {MEETING}/decisions/<int:number>": DESKS,
+        f"DELETE {MEETING}/decisions/<int:number>": DESKS,
+        f"POST {MEETING}/signatures": f"{DESKS} convener",
+        f"POST {MEETING}/publication": DESKS,
+        f"POST {MEETING}/addenda": f"{DESKS} convener",
+        f"POST {MEETING}/workbook": DESKS,
     },
     "claims": {
         f"POST {LIST}/lines/<int:number>/claims": CLAIMANTS,

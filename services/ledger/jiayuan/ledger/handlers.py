@@ -167,8 +167,17 @@ def people_erased(work: Work, events: Sequence[Event]) -> None:
         log.info("texts erased", extra={"texts": gone})
 
 
+def decision_answered(work: Work, events: Sequence[Event]) -> None:
+    """Keeps what became of the whistles that meetings decided; told again it changes nothing."""
+    answers = {e.data["decision"]: e.data for e in events}
+    store.meetings.answer(
+        work, [(d, data["outcome"], data.get("reason"), data["at"]) for d, data in sorted(answers.items())]
+    )
+
+
 # A posting is known by its entry, step and kind, or by its clock: what comes again finds it.
 HANDLERS: Final[list[Handler]] = [
     on("person.erased", people_erased),
+    on("decision.answered", decision_answered),
     on("*.*", record, wants=concerns, repeatable=True),
 ]

@@ -78,7 +78,7 @@ def take(opens: Opens, list_id: str, path: Path, who: str, may: May) -> Counts:
             raise Problem(404, "There is no such list")
         listing.needs(found, "published" if found.kind == "service" else "draft")
     try:
-        said, of = aside(workbook.load, path, found.kind)
+        said, of = aside(workbook.load, path, SHEETS[found.kind])
     except BadWorkbook as error:
         raise listing.refused(
             422,
@@ -97,7 +97,7 @@ def take(opens: Opens, list_id: str, path: Path, who: str, may: May) -> Counts:
         what, words = _take(opens, found, row, who, may)
         counted[what] += 1
         results[row.number] = words
-    aside(workbook.answered, path, found.kind, results)
+    aside(workbook.answered, path, SHEETS[found.kind], results)
     return Counts(**counted)
 
 

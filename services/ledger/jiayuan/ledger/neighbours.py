@@ -1,5 +1,6 @@
 """What the ledger asks other services over HTTP, behind a time-out: intake's hotspots, which report has a
-tracking code, what places, units and categories are called, routing's member units.
+tracking code, what places, units and categories are called, routing's member units
+and the cases that nobody takes.
 
 It only reads, with a token of the role `service`. Who is away, is not set up, or answers nonsense raises `Away` with a
 reason for people; what was asked for goes on without it and says so.
@@ -72,6 +73,21 @@ def units(at: Addresses) -> list[dict[str, str]]:
         ]
     except (KeyError, TypeError) as error:
         raise Away(f"routing 的单位名册无法识别（{type(error).__name__}）") from None
+
+
+def unclaimed(at: Addresses, street: str) -> list[dict[str, Any]]:
+    """The cases of a street that nobody takes, the oldest first: `{case, number, title, why, refused_by}`. Away."""
+    document = _get(at, "routing", at.routing, "/whistles/unclaimed", {"street": street})
+    try:
+        return [
+            {
+                **{name: str(c[name]) for name in ("case", "number", "title", "why")},
+                "refused_by": [str(u) for u in c["refused_by"]],
+            }
+            for c in document["cases"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise Away(f"routing 的无人应哨工单无法识别（{type(error).__name__}）") from None
 
 
 def names(at: Addresses) -> dict[str, dict[str, str]]:

@@ -14,6 +14,7 @@ from .api.closings import Closings
 from .api.entries import Entries
 from .api.interface import OpenApi
 from .api.lists import Lists
+from .api.meetings import Meetings
 from .api.proof import Proofs
 from .api.public import Public
 from .api.reports import Reports
@@ -48,7 +49,19 @@ class Ledger(Delivery):
 
 
 class LedgerService(
-    Service, Accounts, Entries, Acts, Closings, Lists, Claims, OpenApi, Proofs, Public, Reports, Timers
+    Service,
+    Accounts,
+    Entries,
+    Acts,
+    Closings,
+    Lists,
+    Claims,
+    Meetings,
+    OpenApi,
+    Proofs,
+    Public,
+    Reports,
+    Timers,
 ):
     """The annual livelihood account; each group brings its own entrypoints."""
 

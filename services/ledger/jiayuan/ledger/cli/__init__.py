@@ -8,6 +8,7 @@ from .account import check, returning, show
 from .closing import close
 from .entry import entry
 from .lists import lists
+from .meeting import meeting
 from .proof import export, key, proof, verify
 from .publishing import publications_, publish, published
 from .reports import report
@@ -25,6 +26,7 @@ for _command in (
     entry,
     close,
     lists,
+    meeting,
     report,
     publish,
     published,

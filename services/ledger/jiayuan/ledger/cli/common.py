@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 import orjson
@@ -57,11 +58,19 @@ class Moment(click.ParamType):
 
 
 def do(
-    token: str, name: str, body: dict[str, Any] | None = None, *, key: str | None = None, **path: Any
+    token: str,
+    name: str,
+    body: dict[str, Any] | None = None,
+    *,
+    key: str | None = None,
+    query: dict[str, str] | None = None,
+    content: bytes | None = None,
+    **path: Any,
 ) -> Any:
     """Does what the entrypoint `name` does for whoever the token is of, in this process; its document.
 
-    The roles, the checks and the refusals are those of HTTP. The running service publishes what comes of it.
+    `content`: a body that is no JSON. The roles, the checks and the refusals are those of HTTP. The running service
+    publishes what comes of it.
     """
     from jiayuan.chassis import tokens
     from jiayuan.chassis.service import Runtime
@@ -76,11 +85,12 @@ def do(
     service.delivery = runtime  # type: ignore[assignment]
     method = getattr(service, name)
     (entrypoint,) = method.nameko_entrypoints
-    sent = orjson.dumps(body or {})
+    sent = orjson.dumps(body or {}) if content is None else content
     environ: dict[str, Any] = {
         "REQUEST_METHOD": entrypoint.method,
         "wsgi.input": io.BytesIO(sent),
         "CONTENT_LENGTH": str(len(sent)),
+        "QUERY_STRING": urlencode(query or {}),
     }
     if key:
         environ["HTTP_IDEMPOTENCY_KEY"] = key

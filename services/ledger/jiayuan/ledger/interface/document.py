@@ -19,7 +19,7 @@ from jiayuan.chassis.web import Http
 from jiayuan.contracts import generate
 
 from ..limiting import Limit
-from . import account, closings, lists, proof, public, reports
+from . import account, closings, lists, meetings, proof, public, reports
 from .answers import Problem
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data/openapi.json"
@@ -27,6 +27,7 @@ _PARTS: Final[tuple[Operations, ...]] = (
     account.OPERATIONS,
     closings.OPERATIONS,
     lists.OPERATIONS,
+    meetings.OPERATIONS,
     proof.OPERATIONS,
     public.OPERATIONS,
     reports.OPERATIONS,
@@ -61,9 +62,10 @@ def interface() -> Interface:
             "year": {"description": "The year of an account, by Chinese time."},
             "entry": {"description": "The id of an entry."},
             "list_id": {"description": "The id of a list."},
+            "meeting": {"description": "The id of a meeting."},
             "claim": {"description": "The id of a claim."},
             "number": {
-                "description": "Of a posting in its entry, a line in its list, a milestone; from 1 on."
+                "description": "Of a posting in its entry, a line in its list, a milestone, a decision; from 1 on."
             },
             "name": {
                 "description": "A publication: 2026, 2026-STREET; with a number, 2026-STREET.3, that one."

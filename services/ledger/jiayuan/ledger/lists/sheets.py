@@ -58,11 +58,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The sheet of a kind of list."""
+    """The sheet of a kind of list. `id_label`: what its page 说明 calls the id of what it was exported from."""
 
     kind: str
     name: str
     columns: tuple[Column, ...]
+    id_label: str = LIST_ID
 
 
 _NUMBER: Final = Column("序号", "number", "whole", width=7, note="新增的行留空")

@@ -6,7 +6,7 @@ openpyxl is imported here and only when it is needed. Every cell is a text or a 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from jiayuan.chassis.workbook import BadWorkbook, check
 from .sheets import (
     ABOUT,
     FORMULA,
-    LIST_ID,
     MOST_ROWS,
     REFERENCE,
     RESULT,
@@ -38,16 +37,27 @@ _MOST_UNPACKED: Final = 16 * 1024 * 1024
 
 def save(path: Path, kind: str, document: Mapping[str, Any], about: Mapping[str, str]) -> None:
     """Writes a list: its sheet, for a service list also what nobody or too many claimed, and a page that explains."""
+    sheet = SHEETS[kind]
+    more = _standing(document) if kind == "service" else ()
+    save_sheet(path, sheet, cells_of(sheet, document), about, more)
+
+
+def save_sheet(
+    path: Path,
+    sheet: Sheet,
+    rows: Sequence[Sequence[Any]],
+    about: Mapping[str, str],
+    more: Iterable[tuple[str, tuple[Column, ...], list[list[Any]]]] = (),
+) -> None:
+    """Writes a sheet with its rows, further ones to be read by people, and a page that explains."""
     import openpyxl
 
     book = openpyxl.Workbook()
-    sheet = SHEETS[kind]
     page = book.active
     page.title = sheet.name
-    _fill(page, sheet.columns, cells_of(sheet, document), about["标题"])
-    if kind == "service":
-        for name, columns, rows in _standing(document):
-            _fill(book.create_sheet(name + REFERENCE), columns, rows, None)
+    _fill(page, sheet.columns, rows, about["标题"])
+    for name, columns, values in more:
+        _fill(book.create_sheet(name + REFERENCE), columns, values, None)
     _explain(book.create_sheet(ABOUT), sheet, about)
     book.save(path)
 
@@ -147,8 +157,8 @@ def _put(cell: Any, value: Any) -> None:
             cell.quotePrefix = True
 
 
-def load(path: Path, kind: str) -> tuple[list[Row], str | None]:
-    """The rows of a list's sheet, and which list it was exported from, if it says so. BadWorkbook says why not."""
+def load(path: Path, sheet: Sheet) -> tuple[list[Row], str | None]:
+    """The rows of a sheet, and what it was exported from, if it says so. BadWorkbook says why not."""
     import openpyxl
 
     check(path)
@@ -159,11 +169,10 @@ def load(path: Path, kind: str) -> tuple[list[Row], str | None]:
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=False)
             names = {s.title: s for s in book.worksheets}
-            sheet = SHEETS[kind]
             if sheet.name not in names:
                 raise BadWorkbook(f"没有工作表「{sheet.name}」，只有{'、'.join(names)[:200]}")
             found = list(_cells(names[sheet.name]))
-            of = _list_id(names[ABOUT]) if ABOUT in names else None
+            of = _id_of(names[ABOUT], sheet.id_label) if ABOUT in names else None
             book.close()
     except BadWorkbook:
         raise
@@ -183,22 +192,22 @@ def _cells(page: Any) -> Iterator[tuple[int, list[Any]]]:
         yield number, [FORMULA if c.data_type == "f" else c.value for c in cells]
 
 
-def _list_id(page: Any) -> str | None:
+def _id_of(page: Any, label: str) -> str | None:
     page.reset_dimensions()
     for _, cells in zip(range(20), page.iter_rows(), strict=False):
         values = [c.value for c in cells]
-        if len(values) > 1 and values[0] == LIST_ID:
+        if len(values) > 1 and values[0] == label:
             return str(values[1])
     return None
 
 
-def answered(path: Path, kind: str, results: Mapping[int, str]) -> None:
+def answered(path: Path, sheet: Sheet, results: Mapping[int, str]) -> None:
     """Writes into the same workbook, beside its last column or in the one that is there, what became of each row."""
     import openpyxl
     from openpyxl.styles import Alignment, Font, PatternFill
 
     book = openpyxl.load_workbook(path)
-    page = book[SHEETS[kind].name]
+    page = book[sheet.name]
     headings = [page.cell(1, i).value for i in range(1, page.max_column + 1)]
     at = headings.index(RESULT) + 1 if RESULT in headings else len(headings) + 1
     head = page.cell(1, at, RESULT)

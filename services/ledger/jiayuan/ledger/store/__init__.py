@@ -1,6 +1,6 @@
 """The ledger's tables and all of its SQL, a module a theme."""
 
-from . import claims, erasing, inspection, leaves, lineage, lists, publications, trees
+from . import claims, erasing, inspection, leaves, lineage, lists, meetings, publications, trees
 from .breaches import drop_breaches, keep_breaches, take_breaches
 from .closings import (
     Closing,
@@ -90,6 +90,7 @@ __all__ = [
     "lock_entry",
     "lock_open",
     "log_key",
+    "meetings",
     "metadata",
     "newest_of",
     "posting",

@@ -44,6 +44,8 @@ from ..lists.problem import MOST_TAKERS
 from ..lists.problem import STATES as PROBLEM_STATES
 from ..lists.publishing import KINDS as LIST_KINDS
 from ..lists.publishing import STATES as LIST_STATES
+from ..meeting.decision import BECOMES, OUTCOMES
+from ..meeting.stage import STATES as MEETING_STATES
 from ..verify import HASHES
 
 metadata: Final = MetaData()
@@ -529,4 +531,94 @@ claim: Final = Table(
     Index("claim_list", "list_id"),
     comment="Units' claims of problems, and their wishes",
     info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+
+# -- the joint meeting -----------------------------------------------------------------------------------------
+
+meeting: Final = Table(
+    "meeting",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("street", Key, nullable=False),
+    Column("quarter", Key, nullable=False),
+    Column("number", Integer, nullable=False, comment="counts the street's meetings about the quarter"),
+    Column("state", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("organ", Text, nullable=False, comment="whose meeting it is, as the minutes say it"),
+    Column("place", Text, nullable=False),
+    Column("chair", Text, nullable=False),
+    Column("begins_at", DateTime(timezone=True)),
+    Column("agenda", JSONB, nullable=False),
+    Column("attendance", JSONB, nullable=False),
+    Column("minutes", Text, nullable=False),
+    Column("notes", JSONB, nullable=False, comment="what the draft could not learn, and why"),
+    Column("units", JSONB, nullable=False, comment="the member units, as routing told them"),
+    Column("signatures", JSONB, nullable=False),
+    Column("digest", Text, comment="of what was signed"),
+    Column("drafted_at", DateTime(timezone=True), nullable=False),
+    Column("drafted_by", Text, nullable=False),
+    Column("held_at", DateTime(timezone=True), comment="when both had signed"),
+    Column("published_at", DateTime(timezone=True)),
+    Column("published_by", Text),
+    UniqueConstraint("street", "quarter", "number", name="meeting_number"),
+    CheckConstraint(_one_of("state", MEETING_STATES), name="meeting_state"),
+    CheckConstraint("(state = 'draft') = (held_at IS NULL)", name="meeting_held"),
+    comment="Joint meetings; what was signed is never changed",
+    info={"grants": "SELECT, INSERT, UPDATE"},
+)
+
+meeting_decision: Final = Table(
+    "meeting_decision",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("meeting_id", Uuid(as_uuid=False), ForeignKey("meeting.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("becomes", Text, nullable=False),
+    Column("unit", Key),
+    Column("assistants", JSONB, nullable=False),
+    Column("person", Text, comment="who is responsible: an id of the directory, or a name"),
+    Column("due_at", DateTime(timezone=True)),
+    Column("case", Key, comment="whistle: the case, by its number or id"),
+    Column("entry_id", Uuid(as_uuid=False), comment="the entry that it became, or is posted under"),
+    Column("category", Key),
+    Column("outcome", Text),
+    Column("reason", Text, comment="refused: why"),
+    Column("answered_at", DateTime(timezone=True)),
+    # Decisions close ranks when one is taken out.
+    UniqueConstraint(
+        "meeting_id", "number", name="meeting_decision_number", deferrable=True, initially="DEFERRED"
+    ),
+    CheckConstraint(_one_of("becomes", BECOMES), name="meeting_decision_becomes"),
+    CheckConstraint(_one_of("outcome", OUTCOMES), name="meeting_decision_outcome"),
+    comment="What a meeting decided, and what became of it",
+    info={"grants": "SELECT, INSERT, UPDATE, DELETE"},
+)
+
+meeting_addendum: Final = Table(
+    "meeting_addendum",
+    metadata,
+    Column("meeting_id", Uuid(as_uuid=False), ForeignKey("meeting.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("meeting_id", "number", name="meeting_addendum_pkey"),
+    comment="What was wrong or missing in minutes that were signed; only ever added to",
+    info={"grants": "SELECT, INSERT"},
+)
+
+meeting_act: Final = Table(
+    "meeting_act",
+    metadata,
+    Column("meeting_id", Uuid(as_uuid=False), ForeignKey("meeting.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("facts", JSONB, nullable=False),
+    PrimaryKeyConstraint("meeting_id", "number", name="meeting_act_pkey"),
+    comment="Who did what to a meeting; only ever added to",
+    info={"grants": "SELECT, INSERT"},
 )
