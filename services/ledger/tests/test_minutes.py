@@ -156,6 +156,13 @@ def test_fonts_have_others_in_their_place(parts: dict[str, ElementTree.Element])
     assert used <= set(said)
 
 
+def test_control_characters_stop_no_document(tmp_path: Path) -> None:
+    said = a_meeting(minutes="一\x0b二\x01三", title="纪\x02要")
+    minutes.save(tmp_path / "minutes.docx", minutes.document(said), said["title"])
+    (row,) = sheet.cells(a_meeting(decisions=[decided(1, text="甲\x0b乙")]))
+    assert row[1] == "甲乙"
+
+
 def test_a_draft_says_so_and_an_empty_meeting_has_minutes_too(tmp_path: Path) -> None:
     nothing = a_meeting(
         state="draft",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any, Final
 
@@ -193,7 +194,7 @@ class Meetings:
     @http("POST", "/meetings/<string:meeting>/decisions/<int:number>", roles=rights.KEEPERS)
     def change_decision(self, call: Call, meeting: str, number: int) -> Any:
         """Changes a decision of a draft."""
-        body = call.json_body(MeetingDecisionChange)
+        body = _plain(call.json_body(MeetingDecisionChange))
         return _changed(
             self.delivery,
             call,
@@ -334,7 +335,8 @@ def decide(delivery: Any, call: Call, id_: str) -> tuple[int, dict[str, Any]]:
 
 
 def _plain(body: dict[str, Any]) -> dict[str, Any]:
-    return {k: str(v) if k == "entry" and v else v for k, v in body.items()}
+    """The body with its entry's id in its usual form."""
+    return {k: str(uuid.UUID(str(v))) if k == "entry" and v else v for k, v in body.items()}
 
 
 def sign(delivery: Any, call: Call, id_: str) -> dict[str, Any]:

@@ -56,6 +56,15 @@ _FIRST: Final = re.compile(r"[一二三四五六七八九十]{1,3}、")
 _SECOND: Final = re.compile(r"（[一二三四五六七八九十]{1,3}）")
 
 
+# What a file of XML can't hold.
+_ILLEGIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def legible(text: str) -> str:
+    """A text without the control characters that no document can hold."""
+    return _ILLEGIBLE.sub("", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Paragraph:
     """A paragraph. `kind`: mark, issue, rule, title, heading, second, text, plain, people, right, closing."""
@@ -185,7 +194,7 @@ def save(path: Path, paragraphs: Sequence[Paragraph], title: str) -> None:
     import docx
 
     book = docx.Document()
-    book.core_properties.title = title
+    book.core_properties.title = legible(title)
     book.core_properties.author = ""
     book.core_properties.comments = ""
     _page(book.sections[0])
@@ -364,7 +373,7 @@ def _set(element: Any, **values: Any) -> None:
 def _run(paragraph: Any, text: str, font: str, size: float = SIZE) -> Any:
     from docx.shared import Pt
 
-    run = paragraph.add_run(text)
+    run = paragraph.add_run(legible(text))
     run.font.size = Pt(size)
     _font(run._r.get_or_add_rPr(), font)
     return run

@@ -9,6 +9,7 @@ from jiayuan.contracts.times import parse
 
 from ..lists.sheets import REFERENCE, Column, Sheet, day
 from .decision import BECOMES_NAMES, DECISION_LIMIT, OUTCOME_NAMES
+from .minutes import legible
 
 MEETING_ID: Final = "会议编号"
 SHEET: Final = Sheet(
@@ -43,5 +44,5 @@ def cells(document: Mapping[str, Any]) -> list[list[Any]]:
             "due_at": day(parse(d["due_at"])) if d["due_at"] else None,
             "outcome": OUTCOME_NAMES[d["outcome"]] if d["outcome"] else None,
         }
-        out.append([line.get(c.name) for c in SHEET.columns])
+        out.append([legible(v) if isinstance(v := line.get(c.name), str) else v for c in SHEET.columns])
     return out
