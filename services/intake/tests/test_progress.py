@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text as sql
 from werkzeug.test import EnvironBuilder
 
+from jiayuan.chassis.testing.client import Client
 from jiayuan.chassis.testing.databases import Opened, round_trips
 from jiayuan.chassis.web import Call, dispatch
 from jiayuan.contracts import envelope
@@ -173,6 +174,18 @@ def test_every_order_of_arrival_in_every_cut_into_batches_ends_the_same(
         assert _row(intake) == expected, [e.sequence for e in order]
     _take(intake, life, life[:2], life[3:4])
     assert _row(intake) == expected
+
+
+def test_by_a_tracking_code_the_case_is_found_as_soon_as_there_is_one(
+    intake: Opened, reported: handlers.Receipt
+) -> None:
+    """The ledger asks it for "is my matter in it?"."""
+    client, path = Client(intake), f"/reports?tracking_code={reported.tracking_code}"
+    assert client("GET", path, role="service") == (200, {"id": reported.report, "case": None})
+    life = _life(reported.report)
+    _take(intake, life)
+    assert client("GET", path, role="service")[1]["case"] == life[0].data["case"]["id"]
+    assert client("GET", "/reports?tracking_code=XP0000000000", role="service")[0] == 404
 
 
 def test_another_promise_of_sla_is_what_the_reporter_is_told(
