@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from . import watching
 from .brokers import Broker
 from .databases import Databases, Opened, WorkFor
 
@@ -53,3 +54,17 @@ def broker(servers: Any) -> Iterator[Broker]:
     made = Broker(servers.amqp_uri, servers.management_url)
     yield made
     made.delete()
+
+
+@pytest.fixture(scope="session")
+def watch() -> watching.Watch:
+    """What is logged during the session and must not be."""
+    return watching.begin()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_personal_is_logged(watch: watching.Watch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test: no number of a phone or an identity card, no openid, no token in any log of any process."""
+    yield
+    found = watch.take()
+    assert not found or request.node.get_closest_marker("leaks"), "\n".join(found[:5])

@@ -16,6 +16,7 @@ from .preview import preview
 from .reconciliation import reconciliation
 from .statistics import COMMANDS as STATISTICS
 from .status import status
+from .trying import try_
 
 
 @click.group()
@@ -27,7 +28,7 @@ def notify() -> None:
         raise click.ClickException(str(error)) from None
 
 
-for _command in (status, explain, preview, preferences, reconciliation, *OPERATING, *STATISTICS):
+for _command in (status, explain, preview, preferences, reconciliation, try_, *OPERATING, *STATISTICS):
     notify.add_command(_command)
 
 COMMANDS: list[click.Command] = [notify]
