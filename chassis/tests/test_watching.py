@@ -35,8 +35,7 @@ def test_what_this_process_logs_is_watched(watch: Watch) -> None:
     Sealer(new_key("k")).seal({"openid": "oExampleOpenid0002"}, "citizen-1")
     logging.getLogger("jiayuan.example").error("told", extra={"to": "oExampleOpenid0002"})
     logging.getLogger("jiayuan.example").error("masked", extra={"to": "13900001234"})
-    (found,) = watch.take()
-    assert "a contact that was sealed" in found
+    assert ["a contact that was sealed" in one for one in watch.take()] == [True]
 
 
 @pytest.mark.leaks
@@ -45,6 +44,5 @@ def test_what_another_process_writes_is_watched(watch: Watch, tmp_path: Path) ->
     with log.open("wb") as out:
         child = subprocess.Popen([sys.executable, "-c", "print('13900001234')"], stdout=out)
         assert child.wait(30) == 0
-    (found,) = watch.take()
-    assert found.startswith("service.log: a number (phone)")
+    assert watch.take()[0].startswith("service.log: a number (phone)")
     assert watch.take() == []
