@@ -344,6 +344,9 @@ def test_the_command_writes_what_was_published(books: Books, tmp_path: Path) -> 
         assert done.exit_code == 0, done.output
         assert out.read_bytes() == document_of(books.opened, books.name, form)
     done = run.invoke(command, ["published", "2026.1", "--proof"])
+    out = tmp_path / "proof.json"
+    assert run.invoke(command, ["published", "2026.1", "--proof", "--out", str(out)]).exit_code == 0
+    assert json.loads(out.read_text()) == json.loads(done.output)
     verify.check_proof(json.loads(done.output), KEYS)
     assert run.invoke(command, ["published", "2026-1234"]).exit_code == 1
     assert run.invoke(command, ["published", "last year"]).exit_code == 2

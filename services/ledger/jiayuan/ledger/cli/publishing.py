@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+import orjson
 
 from jiayuan.chassis.errors import Problem
 
@@ -40,7 +41,11 @@ def published(account: str, form: str, out: Path | None, proof: bool) -> None:
         if found is None:
             raise Problem(404, "There is no such account", "nothing of this year and street was published")
         if proof:
-            echo_json(matter.publication_proof(work, found))
+            document = matter.publication_proof(work, found)
+            if out:
+                out.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+            else:
+                echo_json(document)
             return
         with out.open("wb") if out else os.fdopen(os.dup(sys.stdout.fileno()), "wb") as to:
             publishing.written(work, found, form, to)
