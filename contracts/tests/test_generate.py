@@ -96,7 +96,7 @@ def test_the_table_of_events_names_who_says_and_who_hears(copy: Path) -> None:
     assert {name: owner for name, owner, _ in rows} == {e.name: e.owner for e in EVENTS.values()}
     heard = {name: set(who.split(", ")) for name, _, who in rows}
     assert heard["meeting.held"] == {"routing"}
-    assert heard["case.opened"] == {"ledger"}
+    assert heard["case.assigned"] == {"intake", "sla", "ledger", "notify"}
     assert heard["notice.sent"] == {"—"}
 
 
