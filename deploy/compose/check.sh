@@ -1,7 +1,8 @@
 #!/bin/bash
 # The whole of docker-compose.yml for real, beside whatever runs here: own project, secrets, volumes, port.
 # Builds, brings all up with three replicas of routing and two of intake, sends reports through the proxy and follows
-# them, uses intake's other channels, kills a replica, restarts the broker, and takes everything away again. Exit code 0 when all of it worked.
+# them, uses intake's other channels, proves and publishes the account, kills a replica, restarts broker and database,
+# and takes everything away again. Exit code 0 when all of it worked.
 #   COMPOSE="docker compose"   another Compose than docker-compose (or, without it, docker compose)
 #   OVERRIDE=file.yml          with an override, e.g. deploy/compose/split-roles.yml
 #   KEEP=1                     leave it running
@@ -72,6 +73,25 @@ say "photos, tracking codes, Open311, sheets"
 OPEN311_KEY=$(compose exec -T intake jiayuan intake open311 keys add check | tr -d '\r')
 export OPEN311_KEY
 photo=$(python3 deploy/compose/check_channels.py)
+
+say "the account, its proof and its publication; pages for people"
+mkdir "$folder/proof"
+python3 deploy/compose/check_account.py "$folder/proof"
+# By the file that anybody may copy, with nothing but Python and cryptography behind it.
+key=$(cat "$folder/proof/key.txt")
+for proof in posting publication; do
+    compose exec -T ledger sh -c \
+        'cat >/tmp/proof.json && python3 -I "$(python3 -c "import jiayuan.ledger.verify as v; print(v.__file__)")" \
+            /tmp/proof.json --key "$0"' "$key" <"$folder/proof/$proof.json"
+done
+compose exec -T ledger sh -c 'jiayuan ledger check "$(date +%Y)" && jiayuan ledger verify'
+# Hotspots come from intake, asked with the ledger's own token.
+compose exec -T intake jiayuan intake hotspots --since "$(date +%Y-%m-01)" --until "$(($(date +%Y) + 1))-01-01" \
+    --street 350921001 --keep
+draft=$(compose exec -T ledger jiayuan ledger lists draft demand "$(date +%Y)Q$((($(date +%-m) + 2) / 3))" \
+    --street 350921001 --community 350921001001 --who check | tr -d '\r')
+say "$draft"
+if grep -q 未取得 <<<"$draft"; then exit 1; fi
 
 say "what each replica of routing has taken:"
 for number in 1 2 3; do

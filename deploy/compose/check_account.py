@@ -23,16 +23,20 @@ AUTHORIZATION = f"Bearer {TOKENS[0]}"
 
 
 def entered() -> tuple[str, str]:
-    """Reports a livelihood matter; its tracking code and the entry that it became."""
+    """Reports a livelihood matter; its tracking code and the entry that it became, once the reporter was told, too."""
     report = document(
         "POST",
         "/intake/reports",
-        {"text": f"龙津社区听雨街路灯坏了，晚上看不见路（{uuid.uuid4().hex[:6]}）"},
+        {
+            "text": f"龙津社区听雨街路灯坏了，晚上看不见路（{uuid.uuid4().hex[:6]}）",
+            "contact": {"name": "例测试", "phone": "13900001234"},
+        },
         Idempotency_Key=uuid.uuid4().hex,
     )
     found = persist("case", "GET", f"/routing/cases?report={report['id']}", lambda d: "case" in d)
     case = found["case"]["id"]
     entries = persist("entry", "GET", f"/ledger/entries?case={case}", lambda d: bool(d["entries"]))["entries"]
+    persist("notices", "GET", f"/notify/notices?report={report['id']}", lambda d: bool(d["notices"]))
     return report["tracking_code"], entries[0]["id"]
 
 
@@ -71,7 +75,7 @@ def page(path: str, wanted: int, words: str = "") -> None:
 
 def told(code: str) -> None:
     """Notify's pages, which links in notices lead to, and the way of receipts, which only a secret path opens."""
-    persist("preferences", "GET", f"/notify/preferences/code/{code}", lambda d: bool(d))
+    document("GET", f"/notify/preferences/code/{code}")
     page(f"/u/{code}", 200, "通知")
     page("/u/XP-0000-0000", 404)
     page("/r/AAAAAAAAAAAAAAAAAAAAAA", 404)

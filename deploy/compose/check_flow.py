@@ -50,7 +50,9 @@ def call(method: str, path: str, body: Any = None, headers: dict[str, str] | Non
         return error.code, {"problem": error.read().decode(errors="replace")[:300]}
 
 
-def persist(what: str, method: str, path: str, good: Any, **kwargs: Any) -> Any:
+def persist(
+    what: str, method: str, path: str, good: Any, *, retry: tuple[int, ...] = (404, 429), **kwargs: Any
+) -> Any:
     """Calls until the answer is good; an operator's restarts in between are part of life."""
     until, status, document = time.monotonic() + PATIENCE, 0, None
     while time.monotonic() < until:
@@ -60,7 +62,7 @@ def persist(what: str, method: str, path: str, good: Any, **kwargs: Any) -> Any:
             status, document = 0, str(error)
         if status // 100 == 2 and good(document):
             return document
-        if status // 100 == 4 and status not in (404, 429):
+        if status // 100 == 4 and status not in retry:
             break
         time.sleep(0.3)
     raise SystemExit(f"check: {what}: {method} {path} gave {status}: {json.dumps(document)[:400]}")
