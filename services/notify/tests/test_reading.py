@@ -138,7 +138,7 @@ def test_whoever_is_signed_in_acknowledges_what_is_to_them(rig: Rig) -> None:
 
 
 @pytest.mark.store
-@pytest.mark.parametrize("token", ["x", reading.token(new_id()), "_" * 22])
+@pytest.mark.parametrize("token", ["x", reading.token(new_id()), "_" * 22], ids=("short", "nobody", "none"))
 def test_a_link_to_nothing_is_a_page_that_says_so(rig: Rig, token: str) -> None:
     client = Client(rig.opened)
     assert client("GET", f"/r/{token}")[0] == 404
