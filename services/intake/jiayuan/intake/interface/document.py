@@ -51,6 +51,8 @@ def _refined(components: dict[str, Any]) -> dict[str, Any]:
             schema["allOf"] = [{"anyOf": _BOTH_OR_NONE}]
             if "code" in members:
                 members["code"]["pattern"] = f"^{rules.gazetteer.county}[0-9A-Za-z._:\\-]{{0,58}}$"
+        if {"solved", "satisfaction"} <= members.keys():
+            schema["anyOf"] = _SAYS_SOMETHING
         if "confirm" in members:
             members["confirm"] = {"const": True}
         if "consent" in members:
@@ -64,6 +66,10 @@ def _refined(components: dict[str, Any]) -> dict[str, Any]:
     return components
 
 
+_SAYS_SOMETHING: Final = [
+    {"properties": {"solved": {"type": "boolean"}}},
+    {"properties": {"satisfaction": {"enum": [1, 2, 3, 4, 5]}}, "required": ["satisfaction"]},
+]
 _BOTH_OR_NONE: Final = [
     {"properties": {"lat": {"type": "null"}, "long": {"type": "null"}}},
     {"properties": {"lat": {"type": "number"}, "long": {"type": "number"}}, "required": ["lat", "long"]},
