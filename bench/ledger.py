@@ -167,8 +167,10 @@ class Books:
             raw.commit()
         finally:
             raw.close()
-        with self.opened() as work:
-            trees.add_tiles(work, of.id, list(tree.grow(size, hashes, begun, of.hash_id)))
+        tiles = list(tree.grow(size, hashes, begun, of.hash_id))
+        for start in range(0, len(tiles), 2000):  # a statement holds less than a gigabyte
+            with self.opened() as work:
+                trees.add_tiles(work, of.id, tiles[start : start + 2000])
 
     def vacuum(self) -> None:
         """As autovacuum would by and by."""
