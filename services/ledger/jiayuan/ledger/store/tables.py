@@ -59,6 +59,23 @@ def _one_of(column: str, words: Iterable[str]) -> str:
     return f"{column} IN ({', '.join(repr(w) for w in words)})"
 
 
+def _acts(name: str, key: str, of: str, comment: str) -> Table:
+    """A table of who did what to what `key` names, number by number; only ever added to."""
+    return Table(
+        name,
+        metadata,
+        Column(key, Uuid(as_uuid=False), ForeignKey(of), nullable=False),
+        Column("number", Integer, nullable=False),
+        Column("action", Text, nullable=False),
+        Column("actor", Text, nullable=False),
+        Column("at", DateTime(timezone=True), nullable=False),
+        Column("facts", JSONB, nullable=False),
+        PrimaryKeyConstraint(key, "number", name=f"{name}_pkey"),
+        comment=comment,
+        info={"grants": "SELECT, INSERT"},
+    )
+
+
 entry: Final = Table(
     "entry",
     metadata,
@@ -407,18 +424,8 @@ quarter_list: Final = Table(
     info={"grants": "SELECT, INSERT, UPDATE"},
 )
 
-list_act: Final = Table(
-    "list_act",
-    metadata,
-    Column("list_id", Uuid(as_uuid=False), ForeignKey("quarter_list.id"), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("facts", JSONB, nullable=False),
-    PrimaryKeyConstraint("list_id", "number", name="list_act_pkey"),
-    comment="Who did what to a list; only ever added to",
-    info={"grants": "SELECT, INSERT"},
+list_act: Final = _acts(
+    "list_act", "list_id", "quarter_list.id", "Who did what to a list; only ever added to"
 )
 
 problem: Final = Table(
@@ -609,16 +616,6 @@ meeting_addendum: Final = Table(
     info={"grants": "SELECT, INSERT"},
 )
 
-meeting_act: Final = Table(
-    "meeting_act",
-    metadata,
-    Column("meeting_id", Uuid(as_uuid=False), ForeignKey("meeting.id"), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("facts", JSONB, nullable=False),
-    PrimaryKeyConstraint("meeting_id", "number", name="meeting_act_pkey"),
-    comment="Who did what to a meeting; only ever added to",
-    info={"grants": "SELECT, INSERT"},
+meeting_act: Final = _acts(
+    "meeting_act", "meeting_id", "meeting.id", "Who did what to a meeting; only ever added to"
 )
