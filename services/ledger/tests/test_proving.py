@@ -9,21 +9,26 @@ import threading
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import orjson
 import pytest
 from sqlalchemy import text
 
+from jiayuan.chassis import database
 from jiayuan.chassis.delivery import Message
 from jiayuan.chassis.errors import Problem, StartError
-from jiayuan.chassis.testing.databases import Opened, round_trips
+from jiayuan.chassis.testing.databases import Databases, Opened, round_trips
+from jiayuan.chassis.transaction import Transaction
+from jiayuan.chassis.work import Work
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import encode
-from jiayuan.ledger import leaf, proving, store
+from jiayuan.ledger import leaf, proving, store, tree
 from jiayuan.ledger.checkpoint import Signer
 from jiayuan.ledger.proving import ProofSettings
 from jiayuan.ledger.store import leaves, trees
+from jiayuan.ledger.store.trees import Waiting
 from jiayuan.ledger.verify import (
     Invalid,
     check_checkpoint,
@@ -131,6 +136,38 @@ def test_tiles_are_kept_as_they_become_complete(opened: Opened) -> None:
     assert [s.size for s in signed(opened)] == [200, 256, 257, 557, 1037]
     for s in signed(opened):
         assert s.root == root_of(found[: s.size])
+
+
+def test_a_proof_reads_the_tiles_it_needs_and_no_others(opened: Opened, databases: Databases) -> None:
+    size = 70_000
+    filling = [Waiting(uuid.UUID(int=n).bytes, 0, sha256(b"%d" % n).digest(), "sha256") for n in range(size)]
+    with opened() as work:
+        of = trees.add_tree(work, 1, "sha256", "jiayuan.example/ledger")
+        trees.add_leaves(work, of, filling, [b"-"] * size)
+        trees.add_tiles(work, 1, list(tree.grow(0, [w.hash for w in filling], {}, "sha256")))
+    by_hand = dataclasses.replace(opened.settings, database_url=databases.admin(opened.url))
+    with Transaction(database.create(by_hand)) as transaction:
+        transaction.execute("ANALYZE tile, leaf", {})
+    for index in (0, 65_535, size - 1):
+        needed = tree.tiles_of(tree.inclusion_spans(index, size))
+        complete = sum(tree.is_complete(tile, size) for tile in needed)
+        below = sum(tree.width_of(tile, size) for tile in needed if not tree.is_complete(tile, size))
+        with opened() as work:
+            assert trees.get_tree(work) == of._replace(size=size)
+            before = rows_read(work)
+            proof = proving.inclusion(work, of._replace(size=size), index, size)
+            assert rows_read(work) - before == complete + below
+        check_inclusion(filling[index].hash, index, size, proof, root_of([w.hash for w in filling]), "sha256")
+
+
+def rows_read(work: Work) -> int:
+    """Rows of tiles and leaves that this transaction has read, by an index or without."""
+    return int(
+        work.execute(
+            "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables "
+            "WHERE relname IN ('tile', 'leaf')"
+        ).scalar_one()
+    )
 
 
 def test_proofs_hold_for_whoever_has_the_public_key(opened: Opened) -> None:

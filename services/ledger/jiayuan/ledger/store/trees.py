@@ -80,16 +80,21 @@ _ADD: Final = Prepared(
     "WITH ORDINALITY AS r(id, number, hash, mac, n)",
     *("smallint", "bigint", "text", "text", "text", "text"),
 )
-# All tiles that are asked for, complete ones as they are kept, others from below: one round trip, a row a tile.
+# All tiles that are asked for, complete ones as they are kept, others from below: one round trip, a row a tile. Each is
+# a subquery: in a join the planner expects thousands of rows and reads all tiles there are, so that a proof's time would
+# grow with the tree.
 _TILES: Final = Prepared(
-    "SELECT t.level, t.number, t.hashes FROM json_to_recordset(CAST($2 AS json)) AS r(level smallint, number bigint) "
-    "JOIN tile t ON t.tree = $1 AND t.level = r.level AND t.number = r.number "
-    "UNION ALL SELECT 0, r.number, string_agg(l.hash, '' ORDER BY l.index) "
+    "SELECT r.level, r.number, "
+    "(SELECT t.hashes FROM tile t WHERE t.tree = $1 AND t.level = r.level AND t.number = r.number) "
+    "FROM json_to_recordset(CAST($2 AS json)) AS r(level smallint, number bigint) "
+    "UNION ALL SELECT 0, r.number, "
+    "(SELECT string_agg(l.hash, '' ORDER BY l.index) FROM leaf l "
+    "WHERE l.tree = $1 AND l.index BETWEEN r.first AND r.last) "
     "FROM json_to_recordset(CAST($3 AS json)) AS r(number bigint, first bigint, last bigint) "
-    "JOIN leaf l ON l.tree = $1 AND l.index BETWEEN r.first AND r.last GROUP BY 2 "
-    "UNION ALL SELECT r.level, r.number, string_agg(t.root, '' ORDER BY t.number) "
-    "FROM json_to_recordset(CAST($4 AS json)) AS r(level smallint, number bigint, first bigint, last bigint) "
-    "JOIN tile t ON t.tree = $1 AND t.level = r.level - 1 AND t.number BETWEEN r.first AND r.last GROUP BY 1, 2",
+    "UNION ALL SELECT r.level, r.number, "
+    "(SELECT string_agg(t.root, '' ORDER BY t.number) FROM tile t "
+    "WHERE t.tree = $1 AND t.level = r.level - 1 AND t.number BETWEEN r.first AND r.last) "
+    "FROM json_to_recordset(CAST($4 AS json)) AS r(level smallint, number bigint, first bigint, last bigint)",
     *("smallint", "text", "text", "text"),
 )
 
@@ -177,7 +182,7 @@ def read_tiles(work: Work, of: Tree, tiles: Sequence[Tile]) -> Hashes:
     found: dict[Tile, list[bytes]] = {t: [] for t in tiles}
     if tiles:
         for level, number, hashes in work.run(_TILES, of.id, dumps(complete), dumps(leaves), dumps(roots)):
-            found[Tile(level, number)] = trees.pieces(bytes(hashes))
+            found[Tile(level, number)] = trees.pieces(bytes(hashes or b""))
     return found
 
 
