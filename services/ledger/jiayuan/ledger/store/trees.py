@@ -80,9 +80,9 @@ _ADD: Final = Prepared(
     "WITH ORDINALITY AS r(id, number, hash, mac, n)",
     *("smallint", "bigint", "text", "text", "text", "text"),
 )
-# All tiles that are asked for, complete ones as they are kept, others from below: one round trip, a row a tile. Each is
-# a subquery: in a join the planner expects thousands of rows and reads all tiles there are, so that a proof's time would
-# grow with the tree.
+# All tiles that are asked for, complete ones as they are kept, others from below: one round trip, a row a tile. Each
+# is a subquery: in a join the planner expects thousands of rows and reads all tiles there are, and a proof's time grows
+# with the tree.
 _TILES: Final = Prepared(
     "SELECT r.level, r.number, "
     "(SELECT t.hashes FROM tile t WHERE t.tree = $1 AND t.level = r.level AND t.number = r.number) "
