@@ -8,15 +8,12 @@ import io
 import json
 import re
 import subprocess
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import jsonschema
 import openpyxl
@@ -26,52 +23,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
-from jiayuan.chassis.delivery import Message
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.testing.client import Client
 from jiayuan.chassis.testing.databases import Databases, Opened
 from jiayuan.chassis.testing.models import examples
 from jiayuan.chassis.web import Call
-from jiayuan.contracts import names
-from jiayuan.contracts.envelope import encode
-from jiayuan.contracts.times import iso
-from jiayuan.ledger import entries, matter, publication, publishing, store, verify
+from jiayuan.ledger import matter, publication, publishing, store, verify
 from jiayuan.ledger.api import public
 from jiayuan.ledger.checkpoint import Signer
 from jiayuan.ledger.cli import ledger as command
-from jiayuan.ledger.posting import Act, Opening
 from jiayuan.ledger.publication import COLUMNS, Name, name_of
+
+from .books import CODE, SIGNER, STREET, Books, intake, publish, publish_order, take
 
 pytestmark = pytest.mark.store
 
 DATA = Path(publication.__file__).parent / "data/public"
 SCHEMA = json.loads((DATA / "account.schema.json").read_text(encoding="utf-8"))
-SIGNER = Signer.new("jiayuan.example/ledger")
 KEYS = [SIGNER.key]
-NOW = datetime(2026, 11, 2, 1, tzinfo=UTC)
-STREET = "350921001"
-CODE = "XP7Q2N8M4K5T"
 _streets = count(1)
-
-
-def take(opened: Opened, events: list[Any]) -> None:
-    dead = opened.deliveries.take(
-        [Message(encode(e), names.CONTENT_TYPE, names.EVENTS_EXCHANGE, e.routing_key) for e in events]
-    )
-    assert dead == []
-
-
-def publish(opened: Opened, street: str = "", year: int = 2026) -> Name:
-    with opened() as work:
-        id_ = publishing.order(work, year, street, "county-1", {"street": {STREET: "松城街道"}, "unit": {}})
-    name = _publish(opened, id_)
-    assert name is not None
-    return name
-
-
-def _publish(opened: Opened, id_: str) -> Name | None:
-    with opened() as work:
-        return publishing.publish(work, SIGNER, id_=id_)
 
 
 def document_of(opened: Opened, name: Name, form: str = "json") -> bytes:
@@ -81,58 +51,14 @@ def document_of(opened: Opened, name: Name, form: str = "json") -> bytes:
     return out.getvalue()
 
 
-class Intake(BaseHTTPRequestHandler):
-    """Knows one tracking code, as intake would answer the role `service`."""
-
-    known: dict[str, tuple[str, str | None]]
-
-    def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        code = parse_qs(asked.query).get("tracking_code", [""])[0]
-        found = self.known.get(code) if asked.path == "/reports" else None
-        body = json.dumps({"id": found[0], "case": found[1]} if found else {"status": 404}).encode()
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Says nothing."""
-
-
-class Books:
-    """A ledger with a county's year: what was solved, what is open, a dispute, a promise of the meeting."""
-
-    def __init__(self, opened: Opened, stories: Any) -> None:
-        self.opened = opened
-        opened.clock.time = NOW
-        story = lambda title, **more: stories.Story(street=STREET, title=title, **more)  # noqa: E731
-        self.done = stories.usual(story("例王明家门口路灯不亮"))
-        self.open = story("=1+1 例家巷积水")
-        self.dispute = story("例李四与例张三的纠纷")
-        self.dispute.case["kind"] = "dispute"
-        events = [*self.done.events, self.open.step("case.opened"), self.open.assign("U02")]
-        take(opened, [*events, self.dispute.step("case.opened"), self.dispute.close("satisfied")])
-        with opened() as work:
-            what = Opening("meeting", "d-1", STREET, "0300", "=修好例家巷", "十二月前")
-            entries.open_entry(work, what, Act("desk-1", iso(NOW), "open"))
-        self.intake = opened.settings.intake_url  # type: ignore[attr-defined]
-        self.name = publish(opened)
-
-
 @pytest.fixture(scope="module")
 def books(databases: Databases, stories: Any) -> Iterator[Books]:
     opened = Opened("ledger", databases.fresh("ledger"))
-    intake = type("Known", (Intake,), {"known": {}})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), intake)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    object.__setattr__(opened.settings, "intake_url", f"http://127.0.0.1:{server.server_port}")
-    made = Books(opened, stories)
-    intake.known[CODE] = (made.done.case["reports"][0]["id"], made.done.id)
-    intake.known["XP0000000000"] = ("0198c6a1-7c1e-7b52-9f0d-2a6f5a0c9d11", None)
-    yield made
-    server.shutdown()
-    server.server_close()
+    with intake(opened) as known:
+        made = Books(opened, stories)
+        known[CODE] = (made.done.case["reports"][0]["id"], made.done.id)
+        known["XP0000000000"] = ("0198c6a1-7c1e-7b52-9f0d-2a6f5a0c9d11", None)
+        yield made
     opened.close()
     databases.forget(opened.url)
 
@@ -310,7 +236,7 @@ def test_nothing_is_published_without_its_checkpoint(books: Books, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(publishing.proving, "publish", fails)
         with pytest.raises(OSError, match="full"):
-            _publish(books.opened, id_)
+            publish_order(books.opened, id_)
     with books.opened() as work:
         assert matter.find(work, Name(2026, street)) is None
         assert publishing.publish(work, SIGNER, id_=id_) == Name(2026, street, 1)
