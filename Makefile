@@ -15,13 +15,13 @@ setup: .venv ## Make .venv with the pinned packages, install servers where they 
 	@$(PY) -m jiayuan.local.servers install
 
 test: setup ## Lint, isolation and every layer of tests, on real servers
-	@tools/node.sh
+	@tools/programs.sh
 	@$(MAKE) --no-print-directory lint isolation
 	@$(PY) -m jiayuan.local.servers run tools/tests.sh
 
 test-unit: .venv ## Only the tests that need no server
 	$(PY) -m pytest contracts chassis services deploy/local tests \
-		-m "not (store or bus or system or chaos or chaos_long or bench)"
+		-m "not (store or bus or system or browser or chaos or chaos_long or bench)"
 
 lint: .venv ## ruff, mypy, import rules
 	$(PY) -m ruff check

@@ -1,12 +1,15 @@
-"""A service's HTTP interface without a socket: its routes, refusals and limits as they are, on a test's database."""
+"""A service's HTTP interface without a service: its routes, refusals and limits as they are, on a test's database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from nameko.extensions import ENTRYPOINT_EXTENSIONS_ATTR
 from werkzeug.routing import Map
+from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
@@ -37,8 +40,8 @@ class _Entry:
         )
 
 
-def client(opened: Opened) -> Client:
-    """A client of a service's interface; `client(opened).get("/healthz")` gives werkzeug's test response."""
+def app(opened: Opened) -> App:
+    """A service's interface as a WSGI application."""
     cls = service_class(opened.service)
     service = object.__new__(cls)
     service.delivery = opened.runtime
@@ -50,4 +53,30 @@ def client(opened: Opened) -> Client:
                 rule = extension.get_url_rule()
                 rule.endpoint = _Entry(extension, getattr(service, name), opened, refuse)
                 url_map.add(rule)
-    return Client(App(url_map, refuse), Response)
+    return App(url_map, refuse)
+
+
+def client(opened: Opened) -> Client:
+    """A client of a service's interface; `client(opened).get("/healthz")` gives werkzeug's test response."""
+    return Client(app(opened), Response)
+
+
+class _Quiet(WSGIRequestHandler):
+    """Writes no access log, as addresses hold tracking codes."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing."""
+
+
+@contextmanager
+def served(application: Any) -> Iterator[str]:
+    """Serves a WSGI application on the loopback address, a thread a request; gives where."""
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
