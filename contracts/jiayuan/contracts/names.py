@@ -66,7 +66,13 @@ SUBSCRIPTIONS: Final[dict[str, tuple[str, ...]]] = {
     ),
     # Only of notices that have to be read it hears, never of every one that is sent.
     "sla": (*_CASE_SINCE_ASSIGNED, "list.published", "service.claimed", "notice.asked", "notice.read"),
-    "ledger": (*_CASE_SINCE_ASSIGNED, "clock.breached", "person.erased", "decision.answered"),
+    "ledger": (
+        *_CASE_SINCE_ASSIGNED,
+        "clock.breached",
+        "clock.corrected",
+        "person.erased",
+        "decision.answered",
+    ),
     "notify": (
         "report.received",
         "person.erased",

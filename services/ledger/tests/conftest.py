@@ -14,7 +14,7 @@ from jiayuan.chassis.testing.databases import Databases, Opened, WorkFor
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event, decode, encode, make
 from jiayuan.contracts.ids import new_id
-from jiayuan.contracts.times import iso
+from jiayuan.contracts.times import iso, parse
 
 LEG = "leg-1"
 _STATES = {
@@ -132,6 +132,21 @@ class Story:
         source = names.source("sla")
         event = make(
             "clock.breached", source, data, at=self.at, subject=data["clock"]["id"], sequence=sequence
+        )
+        return decode(encode(event), names.CONTENT_TYPE)
+
+    def correct(self, breach: Event, *, sequence: int | None = None, **more: Any) -> Event:
+        """That the breach never was, as sla says when late news show it."""
+        told = breach.data["clock"]
+        clock = {**told, "state": "met", "percent": 60, "at": told["started_at"], "correction": True}
+        clock |= {"breached_at": told["at"], **more}
+        event = make(
+            "clock.corrected",
+            breach.source,
+            {"clock": clock},
+            at=parse(told["at"]) + timedelta(hours=1),
+            subject=breach.subject,
+            sequence=sequence or breach.sequence + 1,
         )
         return decode(encode(event), names.CONTENT_TYPE)
 

@@ -19,7 +19,7 @@ from jiayuan.chassis.testing.client import Client
 from jiayuan.chassis.testing.databases import TOKEN_SECRET, Databases, Opened
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import decode, encode
-from jiayuan.ledger import closings, store
+from jiayuan.ledger import closings, reporting, store
 from jiayuan.ledger.account import account
 from jiayuan.ledger.cli import ledger as command
 from jiayuan.ledger.closing import NotNow, Period
@@ -350,6 +350,44 @@ def test_what_comes_late_for_a_closed_year_is_posted_in_the_open_one(opened: Ope
         (2027, 1, "opening", 0, "2026"),
     ]
     checks(opened, 2026, 2027)
+
+
+def test_a_breach_of_a_closed_year_is_taken_back_in_the_open_one(opened: Opened, stories: Any) -> None:
+    opened.clock.time = SPRING
+    done, open_ = stories.usual(stories.Story()), stories.Story()
+    breaches = [s.breach(kind="finish") for s in (done, open_)]
+    take(opened, [*done.events, open_.step("case.opened"), *breaches])
+    close(opened)
+    corrections = [s.correct(b) for s, b in zip((done, open_), breaches, strict=True)]
+    take(opened, corrections)
+    take(opened, stories.again(corrections))
+    assert rows(opened, "SELECT error FROM dead_letter") == []
+    assert sorted(
+        rows(
+            opened,
+            "SELECT p.note, p.corrects, b.note FROM posting p JOIN entry e ON e.id = p.entry_id JOIN posting b "
+            "ON CAST(b.entry_id AS text) = p.facts #>> '{withdraws,entry}' "
+            "AND b.number = CAST(p.facts #>> '{withdraws,number}' AS int) "
+            "WHERE e.year = 2027 AND p.kind = 'reversal'",
+        )
+    ) == [
+        ("撤销2026年账第2笔办理超时：限期内已办", None, "办理超时"),
+        ("撤销2026年账第7笔办理超时：限期内已办", None, "办理超时"),
+    ]
+    with opened() as work:
+        assert reporting.report(work, Period(2026), "street")["total"]["late"] == 0
+    checks(opened, 2026, 2027)
+
+
+def test_no_person_takes_back_what_a_clock_says(kept: Opened, desk: Client, stories: Any) -> None:
+    story = stories.Story()
+    take(kept, [story.step("case.opened"), story.breach()])
+    (entry,) = desk("GET", f"/entries?case={story.id}", role="county")[1]["entries"]
+    status, problem = desk(
+        "POST", f"/entries/{entry['id']}/postings/2/reversal", {"reason": "不算"}, role="county"
+    )
+    assert (status, problem["errors"][0]["field"]) == (409, "number")
+    assert problem["errors"][0]["allowed"] == "sla withdraws one that did not"
 
 
 def test_a_year_is_reopened_by_two_and_closed_again(opened: Opened, client: Client, stories: Any) -> None:

@@ -63,7 +63,16 @@ HISTORY = st.tuples(
         st.tuples(
             st.integers(1, 120),
             st.sampled_from(
-                ["satisfied", "withdrawn", "unsatisfied", "reopened", "voided", "breach", "answered"]
+                [
+                    "satisfied",
+                    "withdrawn",
+                    "unsatisfied",
+                    "reopened",
+                    "voided",
+                    "breach",
+                    "corrected",
+                    "answered",
+                ]
             ),
         ),
         max_size=6,
@@ -73,13 +82,16 @@ HISTORY = st.tuples(
 
 def told(story: Any, unit: str | None, steps: list[tuple[int, str]]) -> list[Any]:
     """The events of a history; nothing goes on after a case was voided."""
-    events = [story.step("case.opened"), story.assign(unit)]
+    events, breaches = [story.step("case.opened"), story.assign(unit)], []
     for days, what in steps:
         story.at += timedelta(days=days)
         if what in ("satisfied", "withdrawn", "unsatisfied"):
             events.append(story.close(what))
         elif what == "breach":
-            events.append(story.breach(kind="finish"))
+            breaches.append(story.breach(kind="finish"))
+            events.append(breaches[-1])
+        elif what == "corrected":
+            events += [story.correct(breaches.pop())] if breaches else []
         else:
             events.append(story.step(f"case.{what}", confirmed=None))
         if what == "voided":
@@ -94,8 +106,11 @@ def recount(histories: list[list[Any]], period: Period, key: Any) -> dict[str | 
     for events in histories:
         if any(e.name == "case.voided" for e in events):
             continue
+        never = {e.subject for e in events if e.name == "clock.corrected"}  # whenever it was told
         state, before, again, late, said, there = "", "", False, False, None, False
         for e in events:
+            if e.name == "clock.corrected":
+                continue
             at = e.data["clock"]["at"] if e.name == "clock.breached" else e.data["change"]["at"]
             if e.name == "case.opened":
                 at = e.data["case"]["opened_at"]
@@ -104,7 +119,7 @@ def recount(histories: list[list[Any]], period: Period, key: Any) -> dict[str | 
             if at >= since and not there:
                 there, before = True, state
             if e.name == "clock.breached":
-                late = True
+                late |= e.subject not in never
             elif e.name == "case.opened":
                 state = "open"
             elif e.name == "case.closed":

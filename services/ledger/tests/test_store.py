@@ -7,7 +7,8 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,17 @@ from jiayuan.chassis.testing.databases import Databases, Opened, round_trips
 from jiayuan.chassis.web import Call
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event, decode, encode
-from jiayuan.ledger import handlers, store
+from jiayuan.contracts.times import parse
+from jiayuan.ledger import entry, handlers, replay, reporting, store
 from jiayuan.ledger.account import account
 from jiayuan.ledger.api import accounts, entries
 from jiayuan.ledger.cli import ledger as command
+from jiayuan.ledger.closing import Period
 
 pytestmark = pytest.mark.store
 
+# The stories' year is over, and so are reports of it.
+AFTERWARDS = datetime(2027, 1, 8, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[3] / "contracts" / "golden"
 
 
@@ -317,6 +322,137 @@ def test_a_breach_and_its_case_in_one_batch(opened: Opened, stories: Any) -> Non
     assert rows(opened, "SELECT kind FROM posting ORDER BY number") == [("opening",), ("progress",)]
 
 
+def test_a_breach_that_never_was_is_taken_back_beside_it(opened: Opened, stories: Any) -> None:
+    story = stories.Story()
+    take(opened, [story.step("case.opened")])
+    breach = story.breach(kind="finish", sequence=3)
+    correction = story.correct(breach, sequence=5, policy="2026.2", corrected_policy="2026.1", told=["desk"])
+    take(opened, [breach])
+    take(opened, [correction, *stories.again([breach, correction])])
+    take(opened, stories.again([correction]))
+    one, two = said(opened)[1:]
+    assert (two.name, two.causationid) == ("entry.posted", correction.id)
+    assert two.data["posting"] | {"id": "", "at": ""} == {
+        "id": "",
+        "number": 3,
+        "kind": "reversal",
+        "case_sequence": None,
+        "actor": None,
+        "at": "",
+        "note": "撤销第2笔办理超时：时限规则已调整",
+        "corrects": one.data["posting"]["number"],
+    }
+    assert rows(
+        opened,
+        "SELECT number, opening, entered, written_off, clock_sequence, facts->'withdraws'->>'number' FROM posting "
+        "WHERE clock_id IS NOT NULL ORDER BY number",
+    ) == [(2, 0, 0, 0, 3, None), (3, 0, 0, 0, 5, "2")]
+    assert faults(opened) == {}
+    with opened() as work:
+        for _, lines in store.replayed(work, 2026):
+            assert [after.state for _, after in replay.states(lines)] == ["open"] * 3
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("met", "限期内已办"),
+        ("cancelled", "时限已终止"),
+        ("armed", "时限已延长或暂停"),
+        ("warned", "时限已延长或暂停"),
+    ],
+)
+def test_a_correction_says_why(stories: Any, state: str, why: str) -> None:
+    story = stories.Story()
+    current, _ = entry.enter([story.step("case.opened")])
+    event = story.breach(kind="citizen")
+    breach = entry.breach(current, event).row
+    of = entry.Breached(event.subject, 2, current.id, 2026, 2, parse(breach["at"]), taken_back=False)
+    row = entry.withdraw(current, story.correct(event, state=state), of).row
+    assert (row["note"], row["corrects"]) == (f"撤销第2笔总时限超时：{why}", 2)
+    # What it takes back is not taken back twice, and in the books of another year `corrects` has no meaning.
+    again = entry.withdraw(current, story.correct(event), of._replace(taken_back=True)).row
+    assert (again["corrects"], again["facts"]["withdraws"]["number"]) == (None, 2)
+    earlier = entry.withdraw(current, story.correct(event), of._replace(entry="another", year=2025)).row
+    assert (earlier["corrects"], earlier["note"]) == (None, "撤销2025年账第2笔总时限超时：限期内已办")
+
+
+@pytest.mark.parametrize("settled", ["at_the_end", "after_each"])
+def test_whatever_the_order_each_correction_takes_back_its_own_breach(
+    opened: Opened, stories: Any, settled: str
+) -> None:
+    """The case and two breaches of one clock, each with its correction, in every order, and then all told again."""
+    opened.clock.time = AFTERWARDS
+    told: list[list[Event]] = []
+    for order in permutations(range(5)):
+        story = stories.Story()
+        opening = story.step("case.opened")
+        first = story.breach(kind="finish", clock=f"clock-{len(told)}", sequence=2)
+        story.at += timedelta(hours=2)
+        second = story.breach(kind="finish", clock=f"clock-{len(told)}", sequence=6)
+        of = [
+            opening,
+            first,
+            story.correct(first, sequence=4),
+            second,
+            story.correct(second, sequence=8),
+        ]
+        told.append([of[i] for i in order])
+    for batch in zip(*told, strict=True):
+        take(opened, batch)
+        if settled == "after_each":
+            settle(opened)
+    take(opened, [e for of in told for e in stories.again(of)])
+    settle(opened)
+    take(opened, [e for of in told[::7] for e in stories.again(of)])
+    settle(opened)
+
+    assert rows(opened, "SELECT error FROM dead_letter") == []
+    assert rows(opened, "SELECT count(*) FROM waiting_breach") == [(0,)]
+    assert rows(
+        opened,
+        "SELECT count(*), r.clock_sequence, CAST(r.facts #>> '{withdraws,sequence}' AS int), b.clock_sequence "
+        "FROM posting r LEFT JOIN posting b ON b.entry_id = r.entry_id AND b.number = r.corrects "
+        "AND b.clock_id = r.clock_id WHERE r.kind = 'reversal' GROUP BY 2, 3, 4 ORDER BY 2",
+    ) == [(len(told), 4, 2, 2), (len(told), 8, 6, 6)]
+    assert rows(opened, "SELECT count(*), max(number) FROM posting") == [(5 * len(told), 5)]
+    assert faults(opened) == {}
+    with opened() as work:
+        found = reporting.report(work, Period(2026), "street")
+    assert (found["total"]["promised"], found["total"]["late"]) == (len(told), 0)
+
+
+def test_a_limit_that_passes_again_after_a_correction_counts(opened: Opened, stories: Any) -> None:
+    opened.clock.time = AFTERWARDS
+    story = stories.Story()
+    first = story.breach(kind="finish", clock="clock-1", sequence=2)
+    story.at += timedelta(hours=2)
+    again = story.breach(kind="finish", clock="clock-1", sequence=6)
+    take(opened, [again, story.correct(first, sequence=4), story.step("case.opened"), first])
+    with opened() as work:
+        assert reporting.report(work, Period(2026), "street")["total"]["late"] == 1
+
+
+def test_a_correction_of_no_livelihood_matter_is_dropped_in_time(opened: Opened, stories: Any) -> None:
+    story = stories.Story()
+    breach = story.breach()
+    take(opened, [story.correct(breach)])
+    take(opened, [story.step("case.opened")])
+    settle(opened)
+    assert rows(opened, "SELECT event_name FROM waiting_breach") == [("clock.corrected",)]
+    with opened(now=opened.clock.now() + timedelta(days=31)) as work:
+        handlers.settle(work, days=30)
+    assert rows(opened, "SELECT count(*) FROM waiting_breach") == [(0,)]
+
+
+def settle(opened: Opened) -> None:
+    """What the timer does."""
+    more = True
+    while more:
+        with opened() as work:
+            more = handlers.settle(work, days=30)
+
+
 # -- what nobody may do ----------------------------------------------------------------------------------
 
 _TAMPERING = (
@@ -395,7 +531,9 @@ def test_tables_and_migration_agree(admin: Engine) -> None:
 
 def test_two_replicas_at_once_number_without_gaps(opened: Opened, other: Opened, stories: Any) -> None:
     told = [stories.usual(stories.Story(street=f"35092100{i % 3 + 1}")) for i in range(30)]
-    events = [e for s in told for e in s.events] + [s.breach() for s in told]
+    events = [e for s in told for e in s.events]
+    breaches = [s.breach() for s in told]
+    events += [*breaches, *(s.correct(b) for s, b in zip(told, breaches, strict=True))]
     events += stories.again(events[::3])
     chance = random.Random(7)
     chance.shuffle(events)
@@ -429,9 +567,9 @@ def test_two_replicas_at_once_number_without_gaps(opened: Opened, other: Opened,
         opened,
         "SELECT count(*), max(number), min(postings), max(postings) FROM posting "
         "JOIN entry e ON e.id = entry_id",
-    ) == [(30 * 7, 7, 7, 7)]
+    ) == [(30 * 8, 8, 8, 8)]
     versions = sorted((e.subject, e.sequence) for e in [*said(opened), *said(other)])
-    assert len(versions) == len(set(versions)) == 30 * 7
+    assert len(versions) == len(set(versions)) == 30 * 8
 
 
 def test_two_replicas_that_open_the_same_entry(opened: Opened, other: Opened, stories: Any) -> None:

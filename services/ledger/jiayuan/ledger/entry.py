@@ -20,12 +20,12 @@ import hashlib
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta, timezone
-from typing import Any, Final
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final, NamedTuple
 
 from jiayuan.chassis.redact import mask
 from jiayuan.contracts.envelope import Event
-from jiayuan.contracts.times import parse
+from jiayuan.contracts.times import iso, parse
 
 from . import write_off
 
@@ -120,8 +120,17 @@ _CLOCKS: Final[Mapping[str, str]] = {
     "approval": "审批超时",
     "callback": "回访超时",
 }
-# Columns that only postings of staff have: money in fen, the digest of a file, the number of the posting it corrects.
-OF_STAFF: Final = ("amount", "evidence", "corrects")
+_LATE: Final = "超时"
+# Why a breach never was, by the state that is right instead; another policy explains more than any state.
+_WITHDRAWN: Final[Mapping[str, str]] = {
+    "met": "限期内已办",
+    "cancelled": "时限已终止",
+    "armed": "时限已延长或暂停",
+    "warned": "时限已延长或暂停",
+}
+_OTHER_POLICY: Final = "时限规则已调整"
+# Columns that few postings have: money in fen, the digest of a file, the number of the posting it corrects.
+RARE: Final = ("amount", "evidence", "corrects")
 # A leg in one of these states is no longer with its assignee.
 _GONE: Final = frozenset(("returned", "refused", "reassigned", "released"))
 _IN_CHARGE: Final = frozenset(("handle", "lead"))
@@ -231,7 +240,7 @@ def posting_data(row: Mapping[str, Any]) -> dict[str, Any]:
         "at": row["at"],
         "note": note_of(row),
     }
-    for name in OF_STAFF:
+    for name in RARE:
         if row.get(name) is not None:
             out[name] = row[name]
     return out
@@ -358,7 +367,7 @@ def continued(entry: Entry, year: int, cause: Event) -> tuple[Entry, Posted]:
         entry,
         year,
         cause=cause,
-        at=cause.data["change"]["at"] if "change" in cause.data else cause.data["clock"]["at"],
+        at=cause.data["change"]["at"] if "change" in cause.data else _clock_at(cause),
         actor=None,
         note=f"{entry.year}年账已结，后续记入{year}年",
         opening=0,
@@ -446,14 +455,73 @@ def breach(entry: Entry, event: Event) -> Posted:
         case_sequence=None,
         actor=None,
         at=clock["at"],
-        note=_CLOCKS.get(clock["kind"], "超时"),
+        note=_CLOCKS.get(clock["kind"], _LATE),
+        facts={"clock": _clock_facts(clock), "assignee": clock.get("assignee")},
+        clock_id=clock["id"],
+        clock_sequence=event.sequence,
+    )
+
+
+class Breached(NamedTuple):
+    """A breach that is posted: its clock and the clock's sequence, its place in the books, when it was told, and
+    whether a posting of its own entry takes it back."""
+
+    clock: str
+    sequence: int
+    entry: str
+    year: int
+    number: int
+    at: datetime
+    taken_back: bool
+
+
+def is_withdrawn_by(event: Event, clock: str, sequence: int, at: datetime) -> bool:
+    """Whether a breach is the one that a `clock.corrected` takes back: told before it, at the moment that it names."""
+    said = event.data["clock"]
+    told = said.get("breached_at")
+    return said["id"] == clock and sequence < event.sequence and (told is None or parse(told) == at)
+
+
+def withdraw(entry: Entry, event: Event, of: Breached) -> Posted:
+    """Posts that a breach never was, as `sla` says (`clock.corrected`). It moves nothing, and stays beside the breach.
+
+    A breach of an earlier year is in the entry of that year, where `corrects` doesn't reach: `facts.withdraws` names it
+    always.
+    """
+    clock = event.data["clock"]
+    here = of.entry == entry.id
+    what = f"{'' if here else f'{of.year}年账'}第{of.number}笔{_CLOCKS.get(clock['kind'], _LATE)}"
+    other = clock.get("corrected_policy") not in (None, clock.get("policy"))
+    posted = _append(
+        entry,
+        event,
+        kind="reversal",
+        case_sequence=None,
+        actor=None,
+        at=_clock_at(event),
+        note=f"撤销{what}：{_OTHER_POLICY if other else _WITHDRAWN.get(clock['state'], '时限有误')}",
         facts={
-            "clock": {k: clock.get(k) for k in ("kind", "leg", "limit", "started_at", "due_at", "policy")},
-            "assignee": clock.get("assignee"),
+            "of": "progress",
+            "clock": _clock_facts(clock),
+            "state": clock["state"],
+            "corrected_policy": clock.get("corrected_policy"),
+            "withdraws": {"entry": of.entry, "number": of.number, "sequence": of.sequence},
         },
         clock_id=clock["id"],
         clock_sequence=event.sequence,
     )
+    posted.row.update(amount=None, evidence=None, corrects=of.number if here and not of.taken_back else None)
+    return posted
+
+
+def _clock_facts(clock: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: clock.get(k) for k in ("kind", "leg", "limit", "started_at", "due_at", "policy")}
+
+
+def _clock_at(event: Event) -> str:
+    """When a clock spoke. A correction says at what moment the thing was done in time; it was told after the breach."""
+    clock = event.data["clock"]
+    return iso(event.time) if event.name == "clock.corrected" else str(clock["at"])
 
 
 def _refresh(entry: Entry, event: Event) -> None:

@@ -314,6 +314,8 @@ def reverse(entry: Entry, history: History, number: int, reason: str, act: Act) 
         raise _no("number", f"posting {number} is a {line['kind']}", "post anew what holds")
     if any(found["corrects"] == number for found in lines):
         raise _no("number", f"posting {number} is reversed already", "a posting that stands")
+    if line["clock_id"] is not None:
+        raise _no("number", f"posting {number} is a limit that passed", "sla withdraws one that did not")
     if line["kind"] == "opening" and entry.case_id is not None:
         raise _no("number", "a case opened it", "void the case in routing")
     after = _taken_back(entry, history, line)

@@ -93,6 +93,8 @@ def _after(now: State, line: Line, of: Mapping[int, Line]) -> str:
     if kind == "carry_forward":
         return "carried_forward"
     if kind == "reversal":
+        if line["clock_id"] is not None and line["corrects"] is None:
+            return now.state  # takes back a limit that passed in an earlier year, whose entry its facts name
         corrected = of.get(line["corrects"])
         if corrected is None:
             raise Wrong(

@@ -114,14 +114,14 @@ EXCLUDED: Final[Mapping[str, tuple[str, ...]]] = {
         "立案有误、并入他案而冲正的事项不计，不论何时冲正",
         "同一事项跨年只计一次，街道、单位、类别按现在的归属",
         "未答复、撤回的不计入满意率",
-        "超期以记账时为准：后来撤销的超时仍计",
+        "后来撤销的超时不计，不论何时撤销",
         "本期尚未结束的，计至现在，上年同期计至同一日",
     ),
     "en": (
         "what was entered in error or merged into another case counts nowhere, whenever it was reversed",
         "a matter counts once over the years, where it is now: street, unit and category",
         "no answer and withdrawn are left out of the satisfaction rate",
-        "a limit that passed was posted when it passed: one that was withdrawn later still counts",
+        "a limit that never passed, as sla found later, counts nowhere, whenever its breach was withdrawn",
         "a period that is not over counts until now, and the one of last year until the same day",
     ),
 }

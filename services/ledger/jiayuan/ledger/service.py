@@ -24,7 +24,8 @@ from .timers import Timers
 
 @dataclass(frozen=True)
 class LedgerSettings(ProofSettings):
-    """`waiting_days`: for how many days of business time a breach waits for the entry of its case.
+    """`waiting_days`: for how many days of business time a breach waits for the entry of its case, and a correction
+    for its breach.
 
     `intake_url`, `routing_url`: where hotspots and member units are read from for the lists; without one the draft
     says what it lacks. `neighbour_timeout`: how long to wait for them, seconds.

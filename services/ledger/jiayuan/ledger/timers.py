@@ -17,7 +17,7 @@ class Timers:
 
     @every(seconds=5.0, role="clock")
     def settle(self) -> bool:
-        """Posts breaches that came before the entry of their case."""
+        """Posts breaches that came before the entry of their case, and corrections that came before their breach."""
         with self.delivery.work() as work:
             return handlers.settle(work, self.delivery.settings.waiting_days)
 

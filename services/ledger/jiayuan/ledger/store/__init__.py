@@ -1,7 +1,7 @@
 """The ledger's tables and all of its SQL, a module a theme."""
 
 from . import claims, erasing, inspection, leaves, lineage, lists, meetings, publications, trees
-from .breaches import drop_breaches, keep_breaches, take_breaches
+from .breaches import drop_waiting, keep_waiting, take_breaches, take_corrections
 from .closings import (
     Closing,
     acts_of,
@@ -30,7 +30,15 @@ from .entries import (
     update_entry,
 )
 from .figures import Fault, faults, figures, replayed
-from .postings import act_posted, breaches_posted, history_of, insert_postings, postings_of, steps_posted
+from .postings import (
+    act_posted,
+    breaches_of,
+    clocks_posted,
+    history_of,
+    insert_postings,
+    postings_of,
+    steps_posted,
+)
 from .returning import Returned, returned, returning
 from .tables import (
     checkpoint,
@@ -56,13 +64,14 @@ __all__ = [
     "acts_of",
     "all_acts",
     "as_acts",
-    "breaches_posted",
+    "breaches_of",
     "cases_entered",
     "checkpoint",
     "claims",
+    "clocks_posted",
     "closed_periods",
     "closing",
-    "drop_breaches",
+    "drop_waiting",
     "entry",
     "entry_of",
     "entry_of_source",
@@ -80,7 +89,7 @@ __all__ = [
     "insert_whole",
     "inspection",
     "is_closed",
-    "keep_breaches",
+    "keep_waiting",
     "leaf",
     "leaf_document",
     "leaves",
@@ -102,6 +111,7 @@ __all__ = [
     "returning",
     "steps_posted",
     "take_breaches",
+    "take_corrections",
     "tile",
     "tree",
     "trees",

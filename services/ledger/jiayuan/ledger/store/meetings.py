@@ -10,6 +10,7 @@ from jiayuan.chassis.work import Work
 from jiayuan.contracts.times import iso
 
 from ..meeting.agenda import REFUSING, SETTLING
+from .breaches import COUNTS
 from .tables import meeting, meeting_act, meeting_addendum, meeting_decision
 
 _MEETING: Final = (
@@ -165,8 +166,8 @@ def stalled(work: Work, street: str, before: datetime, most: int) -> list[Any]:
             "SELECT e.id, e.item, e.title, e.unit, e.case_id, e.due_at, p.last, b.breached FROM entry e"
             " JOIN LATERAL (SELECT max(p.at) AS last FROM entry x JOIN posting p ON p.entry_id = x.id"
             "   WHERE x.item = e.item AND p.kind <> 'carry_forward') p ON true"
-            " JOIN LATERAL (SELECT EXISTS (SELECT FROM posting p WHERE p.entry_id = e.id AND p.clock_id IS NOT NULL"
-            "   AND p.facts #>> '{clock,kind}' IN ('finish', 'citizen')) AS breached) b ON true"
+            f" JOIN LATERAL (SELECT EXISTS (SELECT FROM posting p WHERE p.entry_id = e.id AND {COUNTS})"
+            "   AS breached) b ON true"
             " WHERE e.street = :street AND e.state = 'open' AND (p.last < :before OR e.due_at < :now OR b.breached)"
             " ORDER BY p.last, e.id LIMIT :most",
             street=street,

@@ -9,6 +9,7 @@ from typing import Any
 
 from jiayuan.chassis.work import Work
 
+from ..entry import RARE, Breached
 from . import leaves
 
 
@@ -26,8 +27,8 @@ def steps_posted(work: Work, items: Sequence[str]) -> dict[str, set[tuple[int, s
     return out
 
 
-def breaches_posted(work: Work, clocks: Sequence[str]) -> set[tuple[str, int]]:
-    """The keys (clock, its sequence) of the breaches of clocks that are posted."""
+def clocks_posted(work: Work, clocks: Sequence[str]) -> set[tuple[str, int]]:
+    """The keys (clock, its sequence) of what is posted about clocks: breaches, and what took them back."""
     rows = work.execute(
         "SELECT clock_id, clock_sequence FROM posting WHERE clock_id = ANY(:clocks)",
         clocks=list(clocks),
@@ -35,14 +36,26 @@ def breaches_posted(work: Work, clocks: Sequence[str]) -> set[tuple[str, int]]:
     return {(row[0], row[1]) for row in rows}
 
 
+def breaches_of(work: Work, clocks: Sequence[str]) -> list[Breached]:
+    """The breaches of clocks that are posted, the newest of each clock first."""
+    rows = work.execute(
+        "SELECT p.clock_id, p.clock_sequence, CAST(p.entry_id AS text), e.year, p.number, p.at, "
+        "  EXISTS (SELECT FROM posting r WHERE r.entry_id = p.entry_id AND r.corrects = p.number) "
+        "FROM posting p JOIN entry e ON e.id = p.entry_id "
+        "WHERE p.clock_id = ANY(:clocks) AND p.kind <> 'reversal' ORDER BY p.clock_sequence DESC",
+        clocks=list(clocks),
+    )
+    return [Breached(*row) for row in rows]
+
+
 def insert_postings(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """Appends postings, each a leaf. A number or a step that exists already is an error: the caller has looked.
 
-    `rows`: see `leaves.put_postings`; those of staff and closings have columns of their own.
+    `rows`: see `leaves.put_postings`; some have the columns `RARE`, then all get them.
     """
     if any("amount" in row for row in rows):
-        leaves.put_postings(work, [row for row in rows if "amount" in row])
-        rows = [row for row in rows if "amount" not in row]
+        none = dict.fromkeys(RARE)
+        rows = [none | row for row in rows]
     leaves.put_postings(work, rows)
 
 

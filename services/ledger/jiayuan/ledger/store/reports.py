@@ -9,6 +9,7 @@ from typing import Any, Final
 from jiayuan.chassis.work import Work
 
 from ..reports import BY, NOTHING, Line, Matter
+from .breaches import COUNTS
 from .cursors import rows_of
 
 _SAID: Final = "coalesce(p.facts ->> 'confirmed', p.facts ->> 'answer')"
@@ -28,8 +29,7 @@ FROM (
     coalesce(sum(p.entered - p.written_off), 0) AS after,
     coalesce(bool_or(p.kind = 'opening' AND p.at >= :since), false) AS opened,
     coalesce(bool_or(p.written_off < 0 AND p.at >= :since), false) AS reopened,
-    coalesce(bool_or(p.clock_id IS NOT NULL AND p.facts -> 'clock' ->> 'kind' IN ('finish', 'citizen')), false)
-      AS breached,
+    coalesce(bool_or({COUNTS}), false) AS breached,
     max(p.at) FILTER (WHERE p.written_off > 0) AS done_at,
     (array_agg({_SAID} ORDER BY p.at DESC, p.number DESC)
       FILTER (WHERE {_SAID} IN ('satisfied', 'unsatisfied', 'lapsed', 'withdrawn')))[1] AS said

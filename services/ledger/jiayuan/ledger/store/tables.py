@@ -361,6 +361,7 @@ waiting_breach: Final = Table(
     Column("clock_id", Key, nullable=False),
     Column("clock_sequence", Integer, nullable=False),
     Column("case_id", Key, nullable=False),
+    Column("event_name", Text, nullable=False, server_default="clock.breached"),
     Column("event_id", Text, nullable=False),
     Column("event_source", Text, nullable=False),
     Column("event_time", DateTime(timezone=True), nullable=False),
@@ -372,7 +373,8 @@ waiting_breach: Final = Table(
     PrimaryKeyConstraint("clock_id", "clock_sequence", name="waiting_breach_pkey"),
     Index("waiting_breach_case_id", "case_id"),
     Index("waiting_breach_since", "since"),
-    comment="Deadlines that passed on cases without an entry: not livelihood, or the case is still on its way",
+    comment="What clocks said of cases without an entry, not livelihood or still on their way, and corrections before "
+    "their breach",
 )
 
 closing: Final = Table(
