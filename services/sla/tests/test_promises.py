@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ from jiayuan.contracts.schemas.clock import ClockSpoke
 from jiayuan.contracts.schemas.ledger import ServiceClaimed
 from jiayuan.contracts.schemas.notice import NoticeAsked, NoticeRead
 from jiayuan.contracts.times import iso
-from jiayuan.sla import books, handlers, policy, promises, store
+from jiayuan.sla import books, handlers, policy, promises, reporting, store
+from jiayuan.sla.rates import BY_NAME
 
 pytestmark = pytest.mark.store
 Moment = Callable[[float], datetime]
@@ -315,6 +317,59 @@ def test_a_batch_of_notices_takes_no_more_round_trips_than_one(
         return len(sent)
 
     assert round_trips(0, 1) == round_trips(100, 50) > 0
+
+
+def rates_of(open_work: Opened, now: datetime, first: datetime, last: datetime) -> dict[str, Any]:
+    with open_work(now=now) as work:
+        query = reporting.query(work, "unit", iso(first), iso(last))
+        found = reporting.document(work, query)
+        assert "unmeasured" not in found
+        return {g["group"]: g["figures"] for g in found["groups"]}
+
+
+def test_promises_are_in_the_rates_of_the_days_on_which_they_were_due(
+    open_work: Opened, moment: Moment
+) -> None:
+    take(open_work, moment(1), listed(moment, 0), promised(moment), asked(moment, 0, read_by=DAY))
+    take(open_work, moment(2), asked(moment, 0, notice="n-2"), was_read(moment, 2, notice="n-2"))
+    done = promised(moment, 2, 3 * DAY, first=DAY)
+    take(open_work, moment(3 * DAY), done, claimed(moment, 2 * DAY, "l-2", claim="c-2"))
+    found = rates_of(open_work, moment(30 * DAY), moment(0), moment(20 * DAY))
+    assert found == {
+        f"desk-{STREET}": {"on_time_claim": {"hits": 1, "over": 1}},
+        "U02": {"on_time_promise": {"hits": 1, "over": 3}},
+        # Of people there is only that it was one.
+        "grid": {"on_time_read": {"hits": 1, "over": 2}},
+    }
+    # The second milestone alone.
+    found = rates_of(open_work, moment(30 * DAY), moment(5 * DAY), moment(9 * DAY))
+    assert found == {"U02": {"on_time_promise": {"hits": 0, "over": 1}}}
+    with open_work() as work:
+        query = reporting.query(work, "unit", iso(moment(0)), iso(moment(20 * DAY)))
+        listed_ = reporting.cases(work, query, BY_NAME["on_time_promise"], None)
+    assert [(row["case"], row["leg"], row["counted"]) for row in listed_.rows] == [
+        ("claim:c-1", "c-1:1", True),
+        ("claim:c-1", "c-1:2", False),
+        ("claim:c-1", "c-1", False),
+    ]
+
+
+def test_a_promise_that_is_computed_again_is_in_the_rates_of_its_new_day(
+    open_work: Opened, moment: Moment
+) -> None:
+    take(open_work, moment(1), listed(moment, 0))
+    at = iso(moment(10))
+    rule = {"id": "w", "when": {"clock": ["claim"]}, "then": {"limit": "40d"}}
+    document = {**policy.document(), "version": "q", "limits": {"claim": "10d"}, "rules": [rule]}
+    with open_work(now=moment(10)) as work:
+        row = {"document": document, "digest": "-", "imported_at": at, "imported_by": "t"}
+        store.add_policy(work, {"version": "q", "effective_from": at, **row})
+        store.ask_recomputation(work, "policy q", moment(10), "t")
+    with open_work(now=moment(20)) as work:
+        handlers.recompute(work)
+    assert rates_of(open_work, moment(90 * DAY), moment(9 * DAY), moment(11 * DAY)) == {}
+    found = rates_of(open_work, moment(90 * DAY), moment(39 * DAY), moment(41 * DAY))
+    assert found == {f"desk-{STREET}": {"on_time_claim": {"hits": 0, "over": 1}}}
 
 
 def test_a_promise_is_computed_again_with_the_others(open_work: Opened, moment: Moment) -> None:

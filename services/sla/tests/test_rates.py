@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jiayuan.contracts.schemas.common import CLOCK_KINDS
 from jiayuan.sla import policy, rates
 from jiayuan.sla.clock import Clock, Key, facts_of, steps
 from jiayuan.sla.rates import BY, BY_NAME, FIGURES, Deadline, Period, Sum, Tally
@@ -48,9 +49,10 @@ def of(event: Any, clocks: dict[Key, Clock]) -> tuple[rates.Case, list[Deadline]
         measured,
     )
     deadlines = [
-        Deadline(c.leg_id, c.kind, c.due_at, c.state, c.paused, c.stopped_at) for c in clocks.values()
+        Deadline(c.leg_id, c.kind, c.due_at, c.state, c.paused, c.stopped_at, c.round)
+        for c in clocks.values()
     ]
-    return found, sorted(d for d in deadlines if d.kind in rates.CLOCKS)
+    return found, sorted(deadlines)
 
 
 def shown(tally: Tally, group: str = "total") -> dict[str, Any]:
@@ -238,6 +240,69 @@ def test_months_and_quarters_are_of_the_zone(life: Any) -> None:
     assert rates.group_of("quarter", case, entry, ZoneInfo("UTC")) == "2026Q1"
 
 
+def promise(matter: str, *deadlines: Deadline) -> tuple[rates.Case, list[Deadline]]:
+    said = rates.measured_promise(matter, ("unit", "unit-water"), START)
+    return rates.case_of(f"{matter}:1", "350921001", "open", {}, (), (), said), list(deadlines)
+
+
+NOT_OF_CLOCKS = ("time_to_answer", "time_in_leg", "returns")
+
+
+def test_every_kind_of_clock_is_in_a_figure_of_its_own(life: Any) -> None:
+    resolved = life()
+    resolved.assign(0)
+    case, _ = kept([resolved.resolve(0)])
+    found: dict[str, str] = {}
+    for kind in CLOCK_KINDS:
+        clock = Deadline(case.legs[0].id, kind, START, "met", False, START)
+        of = [promise(matter, clock) for matter in ("service-list", "claim")] if kind == "claim" else []
+        of = [promise("notice", clock)] if kind == "notice" else of or [(case, [clock])]
+        for one in of:
+            figures = {e.figure for e in rates.entries(*one, ALL.until)} - {
+                "registered",
+                "response",
+                *NOT_OF_CLOCKS,
+            }
+            assert len(figures) == 1, kind
+            assert figures.isdisjoint(found), kind
+            found[figures.pop()] = kind
+    by_clocks = {f.name for f in FIGURES if f.name.startswith("on_time_")} - {"on_time_assisting"}
+    assert set(found) == by_clocks
+
+
+def test_promises_counted_by_hand() -> None:
+    day = timedelta(days=1)
+
+    def at(n: int, state: str, kind: str = "claim") -> Deadline:
+        return Deadline(f"p-{n}", kind, START + n * day, state, False, None)
+
+    tally = Tally("unit", Period(ALL.since, START + 30 * day), ZONE)
+    # The line itself is late, the first milestone was kept, the second given up; another's time has not come.
+    tally.add(*promise("claim", at(10, "breached"), at(2, "met"), at(8, "cancelled"), at(40, "armed")))
+    tally.add(*promise("claim", at(3, "met")))
+    tally.add(*promise("service-list", at(10, "met")))
+    tally.add(*promise("notice", at(1, "breached", "notice")))
+    assert shown(tally) == {
+        "on_time_claim": {"hits": 1, "over": 1},
+        "on_time_promise": {"hits": 2, "over": 3, "excluded": {"called_off": 1}},
+        "on_time_read": {"hits": 0, "over": 1},
+    }
+    assert [group for group, _ in tally.rows()] == ["unit-water", "total"]
+
+
+def test_a_confirmation_counts_by_when_the_case_was_closed(life: Any) -> None:
+    tally = Tally("street", ALL, ZONE)
+    in_time, lapsed, again, twice = (life(f"c-{n}") for n in range(4))
+    for case in (in_time, lapsed, again, twice):
+        case.assign(0), case.resolve(10)
+    in_time.close(10 + 259200), lapsed.close(11 + 259200, "lapsed")
+    # Opened again, it is no resolution any more; the next one is.
+    again.reopen(300000), twice.reopen(300000), twice.resolve(300010), twice.close(300020)
+    for case in (in_time, lapsed, again, twice):
+        tally.add(*kept(case.events))
+    assert shown(tally)["on_time_confirmation"] == {"hits": 2, "over": 3}
+
+
 def test_an_unknown_grouping_is_refused() -> None:
     with pytest.raises(ValueError, match="one of street"):
         Tally("colour", ALL, ZONE)
@@ -261,6 +326,7 @@ def lives(draw: Any, make: Any, name: str) -> list[Any]:
     case.case |= {
         "street": draw(st.sampled_from(("350921001", "350921002"))),
         "community": draw(st.sampled_from((None, "350921001001"))),
+        "callback_limit": 86400,
         "reports": [
             {**case.case["reports"][0], "channel": draw(st.sampled_from(("hotline", "grid_worker")))}
         ],

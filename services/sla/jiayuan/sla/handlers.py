@@ -187,8 +187,9 @@ def _again(work: Work, clocks: Sequence[Clock]) -> tuple[int, int]:
             promising.promise(work, old, new, rules)
     if changed:
         store.move(work, changed)
-        # Of a case that is over nothing runs on but that its reporter is to be called back.
-        store.over_later(work, [c for c in changed if c.kind == "callback"])
+        # Of a case that is over nothing runs on but that its reporter is to be called back; a promise is in no figure
+        # after its last deadline, kept or not.
+        store.over_later(work, [c for c in changed if c.kind in ("callback", *promises.KINDS)])
     return len(clocks), moved
 
 

@@ -19,12 +19,13 @@ from jiayuan.contracts.envelope import Event
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso, parse
 
-from . import books, store
+from . import books, rates, store
 from .clock import Clock, History, Key, Step, arm, drop, follow, promised
 from .saying import say
 
 CLAIM: Final = "claim"
 NOTICE: Final = "notice"
+KINDS: Final = (CLAIM, NOTICE)
 
 
 class Promise(NamedTuple):
@@ -50,14 +51,14 @@ class Promise(NamedTuple):
 def keep(work: Work, matters: Mapping[str, store.Known], promises: Iterable[Promise]) -> None:
     """Stores what is known of matters whose rows are locked (`store.matters`), and arms, stops and corrects the clocks
     of what they promise: `promises` are all of them. What a matter doesn't promise any more is called off."""
-    store.keep_matters(work, matters)
     rules = books.of(work)
     limits = books.newest(rules, work.now).limits
     kept: dict[str, dict[Key, Clock]] = {}
-    for clock in store.clocks_of_cases(work, sorted(matters)):
-        kept.setdefault(clock.case_id, {})[clock.key] = clock
+    for one in store.clocks_of_cases(work, sorted(matters)):
+        kept.setdefault(one.case_id, {})[one.key] = one
     added: list[Clock] = []
     changed: list[Clock] = []
+    of: dict[str, list[Clock]] = {}
     for p in promises:
         clocks = kept.get(p.matter, {})
         old = clocks.pop((p.about, p.kind, 0), None)
@@ -72,16 +73,30 @@ def keep(work: Work, matters: Mapping[str, store.Known], promises: Iterable[Prom
             step = arm(wanted, new_id(), p.matter, p.version, work.now)
         else:
             step = follow(old, wanted, p.version, work.now)
+        if (clock := step.clock if step is not None else old) is not None:
+            of.setdefault(p.matter, []).append(clock)
         if step is None:
             continue
         (added if step.clock.sequence == 1 else changed).append(step.clock)
         if step.says:
             say(work, step, cause=p.cause)
     for matter, clocks in kept.items():
+        of.setdefault(matter, []).extend(clocks.values())
         gone = (drop(old, matters[matter].version) for old in clocks.values())
         changed += [step.clock for step in gone if step is not None]
+    store.keep_matters(work, {m: _measured(m, known, of.get(m, ())) for m, known in matters.items()})
     store.add(work, added)
     store.change(work, changed)
+
+
+def _measured(matter: str, known: store.Known, clocks: Sequence[Clock]) -> store.Known:
+    """What is known of a matter, with what the rates need of it. It counts at its deadlines and at no other time."""
+    if not clocks:
+        return known
+    whose, begun = clocks[0], min(c.started_at for c in clocks)
+    by = (whose.assignee_type, whose.assignee_id) if whose.assignee_type and whose.assignee_id else None
+    measured = rates.measured_promise(matter.partition(":")[0], by, begun)
+    return known._replace(measured=measured, begun_at=begun, over_at=max(c.due_at for c in clocks))
 
 
 # -- what is known of matters ------------------------------------------------------------------------

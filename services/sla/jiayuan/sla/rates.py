@@ -1,6 +1,7 @@
 """Rates: how much of what was due was done, in time, and to whose satisfaction. Pure, importable without a server.
 
     measured(case, changed_at) -> dict           what is kept of a case's newest version, for the rates alone
+    measured_promise(…) -> dict                  likewise of a matter of its own: a service list, a claim, a notice
     entries(case, deadlines, until) -> Entry     what the case counts in which figure, and what it is left out of
     Tally().add(…)                               sums by street, community, unit, category, channel, month or quarter
 
@@ -19,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from jiayuan.contracts.times import parse
+from jiayuan.contracts.times import iso, parse
 
 BY: Final = ("street", "community", "unit", "category", "channel", "month", "quarter")
 SMALL: Final = 10
@@ -28,6 +29,9 @@ SMALL: Final = 10
 # Units and desks by their ids; of people nothing is kept but that it was one.
 GRID: Final = "grid"
 NOBODY: Final = "none"
+# A resolution that was opened again is none any more; which ones there had been depends on which events arrived.
+_OF_RESOLUTION: Final = frozenset(("confirmation", "callback"))
+_RESOLVED: Final = frozenset(("resolved", "closed"))
 _MAIN: Final = frozenset(("handle", "lead"))
 _OVER: Final = frozenset(("closed", "voided", "merged"))
 _LEG_TIMES: Final = ("offered_at", "accepted_at", "answered_at", "done_at", "ended_at")
@@ -45,6 +49,7 @@ class Figure(NamedTuple):
 
 
 _CALLED_OFF = "called off before the limit (leg taken away, case voided, merged or withdrawn); standing still"
+_NOT_OWED = "given up, or not owed any more, before the limit"
 _NO_WORD = "withdrawn; the reporter said nothing (silent); closed without asking (not_asked); voided; merged"
 
 FIGURES: Final = tuple(
@@ -108,12 +113,44 @@ FIGURES: Final = tuple(
             _CALLED_OFF,
         ),
         (
+            "on_time_confirmation",
+            "按时确认率",
+            "rate",
+            "deadline of the confirmation",
+            "resolutions whose case was closed within the limit / resolutions whose confirmation was due",
+            "none",
+        ),
+        (
             "on_time_approval",
             "按时审批率",
             "rate",
             "deadline of the approval",
             "approvals decided within the limit / approvals whose decision was due",
             _CALLED_OFF,
+        ),
+        (
+            "on_time_claim",
+            "清单按期认领率",
+            "rate",
+            "deadline of the claim",
+            "service lists of which every line was claimed within the limit / service lists whose claim was due",
+            _NOT_OWED,
+        ),
+        (
+            "on_time_promise",
+            "承诺按期兑现率",
+            "rate",
+            "moment that the unit promised",
+            "claimed lines and milestones done by the moment promised / those whose moment had come",
+            _NOT_OWED,
+        ),
+        (
+            "on_time_read",
+            "必读通知按时阅读率",
+            "rate",
+            "deadline of the reading",
+            "notices that must be read, read within the limit / such notices whose reading was due",
+            _NOT_OWED,
         ),
         ("closed", "结案", "count", "closing", "cases closed after handling", "withdrawn; voided; merged"),
         (
@@ -193,15 +230,19 @@ FIGURES: Final = tuple(
 )
 BY_NAME: Final = {f.name: f for f in FIGURES}
 
-# Which figures a clock counts in.
+# Which figure a clock counts in, by its kind, or by what its matter is.
 _ON_TIME: Final = {
     "citizen": "on_time_citizen",
     "report_in": "on_time_report_in",
     "callback": "on_time_callback",
+    "confirmation": "on_time_confirmation",
     "approval": "on_time_approval",
 }
-CLOCKS: Final = ("response", "finish", *_ON_TIME)
-"""The kinds of clocks that figures are made of."""
+_ON_TIME_PROMISE: Final = {
+    "service-list": "on_time_claim",
+    "claim": "on_time_promise",
+    "notice": "on_time_read",
+}
 
 
 # -- what is kept of a case --------------------------------------------------------------------------
@@ -233,6 +274,12 @@ def measured(case: Mapping[str, Any], changed_at: str) -> dict[str, Any]:
     return out
 
 
+def measured_promise(matter: str, assignee: tuple[str, str] | None, begun_at: datetime) -> dict[str, Any]:
+    """The same of a matter that is no case, `matter` says which: service-list, claim or notice."""
+    unit = _unit(*assignee) if assignee else NOBODY
+    return {"matter": matter, "unit": unit, "received": iso(begun_at), "legs": []}
+
+
 def over_at(case: Mapping[str, Any], changed_at: str, due: Iterable[datetime]) -> datetime | None:
     """The last moment at which a case that is over is in any figure, by its times and its clocks' deadlines `due`; None
     while it isn't over."""
@@ -247,10 +294,13 @@ def over_at(case: Mapping[str, Any], changed_at: str, due: Iterable[datetime]) -
 
 
 def _leg(leg: Mapping[str, Any]) -> tuple[Any, ...]:
-    get, assignee = leg.get, leg["assignee"]
-    unit = GRID if assignee["type"] == "person" else assignee["id"]
+    get, unit = leg.get, _unit(leg["assignee"]["type"], leg["assignee"]["id"])
     head = (leg["id"], leg["kind"], leg["level"], unit, leg["state"], leg["offered_at"])
     return (*head, get("accepted_at"), get("answered_at"), get("done_at"), get("ended_at"))
+
+
+def _unit(type_: str, id_: str) -> str:
+    return GRID if type_ == "person" else id_
 
 
 class Leg(NamedTuple):
@@ -275,7 +325,7 @@ class Leg(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case as it is measured, by its newest version."""
+    """A case as it is measured, by its newest version; `matter` and `holder` are of what is no case, else empty."""
 
     id: str
     street: str
@@ -292,15 +342,22 @@ class Case:
     legs: Sequence[Leg]
     pauses: Sequence[Mapping[str, Any]]
     extensions: Sequence[Mapping[str, Any]]
+    matter: str = ""
+    holder: str = ""
 
     @property
     def unit(self) -> str:
-        """Who handles or handled it: the newest leg that handles or leads."""
+        """Who handles or handled it: the newest leg that handles or leads; of a promise, whoever made it."""
+        if self.matter:
+            return self.holder
         return next((leg.unit for leg in reversed(self.legs) if leg.kind in _MAIN), NOBODY)
 
 
 class Deadline(NamedTuple):
-    """What a figure looks at of a clock. `leg_id` is "" for the case, an approval's id for an approval."""
+    """What a figure looks at of a clock. `leg_id` is "" for the case, and the id of what was asked for or promised.
+
+    `round` tells the resolutions of a case apart, the newest has the highest.
+    """
 
     leg_id: str
     kind: str
@@ -308,6 +365,7 @@ class Deadline(NamedTuple):
     state: str
     paused: bool
     stopped_at: datetime | None
+    round: int = 0
 
 
 def case_of(
@@ -329,8 +387,8 @@ def case_of(
         street,
         state,
         (facts or {}).get("category") or "-",
-        kept["community"] or "-",
-        kept["channel"] or "-",
+        kept.get("community") or "-",
+        kept.get("channel") or "-",
         parse(kept["received"]),
         time(kept.get("closed")),
         kept.get("confirmed"),
@@ -343,6 +401,8 @@ def case_of(
         ],
         pauses,
         extensions,
+        kept.get("matter") or "",
+        kept.get("unit") or "",
     )
 
 
@@ -371,10 +431,12 @@ def entries(case: Case, deadlines: Iterable[Deadline], until: datetime) -> Itera
 
 def _entries(case: Case, deadlines: Iterable[Deadline], until: datetime) -> Iterator[Entry]:
     id_, unit = case.id, case.unit
-    yield Entry("registered", id_, "", unit, case.received_at, True)
     legs = {leg.id: leg for leg in case.legs}
-    for deadline in deadlines:
+    for deadline in _that_count(case, deadlines):
         yield from _of_deadline(case, legs.get(deadline.leg_id), deadline, until)
+    if case.matter:
+        return
+    yield Entry("registered", id_, "", unit, case.received_at, True)
     for leg in case.legs:
         yield from _of_leg(case, leg)
     for granted in case.extensions:
@@ -390,14 +452,26 @@ def _entries(case: Case, deadlines: Iterable[Deadline], until: datetime) -> Iter
         yield from _of_closing(case, case.closed_at)
 
 
+def _that_count(case: Case, deadlines: Iterable[Deadline]) -> Iterator[Deadline]:
+    known = list(deadlines)
+    newest = max((d.round for d in known if d.kind in _OF_RESOLUTION), default=0)
+    for d in known:
+        if d.kind not in _OF_RESOLUTION or (d.round == newest and case.state in _RESOLVED):
+            yield d
+
+
 def _of_deadline(case: Case, leg: Leg | None, d: Deadline, until: datetime) -> Iterator[Entry]:
     unit = leg.unit if leg is not None else case.unit
     main = leg is None or leg.kind in _MAIN
-    figures: tuple[str, ...] = (_ON_TIME.get(d.kind, ""),)
-    if d.kind == "response":
+    figures: tuple[str, ...]
+    if case.matter:
+        figures = (_ON_TIME_PROMISE[case.matter],)
+    elif d.kind == "response":
         figures = ("response", "on_time_response")
     elif d.kind == "finish":
         figures = ("on_time_closing" if main else "on_time_assisting",)
+    else:
+        figures = (_ON_TIME[d.kind],)
     why = ""
     if d.state == "cancelled":
         why = "called_off"

@@ -175,9 +175,7 @@ def replayed(rows: Iterable[Row], as_of: datetime, limit_of: Callable[[Row], int
             rates.measured(case, case["opened_at"]),
         )
         deadlines = [
-            Deadline(c.leg_id, c.kind, c.due_at, c.state, c.paused, c.stopped_at)
-            for c in clocks
-            if c.kind in rates.CLOCKS
+            Deadline(c.leg_id, c.kind, c.due_at, c.state, c.paused, c.stopped_at, c.round) for c in clocks
         ]
         tally.add(kept, deadlines)
         if row.on_time is not None:

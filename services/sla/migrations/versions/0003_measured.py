@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column(
             "measured",
             sa.JSON,
-            comment="what the rates need; null of a matter that is no case, and of one not seen since",
+            comment="what the rates need; null of a matter that promises nothing, and of what was not seen since",
         ),
     )
 

@@ -16,11 +16,11 @@ _TIME = sa.DateTime(timezone=True)
 def upgrade() -> None:
     op.add_column(
         "case_seen",
-        sa.Column("begun_at", _TIME, comment="first receipt: it is in no figure before"),
+        sa.Column("begun_at", _TIME, comment="first receipt, or promise: it is in no figure before"),
     )
     op.add_column(
         "case_seen",
-        sa.Column("over_at", _TIME, comment="of a case that is over: it is in no figure after that"),
+        sa.Column("over_at", _TIME, comment="of what is over, or a promise: it is in no figure after that"),
     )
     # Of what is over already the last moment isn't known but for a bound: nothing of it came after it was seen, and no
     # deadline after the last of its clocks.

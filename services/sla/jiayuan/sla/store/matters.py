@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from jiayuan.chassis.work import Work
@@ -20,10 +21,13 @@ class Matter(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of a matter, and its newest version."""
+    """What is known of a matter, and its newest version; what the rates need of it, where it has promised anything."""
 
     facts: dict[str, Any]
     version: int
+    measured: dict[str, Any] | None = None
+    begun_at: datetime | None = None
+    over_at: datetime | None = None
 
 
 def matters(work: Work, said: Iterable[Matter]) -> dict[str, Known]:
@@ -55,7 +59,15 @@ def matters(work: Work, said: Iterable[Matter]) -> dict[str, Known]:
 def keep_matters(work: Work, known: Mapping[str, Known]) -> None:
     """Stores what is known of matters that are locked, with their versions."""
     rows = [
-        {"case_id": id_, "sequence": k.version, "facts": k.facts, "seen_at": work.now}
+        {
+            "case_id": id_,
+            "sequence": k.version,
+            "facts": k.facts,
+            "seen_at": work.now,
+            "measured": k.measured,
+            "begun_at": k.begun_at,
+            "over_at": k.over_at,
+        }
         for id_, k in known.items()
     ]
     work.update(case_seen, rows, key=("case_id",))

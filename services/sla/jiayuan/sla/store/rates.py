@@ -58,10 +58,9 @@ def _with_clocks(work: Work, rows: Sequence[Any]) -> Iterator[Kept]:
     found = {row[0]: Kept(rates.case_of(*row[:7]), []) for row in rows}
     if found:
         clocks: Any = work.execute(
-            "SELECT case_id, leg_id, kind, due_at, state, paused, stopped_at FROM clock "
-            "WHERE case_id = ANY(:cases) AND kind = ANY(:kinds) ORDER BY due_at, id",
+            "SELECT case_id, leg_id, kind, due_at, state, paused, stopped_at, round FROM clock "
+            "WHERE case_id = ANY(:cases) ORDER BY due_at, id",
             cases=list(found),
-            kinds=list(rates.CLOCKS),
         )
         for row in clocks:
             found[row[0]].deadlines.append(Deadline(*row[1:]))

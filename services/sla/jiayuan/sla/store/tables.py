@@ -82,12 +82,16 @@ case_seen: Final = Table(
     Column(
         "measured",
         JSON,
-        comment="what the rates need; null of a matter that is no case, and of one not seen since",
+        comment="what the rates need; null of a matter that promises nothing, and of what was not seen since",
     ),
     # Both change once or twice in a case's life: every other update leaves the index alone.
-    Column("begun_at", DateTime(timezone=True), comment="first receipt: it is in no figure before"),
     Column(
-        "over_at", DateTime(timezone=True), comment="of a case that is over: it is in no figure after that"
+        "begun_at", DateTime(timezone=True), comment="first receipt, or promise: it is in no figure before"
+    ),
+    Column(
+        "over_at",
+        DateTime(timezone=True),
+        comment="of what is over, or a promise: it is in no figure after that",
     ),
     Index("case_seen_over", "over_at", "case_id", "begun_at"),
     comment="The newest version of each case that was seen, and what moves its deadlines",
