@@ -18,7 +18,8 @@ from jiayuan.contracts.schemas.clock import ClockSpoke
 from jiayuan.contracts.schemas.ledger import ServiceClaimed
 from jiayuan.contracts.schemas.notice import NoticeAsked, NoticeRead
 from jiayuan.contracts.times import iso
-from jiayuan.sla import books, handlers, policy, promises, reporting, store
+from jiayuan.sla import books, calendar, handlers, policy, promises, reporting, store
+from jiayuan.sla.explain import explained
 from jiayuan.sla.rates import BY_NAME
 
 pytestmark = pytest.mark.store
@@ -202,16 +203,59 @@ def test_a_line_that_was_given_up_is_to_be_claimed_again(open_work: Opened, mome
         assert state() == "met"  # all had been claimed
 
 
-def test_a_moment_that_was_promised_stays_it_where_working_time_counts(
-    work_for: WorkFor, moment: Moment
-) -> None:
-    rule = {"id": "w", "when": {"clock": ["claim", "notice"]}, "then": {"calendar": "county"}}
-    opened = with_limits(work_for, moment, {}, rules=[rule])
-    take(opened, moment(1), promised(moment, milestones=[]), asked(moment, 0, read_by=7200))
-    with opened() as work:
-        found = work.execute("SELECT leg_id, due_at FROM clock ORDER BY leg_id").all()
-    # 10 days after Monday 09:00 is a Thursday 09:00: the working day before it ends at 18:00.
-    assert [tuple(row) for row in found] == [("c-1", moment(9 * DAY + 9 * 3600)), ("n-1", moment(7200))]
+def test_a_moment_that_was_promised_is_it_to_the_microsecond(open_work: Opened, moment: Moment) -> None:
+    said = {"at": iso(moment(0.345678)), "milestones": []}
+    take(open_work, moment(1), promised(moment, **said))
+    with open_work() as work:
+        assert work.execute("SELECT due_at FROM clock").scalar_one() == moment(10 * DAY)
+    assert tick(open_work, moment(9 * DAY)) != []
+    assert tick(open_work, moment(10 * DAY)) == []  # in time
+    done = promised(moment, 2, 10 * DAY, state="done", done_at=iso(moment(10 * DAY)), **said)
+    assert take(open_work, moment(10 * DAY + 1), done) == ["clock.met"]
+
+
+def declare(opened: Opened, now: datetime, **days: Any) -> None:
+    """A new version of the county's calendar with such days, and every open clock computed again."""
+    document = {**calendar.bundled_documents()["county"], "days": days}
+    with opened(now=now) as work:
+        at = {"imported_at": now, "imported_by": "t", "note": ""}
+        known = {"digest": "-", "known_until": "2026-12-31"}
+        store.add_calendar(work, {"name": "county", "version": 1, "document": document, **known, **at})
+        store.ask_recomputation(work, "calendar county@1", now, "t")
+    with opened(now=now) as work:
+        handlers.recompute(work)
+
+
+def test_a_moment_that_was_promised_stays_where_working_days_move(work_for: WorkFor, moment: Moment) -> None:
+    rule = {"id": "w", "when": {"clock": ["claim", "notice"]}, "then": {"calendar": "county", "limit": "3wd"}}
+    opened = with_limits(work_for, moment, {"claim": "1d"}, rules=[rule])
+    take(
+        opened, moment(1), promised(moment, milestones=[]), asked(moment, 0, read_by=7200), listed(moment, 0)
+    )
+
+    def due() -> dict[str, datetime]:
+        with opened() as work:
+            return {row.leg_id: row.due_at for row in work.execute("SELECT leg_id, due_at FROM clock")}
+
+    evening = 9 * 3600  # Monday 09:00 is the beginning
+    assert due() == {"c-1": moment(10 * DAY), "n-1": moment(7200), "list-0": moment(2 * DAY + evening)}
+    declare(opened, moment(60), **{"2026-03-03": {"holiday": "台风停工"}})
+    assert due() == {"c-1": moment(10 * DAY), "n-1": moment(7200), "list-0": moment(3 * DAY + evening)}
+    with opened(now=moment(70)) as work:
+        (read,) = store.of_case(work, "claim:c-1", None)
+        found = explained(read.clock, (), (), work.now, books.of(work))
+    assert (found["fixed"], found["time"], found["rule"]) == (True, "natural", "w")
+    assert found["elapsed"] + found["remaining"] == 10 * DAY
+    assert "calendar" not in found
+    assert "unknown" not in found
+    # Whoever promised it may name another, as long as it hasn't come.
+    take(opened, moment(80), promised(moment, 2, 80, milestones=[], due_at=iso(moment(5 * DAY))))
+    assert due()["c-1"] == moment(5 * DAY)
+    assert [e.name for e in tick(opened, moment(5 * DAY + 1)) if e.data["clock"]["about"] == "c-1"] == [
+        "clock.breached"
+    ]
+    take(opened, moment(6 * DAY), promised(moment, 3, 6 * DAY, milestones=[], due_at=iso(moment(20 * DAY))))
+    assert due()["c-1"] == moment(5 * DAY)
 
 
 def test_other_lists_and_empty_ones_wait_for_nobody(open_work: Opened, moment: Moment) -> None:

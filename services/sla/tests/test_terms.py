@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -22,11 +22,13 @@ from jiayuan.sla.clock import (
     Key,
     Step,
     again,
+    arm,
     case_of,
     clocks_of,
     extensions_of,
     facts_of,
     fire,
+    promised,
     spans,
     spoken,
     steps,
@@ -391,6 +393,64 @@ def test_a_policy_for_new_clocks_leaves_the_old_ones(life: Any, moment: Moment) 
     assert (running[moment(600)].policy, running[moment(600)].limit_seconds) == ("2", 3600)
     assert memory.recompute(case.case, moment(610)) == 0
     assert running[moment(0)].policy == "1"
+
+
+DAYS = st.dictionaries(
+    st.dates(date(2026, 3, 2), date(2026, 3, 20)).map(str),
+    st.sampled_from(({"holiday": "停工"}, {"workday": "调休"}, {"hours": ["09:00-10:00"]})),
+)
+
+
+@given(
+    first=DAYS,
+    then=DAYS,
+    days=st.integers(1, 9),
+    seconds=st.integers(1, 20 * 86400),
+    edited=st.integers(1, 3000),
+)
+@settings(deadline=None, max_examples=60)
+def test_an_edited_calendar_moves_working_days_and_no_moment_that_was_named(
+    moment: Moment, first: dict[str, Any], then: dict[str, Any], days: int, seconds: int, edited: int
+) -> None:
+    rule = {
+        "id": "w",
+        "when": {},
+        "then": {"calendar": "county", "limit": f"{days}wd", "warn": ["50%", "-1h"]},
+    }
+    start, named = moment(0), moment(seconds) + TICK
+    document = calendar.bundled_documents()["county"]
+
+    def rules(version: int, said: dict[str, Any]) -> Book:
+        read_ = calendar.read({**document, "days": said}, version, moment(edited if version else 0))
+        found = policy.read({**BASE, "rules": [rule]}, {"county": read_})
+        return Book([found], {read_.mark: read_})
+
+    def history(rules: Rules, now: datetime, kept: dict[Key, Clock]) -> History:
+        return History("350921001", (), {}, rules, {}, kept, now)
+
+    def wanted(limit: int | datetime, known: History) -> Any:
+        return promised("claim", "p-1", ("unit", "U02"), start, limit, (None, None), known)
+
+    before, after, now = rules(0, first), rules(1, then), moment(edited)
+    for limit in (1, named):
+        new = wanted(limit, history(before, start, {}))
+        old = arm(new, "id", "claim:1", 1, start).clock
+        steps_ = again({old.key: old}, history(after, now, {old.key: old}), now)
+        moved = steps_[0].clock if steps_ else old
+        if isinstance(limit, datetime):
+            assert (old.due_at, moved.due_at, moved.calendar) == (named, named, "")
+            continue
+        anew = arm(wanted(limit, history(after, now, {})), "id", "claim:1", 1, now).clock
+        assert (
+            moved.due_at
+            == anew.due_at
+            == due(start, moved.limit_seconds, after.policies[0].rules[0].terms["claim"].calendar)
+        )
+        assert (moved.limit_seconds, moved.calendar, moved.next_at) == (
+            anew.limit_seconds,
+            "county@1",
+            anew.next_at,
+        )
 
 
 def test_an_edited_day_moves_open_clocks_and_no_breach(life: Any, moment: Moment) -> None:

@@ -61,6 +61,7 @@ class Wanted(NamedTuple):
     thing was done or its leg ended. `due_at` is the deadline; while `paused`, the one there would be if the
     pause ended where it began. `warn_at` is None while a pause stands before it. `given` is the limit as the
     case says it; `closed` are spans of its own in which it stood still, since what it is on was done then.
+    `fixed`: the deadline is a moment that somebody named.
     """
 
     kind: str
@@ -80,11 +81,17 @@ class Wanted(NamedTuple):
     given: int
     pauses: Sequence[Pause] = ()
     closed: Sequence[Pause] = ()
+    fixed: bool = False
 
     @property
     def key(self) -> Key:
         """What names the clock within its case."""
         return self.leg_id, self.kind, self.round
+
+    @property
+    def owed(self) -> int | datetime:
+        """The limit as the case says it, or the moment that somebody named."""
+        return self.due_at if self.fixed else self.given
 
 
 @dataclass(slots=True)
@@ -123,6 +130,7 @@ class Clock:
     given_seconds: int | None = None
     points: Said | None = None
     closed: list[list[str]] | None = None
+    fixed: bool = False
 
     @property
     def key(self) -> Key:
@@ -135,9 +143,21 @@ class Clock:
         return self.limit_seconds if self.given_seconds is None else self.given_seconds
 
     @property
+    def owed(self) -> int | datetime:
+        """The limit as the case said it, or the moment that somebody named."""
+        return self.due_at if self.fixed else self.given
+
+    @property
+    def stored(self) -> tuple[str, str, str, str | None]:
+        """What the rules know its terms by."""
+        return self.kind, self.policy, self.rule, None if self.fixed else self.calendar
+
+    @property
     def ordinary(self) -> bool:
         """Whether nothing but the first columns says something."""
-        return not (self.rule or self.calendar or self.given_seconds or self.points or self.closed)
+        return not (
+            self.rule or self.calendar or self.given_seconds or self.points or self.closed or self.fixed
+        )
 
 
 class Step(NamedTuple):
@@ -401,17 +421,14 @@ def promised(
 ) -> Wanted | None:
     """The clock of a promise that is in no case: `about` is its id.
 
-    `limit`: seconds from `start`, 0 for none, or the last moment; one that isn't after the start can't be kept by
-    anybody, and is no clock. `stop`: when it was kept, and since when it isn't owed any more.
+    `limit`: seconds from `start`, 0 for none, or the last moment, which nothing moves but whoever named it; one that
+    isn't a second after the start can't be kept by anybody, and is no clock. `stop`: when it was kept, and since when
+    it isn't owed any more.
     """
     type_, id_ = assignee or (None, None)
     on = (about, type_, id_, "", "")
     done_at, ended_at = stop
     stopped = _Stop(done_at, ended_at is not None, ended_at)
-    if isinstance(limit, datetime):
-        # Where working time counts, as much of it as there is until then: the moment itself stays what was promised.
-        calendar = history.terms(kind, on, start, stopped).calendar
-        limit = elapsed(start, limit, calendar) // timedelta(seconds=1) if limit > start else 0
     return _wanted(kind, on, 0, start, limit, stopped, history) if limit else None
 
 
@@ -420,13 +437,15 @@ def _wanted(
     on: _On,
     round_: int,
     start: datetime,
-    given: int,
+    given: int | datetime,
     stop: _Stop,
     history: History,
 ) -> Wanted | None:
     rules, leg_id = history.rules, on[0]
     same = rules.same_for_all
     terms = same[kind] if same is not None else history.terms(kind, on, start, stop)
+    if isinstance(given, datetime):
+        terms = terms.fixed()
     own: list[Pause] = []
     old = history.kept.get((leg_id, kind, round_)) if history.kept else None
     if old is not None:
@@ -434,6 +453,8 @@ def _wanted(
             terms, given = _held(old, terms, given, stop, history)
         if old.closed or (kind == "finish" and old.stopped_at and stop.done_at is None and not stop.ended):
             own = _closed(old, stop, history)
+    if isinstance(given, datetime):
+        return _at_moment(kind, on, round_, start, given, stop, terms, history)
     limit = terms.given(given) if terms.rule else given
     if not limit:
         return None
@@ -476,19 +497,57 @@ def _wanted(
     )
 
 
-def _same_terms(old: Clock, terms: Terms, given: int) -> bool:
-    if old.policy != terms.version:
-        return False
-    if terms.plain and not (old.rule or old.calendar or old.given_seconds):
-        return old.limit_seconds == given
-    return (
-        (old.rule == terms.rule or (old.rule == NONE_OF_THEM and not terms.rule))
-        and old.calendar == terms.mark
-        and old.given == given
+def _at_moment(
+    kind: str,
+    on: _On,
+    round_: int,
+    start: datetime,
+    due: datetime,
+    stop: _Stop,
+    terms: Terms,
+    history: History,
+) -> Wanted | None:
+    """A clock whose deadline is a moment that somebody named: natural time up to it, whatever else happens."""
+    limit = (due - start) // timedelta(seconds=1)
+    if limit < 1:
+        return None
+    warn = start + (due - start) * terms.warn_percent / 100 if terms.warn_percent else None
+    outcome, stopped_at = _outcome(stop, due)
+    return Wanted(
+        kind,
+        on[0],
+        round_,
+        history.street,
+        on[1],
+        on[2],
+        start,
+        limit,
+        due,
+        warn,
+        False,
+        outcome,
+        stopped_at,
+        terms,
+        limit,
+        fixed=True,
     )
 
 
-def _held(old: Clock, terms: Terms, given: int, stop: _Stop, history: History) -> tuple[Terms, int]:
+def _same_terms(old: Clock, terms: Terms, owed: int | datetime) -> bool:
+    if old.policy != terms.version:
+        return False
+    if terms.plain and not (old.rule or old.calendar or old.given_seconds):
+        return old.limit_seconds == owed
+    return (
+        (old.rule == terms.rule or (old.rule == NONE_OF_THEM and not terms.rule))
+        and old.calendar == terms.mark
+        and old.owed == owed
+    )
+
+
+def _held(
+    old: Clock, terms: Terms, owed: int | datetime, stop: _Stop, history: History
+) -> tuple[Terms, int | datetime]:
     """The terms of a clock whose terms changed: still the old ones when it was over or late before that."""
     if old.stopped_at is None or not (stop.done_at is not None or stop.ended):
         times = []
@@ -497,15 +556,15 @@ def _held(old: Clock, terms: Terms, given: int, stop: _Stop, history: History) -
         if old.calendar != terms.mark and terms.calendar is not None:
             times.append(terms.calendar.since or terms.since)
         same_version = old.policy == terms.version
-        if history.changed is not None and (old.given != given or (same_version and old.rule != terms.rule)):
+        if history.changed is not None and (old.owed != owed or (same_version and old.rule != terms.rule)):
             times.append(history.changed)
         when = max(times, default=history.now)
         passed = (old.state == "breached" or not old.paused) and when is not None and old.due_at < when
         if not passed:
-            return terms, given
+            return terms, owed
     # What is not known any more can't be asked; then today's terms are the best there is.
-    before = history.rules.stored(old.kind, old.policy, old.rule, old.calendar)
-    return before or terms, old.given if before is not None else given
+    before = history.rules.stored(*old.stored)
+    return before or terms, old.owed if before is not None else owed
 
 
 def _closed(old: Clock, stop: _Stop, history: History) -> list[Pause]:
@@ -587,7 +646,7 @@ def again(kept: Mapping[Key, Clock], history: History, now: datetime) -> list[St
             continue
         leg, level = legs.get(old.leg_id, ("", ""))
         on = (old.leg_id, old.assignee_type, old.assignee_id, leg, level)
-        wanted = _wanted(old.kind, on, key[2], old.started_at, old.given, _Stop(None), history)
+        wanted = _wanted(old.kind, on, key[2], old.started_at, old.owed, _Stop(None), history)
         sequence = old.case_sequence
         step = drop(old, sequence) if wanted is None else follow(old, wanted, sequence, now)
         if step is not None:
@@ -610,7 +669,7 @@ def under(old: Clock, leg: tuple[str, str], ended: bool, history: History) -> Wa
     if old.closed:
         pauses = merged([*history.pauses, *((parse(a), parse(b)) for a, b in old.closed)])
         history = replace(history, pauses=pauses)
-    return _wanted(old.kind, on, old.round, old.started_at, old.given, stop, history)
+    return _wanted(old.kind, on, old.round, old.started_at, old.owed, stop, history)
 
 
 def arm(wanted: Wanted, id_: str, case_id: str, case_sequence: int, now: datetime) -> Step:
@@ -655,7 +714,7 @@ def follow(old: Clock, wanted: Wanted, case_sequence: int, now: datetime) -> Ste
         same = same and _FACTS(old) == _FACTS(wanted._replace(warn_at=old.warn_at))
     else:
         same = state == old.state and _FACTS(old) == _FACTS(wanted)
-    if same and (wanted.outcome != "running" or _same_terms(old, wanted.terms, wanted.given)):
+    if same and (wanted.outcome != "running" or _same_terms(old, wanted.terms, wanted.owed)):
         return None
     return _moved(old, wanted, state, case_sequence, now)
 
@@ -714,7 +773,8 @@ def _moved(old: Clock, wanted: Wanted, state: State, case_sequence: int, now: da
         wanted.terms.version,
     )
     terms = wanted.terms
-    if not terms.plain or wanted.given != wanted.limit_seconds or wanted.closed or not old.ordinary:
+    usual = terms.plain and wanted.given == wanted.limit_seconds and not wanted.closed and not wanted.fixed
+    if not usual or not old.ordinary:
         _unusual(new, old, wanted, now)
     if state == old.state:
         if state == "met":
@@ -740,6 +800,7 @@ def _unusual(new: Clock, old: Clock, wanted: Wanted, now: datetime) -> None:
     terms = wanted.terms
     new.rule = terms.rule
     new.calendar = terms.mark
+    new.fixed = wanted.fixed
     new.given_seconds = wanted.given if wanted.given != wanted.limit_seconds else None
     if wanted.closed:
         new.closed = [[iso(a), iso(b)] for a, b in wanted.closed if b is not None]
@@ -789,7 +850,7 @@ def fire(clock: Clock, now: datetime, rules: Rules) -> Step | None:
     """
     if clock.next_at is None or clock.next_at > now:
         return None
-    terms = rules.stored(clock.kind, clock.policy, clock.rule, clock.calendar)
+    terms = rules.stored(*clock.stored)
     if clock.points is not None:
         return _fire_point(clock, now, terms)
     if clock.state not in _RUNNING:

@@ -21,7 +21,7 @@ def counted(
     clock: Clock, paused: Iterable[Mapping[str, Any]], rules: Rules
 ) -> tuple[Terms | None, list[Pause]]:
     """The terms that a clock runs on (None: not known any more), and the pauses that hold for it."""
-    terms = rules.stored(clock.kind, clock.policy, clock.rule, clock.calendar)
+    terms = rules.stored(*clock.stored)
     holds = terms.pauses if terms is not None else True
     pauses = spans(paused) if holds else []
     if clock.closed:
@@ -60,6 +60,8 @@ def shown(clock: Clock, paused: Iterable[Mapping[str, Any]], now: datetime, rule
     }
     if clock.calendar:
         out["calendar"] = clock.calendar
+    if clock.fixed:
+        out["fixed"] = True
     if clock.rule and clock.rule != NONE_OF_THEM:
         out["rule"] = clock.rule
     return out

@@ -130,6 +130,12 @@ class Terms:
         """The calendar with its version, as clocks store it; "" for natural time."""
         return self.calendar.mark if self.calendar is not None else ""
 
+    def fixed(self) -> Terms:
+        """The same for a moment that somebody named: no calendar and no limit of the policy's moves it."""
+        if self.calendar is None and self.limit is None and not self.workdays:
+            return self
+        return replace(self, calendar=None, limit=None, workdays=0)
+
     def given(self, limit: int) -> int:
         """The limit in seconds for one that comes with the case."""
         if self.workdays and self.calendar is not None:
@@ -212,13 +218,15 @@ class Policy:
             self._known[kind, facts] = known
         return known
 
-    def stored(self, kind: str, version: str, rule: str, mark: str) -> Terms | None:
-        """The terms that a clock says it runs on; None when they are not known any more."""
+    def stored(self, kind: str, version: str, rule: str, mark: str | None) -> Terms | None:
+        """The terms that a clock says it runs on (`mark` None: a fixed one); None when they aren't known any more."""
         if version != self.version:
             return None
         found = self.defaults.get(kind)
         if rule and rule != NONE_OF_THEM:
             found = next((r.terms.get(kind) for r in self.rules if r.id == rule), None)
+        if mark is None:
+            return found.fixed() if found is not None else None
         return found if found is not None and found.mark == mark else None
 
     @property
@@ -281,13 +289,13 @@ class Book:
             policy = self.policies[self.policies.index(policy) - 1]
         return policy.terms(kind, facts, start, at)
 
-    def stored(self, kind: str, version: str, rule: str, mark: str) -> Terms | None:
-        """The terms that a clock says it runs on; None when they are not known any more."""
+    def stored(self, kind: str, version: str, rule: str, mark: str | None) -> Terms | None:
+        """The terms that a clock says it runs on (`mark` None: a fixed one); None when they aren't known any more."""
         policy = self.by_version.get(version)
         if policy is None:
             return None
         found = policy.stored(kind, version, rule, mark)
-        if found is not None:
+        if found is not None or mark is None:
             return found
         calendar = self.marks.get(mark)
         rule = "" if rule == NONE_OF_THEM else rule

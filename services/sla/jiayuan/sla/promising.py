@@ -21,7 +21,7 @@ def differs(clock: Clock, rules: Rules) -> bool:
     """Whether its deadline isn't the case's limit in natural time, moved by as long as the case stands still."""
     if clock.calendar or clock.given_seconds is not None or clock.rule not in ("", NONE_OF_THEM):
         return True
-    terms = rules.stored(clock.kind, clock.policy, clock.rule, clock.calendar)
+    terms = rules.stored(*clock.stored)
     return terms is not None and not terms.pauses
 
 

@@ -37,6 +37,13 @@ def upgrade() -> None:
             "points", JSONB, comment="what it said and has to say, where that is more than one warning"
         ),
         sa.Column("closed", JSONB, comment="spans in which the thing was done, before it was opened again"),
+        sa.Column(
+            "fixed",
+            sa.Boolean,
+            nullable=False,
+            server_default=sa.text("false"),
+            comment="due_at is a moment that somebody named",
+        ),
     ):
         op.add_column("clock", column)
     op.drop_constraint("clock_speaks_while_running", "clock")
@@ -98,5 +105,5 @@ def downgrade() -> None:
     op.drop_constraint("clock_speaks_while_running", "clock")
     op.execute("UPDATE clock SET next_at = NULL WHERE state = 'breached'")
     op.create_check_constraint("clock_speaks_while_running", "clock", SPEAKS)
-    for column in ("closed", "points", "given_seconds", "calendar", "rule"):
+    for column in ("fixed", "closed", "points", "given_seconds", "calendar", "rule"):
         op.drop_column("clock", column)

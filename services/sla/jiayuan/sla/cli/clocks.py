@@ -73,6 +73,8 @@ def _why(c: dict[str, Any]) -> Iterator[str]:
     yield f"{c['kind']}  {_state(c)}  {c['light'] or '-'}  {_whom(c)}  {c['id']}"
     rule = f"rule {c['rule']}" if "rule" in c else "no rule"
     time = f"working time of {c['calendar']}" if "calendar" in c else "natural time"
+    if "fixed" in c:
+        time = "a moment that was promised, which no calendar moves"
     yield f"  by policy {c['policy']}, {rule}, {time}"
     limit = f"  limit {span(c['limit'])}"
     if c["given"] != c["limit"]:

@@ -99,6 +99,9 @@ _CLOCK: Final[dict[str, fields.Field]] = {
     "policy": text(),
     "sequence": whole(),
     "calendar": fields.String(),
+    "fixed": fields.Boolean(
+        metadata={"description": "The deadline is a moment that somebody named: nothing else moves it."}
+    ),
     "rule": fields.String(),
 }
 Clock = told("Clock", "A deadline.", **_CLOCK)

@@ -19,7 +19,7 @@ from .tables import case_seen, clock
 
 _FIELDS = tuple(f.name for f in fields(Clock))
 # Most clocks are ordinary, and nothing is written of what they don't have.
-_UNUSUAL = ("rule", "calendar", "given_seconds", "points", "closed")
+_UNUSUAL = ("rule", "calendar", "given_seconds", "points", "closed", "fixed")
 _ORDINARY = tuple(f for f in _FIELDS if f not in _UNUSUAL)
 # Nor of what has not happened to one that has just begun, nor what follows from the rest of it (the deadline, when it
 # speaks next) or is the same for all of them: half of what an insert costs is reading its rows.

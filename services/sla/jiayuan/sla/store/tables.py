@@ -58,6 +58,13 @@ clock: Final = Table(
     Column("given_seconds", BigInteger, comment="the case's limit, where limit_seconds is another"),
     Column("points", JSONB, comment="what it said and has to say, where that is more than one warning"),
     Column("closed", JSONB, comment="spans in which the thing was done, before it was opened again"),
+    Column(
+        "fixed",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="due_at is a moment that somebody named",
+    ),
     UniqueConstraint("case_id", "leg_id", "kind", "round", name="clock_case_leg_kind_round"),
     # Small whatever the table's size: only what still has something to say is in it.
     Index("clock_next_at", "next_at", postgresql_where=text("next_at IS NOT NULL")),
