@@ -22,8 +22,8 @@ YEAR = datetime.now(timezone(timedelta(hours=8))).year
 AUTHORIZATION = f"Bearer {TOKENS[0]}"
 
 
-def entered() -> tuple[str, str]:
-    """Reports a livelihood matter; its tracking code and the entry that it became, once the reporter was told, too."""
+def entered() -> tuple[str, str, str]:
+    """Reports a livelihood matter; its tracking code, its case's number and its entry, once the reporter was told."""
     report = document(
         "POST",
         "/intake/reports",
@@ -34,10 +34,10 @@ def entered() -> tuple[str, str]:
         Idempotency_Key=uuid.uuid4().hex,
     )
     found = persist("case", "GET", f"/routing/cases?report={report['id']}", lambda d: "case" in d)
-    case = found["case"]["id"]
+    case, number = found["case"]["id"], found["case"]["number"]
     entries = persist("entry", "GET", f"/ledger/entries?case={case}", lambda d: bool(d["entries"]))["entries"]
     persist("notices", "GET", f"/notify/notices?report={report['id']}", lambda d: bool(d["notices"]))
-    return report["tracking_code"], entries[0]["id"]
+    return report["tracking_code"], number, entries[0]["id"]
 
 
 def proven(entry: str, folder: Path) -> None:
@@ -89,7 +89,7 @@ def told(code: str) -> None:
 def main() -> None:
     """All of it."""
     folder = Path(sys.argv[1])
-    code, entry = entered()
+    code, _, entry = entered()
     proven(entry, folder)
     account = published(code, folder)
     told(code)

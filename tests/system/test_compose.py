@@ -11,12 +11,14 @@ import re
 import shutil
 import stat
 import subprocess
+from copy import deepcopy
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from prometheus_client.metrics import MetricWrapperBase
 
 from jiayuan.chassis import metrics
@@ -189,6 +191,13 @@ def test_the_operators_page_explains_every_setting(service: str) -> None:
         )
 
 
+def _http(service: str) -> list[Http]:
+    """A service's entrypoints for HTTP."""
+    methods = [m for cls in service_class(service).__mro__ for m in vars(cls).values()]
+    entries = [e for m in methods for e in getattr(m, "nameko_entrypoints", ())]
+    return [e for e in entries if isinstance(e, Http)]
+
+
 def _matches(path: str, patterns: str) -> bool:
     """As Caddy's path matcher does."""
     return any(
@@ -206,15 +215,11 @@ def test_the_proxy_lets_through_what_a_service_takes() -> None:
     (patterns,) = files
     (known,) = re.findall(r"@known path (.*)", caddyfile)
     for service in names.SERVICES:
-        for cls in service_class(service).__mro__:
-            for method in vars(cls).values():
-                for entry in getattr(method, "nameko_entrypoints", ()):
-                    if not isinstance(entry, Http):
-                        continue
-                    for path in (f"/{service}{entry.url}", entry.url):
-                        large = _matches(path, patterns)
-                        if path != entry.url or _matches(path, known):
-                            assert entry.max_body <= (for_files if large else for_others), path
+        for entry in _http(service):
+            for path in (f"/{service}{entry.url}", entry.url):
+                large = _matches(path, patterns)
+                if path != entry.url or _matches(path, known):
+                    assert entry.max_body <= (for_files if large else for_others), path
 
 
 def test_secrets_are_mounted_where_they_are_read(compose: dict[str, Any], split: dict[str, Any]) -> None:
@@ -225,6 +230,15 @@ def test_secrets_are_mounted_where_they_are_read(compose: dict[str, Any], split:
             if _service_of(part):
                 files = {v for k, v in part["environment"].items() if k.endswith("_FILE")}
                 assert files == {f"/run/secrets/{s}" for s in mounted}, name
+
+
+def test_no_mount_lies_in_another(compose: dict[str, Any], split: dict[str, Any]) -> None:
+    """What is mounted in a folder that is itself mounted read-only has no place to be mounted at: nothing starts."""
+    for document in (compose, split):
+        for name, part in document["services"].items():
+            targets = [Path(v.removesuffix(":ro").rpartition(":")[2]) for v in part.get("volumes", [])]
+            inner = [t for t in targets if any(t != o and t.is_relative_to(o) for o in targets)]
+            assert inner == [], name
 
 
 def test_the_split_runs_every_role_of_the_same_services(
@@ -238,8 +252,10 @@ def test_the_split_runs_every_role_of_the_same_services(
                 continue
             roles.add(command[3])
             if name != service:
-                assert part["environment"] == compose["services"][service]["environment"], name
-                assert part["secrets"] == compose["services"][service]["secrets"], name
+                whole = compose["services"][service].items()
+                assert {k: v for k, v in part.items() if k not in ("command", "depends_on")} == {
+                    k: v for k, v in whole if k not in ("command", "depends_on", "build")
+                }, name
         used = {
             getattr(v, "role", "any")
             for cls in service_class(service).__mro__
@@ -334,12 +350,97 @@ def test_the_examples_of_the_environment_are_the_defaults() -> None:
     assert dict(line.split("=", 1) for line in lines if line and not line.startswith("#")) == defaults
 
 
-def test_the_manifests_name_what_exists(secrets: Path) -> None:
-    documents = [
+@pytest.fixture(scope="module")
+def manifests() -> list[dict[str, Any]]:
+    listed = _yaml("deploy/kubernetes/kustomization.yaml")["resources"]
+    return [
         d
-        for path in sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
-        for d in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        for path in listed
+        for d in yaml.safe_load_all((ROOT / "deploy/kubernetes" / path).read_text(encoding="utf-8"))
     ]
+
+
+def _refused(manifest: dict[str, Any]) -> list[str]:
+    """What Kubernetes' own description of the kind, taken strictly, has against a manifest."""
+    schema = json.loads((Path(__file__).parent / "kubernetes-1.31.schema.json").read_text(encoding="utf-8"))
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    name = f"io.k8s.api.{group.partition('.')[0] or 'core'}.{version}.{manifest['kind']}"
+    validator = Draft202012Validator({**schema, "$ref": f"#/$defs/{name}"})
+    return [f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in validator.iter_errors(manifest)]
+
+
+def test_kubernetes_would_take_the_manifests(manifests: list[dict[str, Any]]) -> None:
+    for manifest in manifests:
+        assert _refused(manifest) == [], manifest["metadata"]["name"]
+        assert manifest["metadata"].get("namespace", "jiayuan") == "jiayuan"
+    broken = deepcopy(next(m for m in manifests if m["kind"] == "Deployment"))
+    broken["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["periodSecond"] = 10
+    (why,) = _refused(broken)
+    assert "periodSecond" in why
+    customized = _yaml("deploy/kubernetes/kustomization.yaml")
+    folder = {p.name for p in (ROOT / "deploy/kubernetes").iterdir()}
+    assert {*customized["resources"], "kustomization.yaml"} == folder
+    assert [i["name"] for i in customized["images"]] == [f"jiayuan/{s}" for s in names.SERVICES]
+    names_ = [(m["kind"], m["metadata"]["name"]) for m in manifests]
+    assert len(set(names_)) == len(names_)
+
+
+def test_what_the_manifests_refer_to_is_there(manifests: list[dict[str, Any]]) -> None:
+    """Volumes, labels, ports and probes; each pod is limited as its container in Compose is."""
+    routes = {(e.method, e.url) for e in _http("intake")}
+    for manifest in manifests:
+        if manifest["kind"] not in ("Deployment", "Job"):
+            continue
+        name, template = manifest["metadata"]["name"], manifest["spec"]["template"]
+        pod = template["spec"]
+        (container,) = pod["containers"]
+        mounts = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
+        assert mounts.keys() == {v["name"] for v in pod["volumes"]}, name
+        assert mounts["tmp"] == "/tmp"
+        own = [
+            container["securityContext"][k] for k in ("allowPrivilegeEscalation", "readOnlyRootFilesystem")
+        ]
+        assert own == [False, True], name
+        if manifest["kind"] == "Job":
+            continue
+        assert container["args"] == ["run", name]
+        labels = template["metadata"]["labels"]
+        assert labels == {"app": name, "part-of": "jiayuan"}
+        assert manifest["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        assert container["ports"] == [{"name": "http", "containerPort": 8000}]
+        (service,) = [
+            m["spec"] for m in manifests if m["kind"] == "Service" and m["metadata"]["name"] == name
+        ]
+        assert service == {
+            "selector": {"app": name},
+            "ports": [{"name": "http", "port": 8000, "targetPort": "http"}],
+        }
+        # It finishes what it holds in at most 20 s after that.
+        assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "5"]
+        assert pod["terminationGracePeriodSeconds"] > 5 + 20
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            asked = container[probe]["httpGet"]
+            assert asked["port"] == "http"
+            assert ("GET", asked["path"]) in routes, probe
+    (policy,) = [m["spec"] for m in manifests if m["kind"] == "NetworkPolicy"]
+    assert policy["podSelector"]["matchLabels"] == {"part-of": "jiayuan"}
+
+
+def test_the_jobs_of_the_manifests_are_those_of_compose(
+    compose: dict[str, Any], manifests: list[dict[str, Any]]
+) -> None:
+    for manifest in manifests:
+        if manifest["kind"] != "Job":
+            continue
+        (container,) = manifest["spec"]["template"]["spec"]["containers"]
+        part = compose["services"][manifest["metadata"]["name"]]
+        assert container["args"] == part["command"]
+        environment = {e["name"]: e["value"].replace("/jiayuan/", "/") for e in container["env"]}
+        assert environment == part["environment"]
+
+
+def test_the_manifests_name_what_exists(manifests: list[dict[str, Any]], secrets: Path) -> None:
+    documents = manifests
     made = {p.name for p in secrets.iterdir()}
     configured = {d["metadata"]["name"]: d["data"] for d in documents if d["kind"] == "ConfigMap"}
     deployed = set()
