@@ -24,6 +24,7 @@ export JIAYUAN_PORT
 # notify sends by a webhook, signed with a secret that is a file, to a receiver beside it; and at any hour.
 export JIAYUAN_PROVIDERS=$folder/providers JIAYUAN_NOTIFY_PROVIDERS=/etc/jiayuan-providers/providers.yaml
 export JIAYUAN_NOTIFY_COURTESY=off
+export JIAYUAN_ROUTING_REPLICAS=3 JIAYUAN_INTAKE_REPLICAS=2
 mkdir "$JIAYUAN_PROVIDERS"
 echo "whsec_$(head -c 32 /dev/urandom | base64 | tr -d '\n')" >"$JIAYUAN_PROVIDERS/hook"
 cat >"$JIAYUAN_PROVIDERS/providers.yaml" <<'END'
@@ -96,7 +97,7 @@ say "building with $($COMPOSE version --short 2>/dev/null || echo Compose)"
 deploy/compose/secrets.sh >/dev/null
 compose build >"$folder/build.log" 2>&1 || { tail -30 "$folder/build.log"; exit 1; }
 say "starting"
-compose up -d --scale routing=3 --scale intake=2 >"$folder/up.log" 2>&1 || { tail -30 "$folder/up.log"; exit 1; }
+compose up -d >"$folder/up.log" 2>&1 || { tail -30 "$folder/up.log"; exit 1; }
 healthy
 say "up and healthy; taking in the directory"
 compose exec -T routing sh -c \
@@ -182,7 +183,7 @@ upgrade() {
     deploy/compose/secrets.sh
     compose up broker-setup
     compose up migrate-intake migrate-routing migrate-sla migrate-ledger migrate-notify
-    compose up -d --no-deps --force-recreate --scale routing=3 --scale intake=2 intake routing sla ledger notify
+    compose up -d --no-deps --force-recreate intake routing sla ledger notify
     compose run --rm --no-deps broker-setup broker check
 }
 say "stopping routing 3 while reports come in"

@@ -123,6 +123,7 @@ def test_every_service_is_in_it_and_can_be_scaled(compose: dict[str, Any]) -> No
         part = compose["services"][service]
         assert _service_of(part) == service
         assert part["command"] == ["run", service]
+        assert part["scale"] == f"${{JIAYUAN_{service.upper()}_REPLICAS:-1}}"
         assert part["build"]["args"]["SERVICE"] == service
         assert not {"container_name", "ports", "hostname"} & set(part)
         assert part["depends_on"] == {
@@ -253,8 +254,9 @@ def test_the_split_runs_every_role_of_the_same_services(
             roles.add(command[3])
             if name != service:
                 whole = compose["services"][service].items()
-                assert {k: v for k, v in part.items() if k not in ("command", "depends_on")} == {
-                    k: v for k, v in whole if k not in ("command", "depends_on", "build")
+                apart = ("command", "depends_on", "build", "scale")
+                assert {k: v for k, v in part.items() if k not in apart} == {
+                    k: v for k, v in whole if k not in apart
                 }, name
         used = {
             getattr(v, "role", "any")
