@@ -74,12 +74,14 @@ def test_every_posting_waits_with_the_hash_of_its_row(opened: Opened) -> None:
 def test_free_text_is_beside_the_leaf_with_its_salt(opened: Opened, stories: Any) -> None:
     story = stories.Story(title="找王师傅修灯")
     story.case["reports"][0]["reporter"] = "pseudonym-1"
+    story.case["grid"] = "350921001001-07"
     story.step("case.opened")
     story.assign()
     take(opened, [*story.events, story.step("case.returned", reason="李主任说不归我们管")])
     opening, handed, returned = postings(opened)
     assert handed["words"] is handed["text_digest"] is None
-    for row, words in ((opening, {"title": "找王师傅修灯"}), (returned, {"reason": "李主任说不归我们管"})):
+    apart = {"title": "找王师傅修灯", "grid": "350921001001-07"}
+    for row, words in ((opening, apart), (returned, {"reason": "李主任说不归我们管"})):
         assert (row["words"], row["reporters"]) == (words, ["pseudonym-1"])
         assert row["text_digest"] == leaf.text_digest(bytes(row["salt"]), words, "sha256")
         assert not any(said in leaves.leaf_of(row).decode() for said in words.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,10 +20,12 @@ from jiayuan.chassis.transaction import Transaction
 from jiayuan.chassis.work import Work
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import encode
+from jiayuan.contracts.times import iso
 from jiayuan.ledger import checkpoint as checkpoints
-from jiayuan.ledger import closings, proving, verifying
+from jiayuan.ledger import closings, proving, store, verifying
 from jiayuan.ledger.checkpoint import Signer
-from jiayuan.ledger.closing import period_of
+from jiayuan.ledger.closing import digest_of, period_of
+from jiayuan.ledger.leaf import text_digest
 from jiayuan.ledger.proving import ProofSettings
 from jiayuan.ledger.store import inspection, leaves, tables, trees
 from jiayuan.ledger.tree import grow
@@ -427,13 +430,41 @@ def test_texts_are_held_by_what_was_signed_of_them(hand: Hand) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["SET actor = 'somebody-else'", "SET figures = '{}'", "SET reason = '别的'", "SET period = '2024'"],
+    [
+        "SET actor = 'somebody-else'",
+        "SET figures = '{}'",
+        "SET reason = '别的'",
+        "SET period = '2024'",
+        "SET salt = NULL",
+        "SET salt = '0123456789abcdef'",
+    ],
 )
 def test_a_closing_is_held_by_its_leaf(hand: Hand, change: str) -> None:
     hand.do(f"UPDATE closing {change}")
     assert [f.kind for f in hand.look()] == ["closing"]
     hand.do("DELETE FROM closing")
     assert [f.kind for f in hand.look()] == ["closing"]
+
+
+def test_a_closing_from_before_there_was_a_salt_is_held_by_its_leaf(hand: Hand) -> None:
+    hand.do("UPDATE closing SET salt = NULL")
+    (act,) = store.all_acts(hand.work)
+    old = closings.leaf_of(act._replace(at=iso(act.at)), "sha256")
+    assert (old["leaf"], old["reason"]) == ("closing/1", digest_of({"reason": act.reason}))
+    hand.do("UPDATE leaf_document SET document = CAST(:old AS jsonb)", old=json.dumps(old))
+    assert "closing" not in {f.kind for f in hand.look()}
+    hand.do("UPDATE closing SET reason = '别的'")
+    assert "closing" in {f.kind for f in hand.look()}
+
+
+def test_the_leaf_of_a_closing_gives_no_hint_of_its_reason(books: Opened) -> None:
+    with books() as work:
+        (act,) = store.all_acts(work)
+        (leaf,) = inspection.documents(work, "closing/2")
+    assert act.salt is not None
+    assert leaf["reason"] == text_digest(act.salt, {"reason": act.reason}, "sha256")
+    assert leaf["reason"] != digest_of({"reason": act.reason})
+    assert "salt" not in closings.document(act)
 
 
 def test_a_leaf_that_waits_is_held_by_its_posting(hand: Hand) -> None:

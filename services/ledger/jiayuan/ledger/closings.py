@@ -7,6 +7,7 @@ forward into the next. A process that dies in the middle has closed nothing.
 from __future__ import annotations
 
 import logging
+import secrets
 from typing import Any, Final
 
 from jiayuan.chassis.redact import mask
@@ -19,10 +20,13 @@ from .account import account
 from .closing import NotNow, Period, decide, digest_of, pending, propose
 from .entry import Entry, Posted, carry_forward
 from .handlers import append
+from .leaf import SALT_BYTES, text_digest
 
 log = logging.getLogger("jiayuan.ledger.closings")
 
-LEAF: Final = "closing/1"
+LEAF: Final = "closing/2"
+# Of acts before there was a salt, whose leaves are in the tree for good.
+UNSALTED: Final = "closing/1"
 _PAGE: Final = 1000
 
 
@@ -98,18 +102,28 @@ def _keep(
     if digest is not None and digest != found:
         raise NotNow(f"the figures have moved since they were looked at: their digest is {found}")
     done = store.Closing(
-        new_id(), str(period), len(acts) + 1, act, who, iso(work.now), mask(reason), figures, found
+        new_id(),
+        str(period),
+        len(acts) + 1,
+        act,
+        who,
+        iso(work.now),
+        mask(reason),
+        figures,
+        found,
+        secrets.token_bytes(SALT_BYTES),
     )
     store.insert_closing(work, done)
-    store.leaves.put(work, [leaf_of(done)])
+    store.leaves.put(work, [leaf_of(done, store.leaves.hash_of(work))])
     log.info("books", extra={"period": str(period), "act": act, "who": who, "digest": found})
     return done
 
 
-def leaf_of(closing: store.Closing) -> dict[str, Any]:
-    """An act as a leaf of the tree: the figures and the reason by their digests."""
+def leaf_of(closing: store.Closing, hash_id: str) -> dict[str, Any]:
+    """An act as a leaf of the tree: the figures by their digest, the reason by a salted one, as it could be guessed."""
+    words = {"reason": closing.reason}
     return {
-        "leaf": LEAF,
+        "leaf": UNSALTED if closing.salt is None else LEAF,
         "id": closing.id,
         "period": closing.period,
         "number": closing.number,
@@ -117,7 +131,7 @@ def leaf_of(closing: store.Closing) -> dict[str, Any]:
         "actor": closing.actor,
         "at": closing.at,
         "figures": closing.digest,
-        "reason": digest_of({"reason": closing.reason}),
+        "reason": digest_of(words) if closing.salt is None else text_digest(closing.salt, words, hash_id),
     }
 
 
@@ -160,4 +174,6 @@ def state_of(work: Work, period: Period) -> dict[str, Any]:
 
 def document(closing: store.Closing) -> dict[str, Any]:
     """An act as JSON."""
-    return {**closing._asdict(), "at": closing.at if isinstance(closing.at, str) else iso(closing.at)}
+    told = closing._asdict()
+    del told["salt"]
+    return {**told, "at": closing.at if isinstance(closing.at, str) else iso(closing.at)}

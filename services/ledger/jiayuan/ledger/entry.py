@@ -340,7 +340,8 @@ def enter(steps: Sequence[Event], closed: Container[int] = ()) -> tuple[Entry, l
         else f"{_WORDS['case.opened']}（{year}年账已结，补记）",
         facts=_opening_facts(case) | ({} if entered_in == year else {"reference": {"year": year}}),
         entered=1,
-        words={"title": _title(case)},
+        # A grid has some hundred households: with the kind of matter and the time it could lead to one of them.
+        words={"title": _title(case)} | ({"grid": case["grid"]} if case.get("grid") else {}),
         reporters=_reporters(case),
     )
     return entry, [opening, *post(entry, steps, {(OPENING_SEQUENCE, "opening")})]
@@ -634,8 +635,8 @@ def _append(
     reporters: Sequence[str] = (),
     key: str | None = None,
 ) -> Posted:
-    """`words`: free text by name; it could name a person, so it is kept apart, and `reporters` are who may have it
-    erased. Everything else of the row is in the proof for good."""
+    """`words`: by name what could lead to a person, free text and the grid; it is kept apart, and `reporters` are who
+    may have it erased. Everything else of the row is in the proof for good."""
     entry.postings += 1
     row = {
         "entry_id": entry.id,
@@ -691,7 +692,6 @@ def _opening_facts(case: Mapping[str, Any]) -> dict[str, Any]:
         "colour": case["colour"],
         "street": case["street"],
         "community": case.get("community"),
-        "grid": case.get("grid"),
         "first_received_at": case["first_received_at"],
         "reports": [report["id"] for report in case["reports"]],
     }

@@ -22,7 +22,8 @@ _CLOSED: Final = Prepared(
 
 
 class Closing(NamedTuple):
-    """An act as it was kept; `figures` as they stood then."""
+    """An act as it was kept; `figures` as they stood then. `salt`: of the reason's digest in the leaf; old acts have
+    none."""
 
     id: str
     period: str
@@ -33,6 +34,7 @@ class Closing(NamedTuple):
     reason: str
     figures: dict[str, Any]
     digest: str
+    salt: bytes | None
 
 
 def hold(work: Work) -> frozenset[int]:
@@ -65,14 +67,19 @@ def is_closed(work: Work, period: Period) -> bool:
     return str(period) in closed_periods(work)
 
 
+def _closing(row: Any) -> Closing:
+    found = Closing(*row)
+    return found if found.salt is None else found._replace(salt=bytes(found.salt))
+
+
 def acts_of(work: Work, period: Period) -> list[Closing]:
     """Everything that was done about a period, in order."""
     rows = work.execute(
-        "SELECT id, period, number, act, actor, at, reason, figures, digest FROM closing "
+        "SELECT id, period, number, act, actor, at, reason, figures, digest, salt FROM closing "
         "WHERE period = :period ORDER BY number",
         period=str(period),
     )
-    return [Closing(*row) for row in rows]
+    return [_closing(row) for row in rows]
 
 
 def as_acts(found: list[Closing]) -> list[Act]:
@@ -83,10 +90,10 @@ def as_acts(found: list[Closing]) -> list[Act]:
 def all_acts(work: Work) -> list[Closing]:
     """Everything that was ever done, the newest period first."""
     rows = work.execute(
-        "SELECT id, period, number, act, actor, at, reason, figures, digest FROM closing "
+        "SELECT id, period, number, act, actor, at, reason, figures, digest, salt FROM closing "
         "ORDER BY period DESC, number"
     )
-    return [Closing(*row) for row in rows]
+    return [_closing(row) for row in rows]
 
 
 def years_with_entries(work: Work) -> list[int]:

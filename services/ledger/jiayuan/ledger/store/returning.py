@@ -8,12 +8,13 @@ from jiayuan.chassis.work import Work
 
 from ..entry import Entry
 
+# The grid is beside the posting, and goes with the person; older openings have it among their facts.
 # The same matter: opened again itself; or of the same street and category, written off before this one began, in the
 # same grid or from the same reporter (a pseudonym; one that was erased finds nothing any more).
 _RETURNING: Final = """
 WITH matter AS (
   SELECT e.id, e.item, e.year, e.street, e.category, e.title, e.opened_at, e.written_off_at, e.state,
-         p.facts->>'grid' AS grid, t.reporters
+         coalesce(t.words->>'grid', p.facts->>'grid') AS grid, t.reporters
   FROM entry e JOIN posting p ON p.entry_id = e.id AND p.number = 1
   LEFT JOIN posting_text t ON t.entry_id = e.id AND t.number = 1
   WHERE e.year <= :year AND (CAST(:street AS text) IS NULL OR e.street = :street)
