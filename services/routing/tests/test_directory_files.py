@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -470,6 +471,11 @@ def test_a_split_to_come_can_be_seen_asked_and_taken_back(run: Run, full: dict[s
     ) == [("民政", "不拆了")]
 
 
+def run_export(run: Run) -> str:
+    run("export", "all.json")
+    return "all.json"
+
+
 def test_merged_and_handed_over(run: Run, full: dict[str, Any]) -> None:
     codes = [g["code"] for g in full["grids"] if g["kind"] == "building"]
     one = next(c for c in codes if sum(x.startswith(c[:-3]) for x in codes) > 1)
@@ -488,6 +494,19 @@ def test_merged_and_handed_over(run: Run, full: dict[str, Any]) -> None:
     said = run("history", codes[-1]).output
     assert worker in said
     assert new in said
+    assert f"{new} is " in run("merge-person", leader, new, code=1).output  # two names
+    text = Path(run_export(run)).read_text(encoding="utf-8")
+    names = {p["id"]: p["name"] for p in json.loads(text)["people"]}
+    Path("one.json").write_text(
+        text.replace(f'"name": "{names[new]}"', f'"name": "{names[leader]}"'), encoding="utf-8"
+    )
+    run("import", "one.json")
+    assert new in run("merge-person", leader, new, "--dry-run").output
+    assert (
+        "merge-person" in run("merge-person", leader, new, "--reason", "重复登记", "--who", "组织部").output
+    )
+    assert new not in run("who", codes[-1]).output
+    assert "merge_person by 组织部" in run("versions").output
     run("hand-over", G1, code=2)
     assert "there is no grid nowhere" in run("hand-over", "nowhere", "--to", "350921001002", code=1).output
     assert "at least two" in run("split", codes[-1], "--into", f"{one}=x", code=1).output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -17,7 +17,7 @@ from jiayuan.chassis.testing.models import examples
 from jiayuan.routing.directory import DirectoryError, bundled, read
 from jiayuan.routing.directory.duty import ZONE
 from jiayuan.routing.directory.entries import Entry, Key, build, flatten, unflatten
-from jiayuan.routing.directory.operations import hand_over, merge, replace_person, split
+from jiayuan.routing.directory.operations import hand_over, merge, merge_person, replace_person, split
 from jiayuan.routing.seed import More, seed
 
 from .conftest import small_places
@@ -117,6 +117,47 @@ def test_one_person_hands_over_to_another() -> None:
     assert not [r for r in after["roster"] if r["who"] == old]
 
 
+def twice() -> tuple[dict[str, Any], str, str]:
+    """A worker who is in the directory as a volunteer too, with a shift, leave and a team under either number."""
+    document = copy.deepcopy(DOCUMENT)
+    worker = next(p for p in document["people"] if p["role"] == "worker")
+    helper, other = document["volunteers"][0], document["volunteers"][1]
+    helper["name"] = worker["name"]
+    worker["skills"], helper["skills"] = ["电工"], ["电工", "急救"]
+    kept, gone = worker["id"], helper["id"]
+    hours = {"from": "2026-05-01", "to": "2026-05-03"}
+    document["roster"] = [{"who": id_, **hours, "spans": ["08:00-12:00"]} for id_ in (kept, gone)]
+    document["roster"].append({"who": gone, **hours, "spans": ["14:00-18:00"], "name": "下午"})
+    document["leave"] = [
+        {"person": kept, "from": "2026-06-01", "to": "2026-06-02", "stand_in": gone},
+        {"person": other["id"], "from": "2026-06-05", "to": "2026-06-06", "stand_in": gone},
+    ]
+    document["teams"] = [
+        {"code": "T1", "name": "一队", "place": G1, "lead": gone, "members": [kept, gone, other["id"]]},
+    ]
+    return document, kept, gone
+
+
+def test_two_records_of_one_person_become_one() -> None:
+    document, kept, gone = twice()
+    before = copy.deepcopy(document)
+    after = merge_person(document, kept, gone)
+    assert document == before
+    known = read(after)
+    assert gone not in str(after)
+    assert everybody(before) - everybody(after) == Counter([gone])
+    old = read(before).people[kept]
+    assert known.people[kept] == replace(old, skills=("电工", "急救"))
+    assert [(r["who"], r["spans"]) for r in after["roster"]] == [
+        (kept, ["08:00-12:00"]),
+        (kept, ["14:00-18:00"]),
+    ]
+    # Nobody stands in for himself, and whom the record stood in for has him still.
+    assert [(r["person"] == kept, r.get("stand_in")) for r in after["leave"]] == [(True, None), (False, kept)]
+    assert (known.teams["T1"].lead, known.teams["T1"].members[0]) == (kept, kept)
+    assert len(known.teams["T1"].members) == 2
+
+
 @pytest.mark.parametrize(
     ("run", "field", "says"),
     [
@@ -132,6 +173,10 @@ def test_one_person_hands_over_to_another() -> None:
         (lambda d: hand_over(d, G1, "350921001001"), "to", "already"),
         (lambda d: hand_over(d, G1, "350921001002"), "into", "already"),
         (lambda d: replace_person(d, G1, "p00001", "p00002"), "person", "is not of"),
+        (lambda d: merge_person(d, "nobody", "p00001"), "kept", "there is no nobody"),
+        (lambda d: merge_person(d, "p00001", "nobody"), "gone", "there is no nobody"),
+        (lambda d: merge_person(d, "p00001", "p00001"), "gone", "is p00001 as well"),
+        (lambda d: merge_person(d, "p00001", "p00002"), "gone", "p00001 is .*, p00002 is "),
     ],
 )
 def test_what_can_not_be(run: Any, field: str, says: str) -> None:

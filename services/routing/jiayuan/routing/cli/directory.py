@@ -546,6 +546,32 @@ def directory_hand_over(
         )
 
 
+@directory.command("merge-person")
+@click.argument("kept")
+@click.argument("gone")
+@EFFECTIVE
+@REASON
+@WHO
+@DRY
+def directory_merge_person(
+    kept: str, gone: str, effective: datetime | None, reason: str | None, who: str, dry_run: bool
+) -> None:
+    """Two records of one person become one: KEPT goes on with the shifts, leave, teams and skills of both, GONE ends.
+
+    Where KEPT is, its role, hours and phone stay. Its open cases stay with GONE until somebody hands them on.
+    """
+    from ..directory import operations
+
+    _operate(
+        "merge_person",
+        lambda d: operations.merge_person(d, kept, gone),
+        who,
+        effective,
+        reason,
+        dry_run,
+    )
+
+
 # -- asking ------------------------------------------------------------------------------------------
 
 

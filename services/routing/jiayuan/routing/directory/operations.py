@@ -1,4 +1,4 @@
-"""Grids that are split, merged or handed over: what a document says afterwards. Pure.
+"""Grids that are split, merged or handed over, and people who stood in it twice: what a document says afterwards. Pure.
 
 Codes carry their parent's, so what comes under another parent gets another code, with all that is below it, and names
 the grids that it came from as its predecessors: that is what connects its days with theirs. People go with their grid.
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from jiayuan.contracts.check import FieldProblem
 
-from .documents import HELPERS, DirectoryError
+from .documents import HELPERS, DirectoryError, leave_key, shift_key
 
 _PEOPLE: Final = ("people", *HELPERS)
 
@@ -131,6 +131,32 @@ def replace_person(document: Mapping[str, Any], grid: str, old: str, new: str) -
     return out.document
 
 
+def merge_person(document: Mapping[str, Any], kept: str, gone: str) -> dict[str, Any]:
+    """Two records of one person become one: `kept` goes on, with the skills, shifts, leave and teams of both.
+
+    Where it is, its role, its hours and its phone stay as they are; the other record ends. Two names are two people:
+    whoever is written differently is to be put right first. DirectoryError.
+    """
+    out = _Copy(document)
+    known = {p["id"]: (key, p) for key in _PEOPLE for p in out.document.get(key) or ()}
+    for where, id_ in (("kept", kept), ("gone", gone)):
+        if id_ not in known:
+            raise _wrong(where, f"there is no {id_}", "the id of a person of a grid, or of a helper")
+    (_, one), (list_, other) = known[kept], known[gone]
+    if kept == gone:
+        raise _wrong("gone", f"is {kept} as well", "the id of the other record")
+    if one["name"] != other["name"]:
+        problem = f"{kept} is {one['name']}, {gone} is {other['name']}"
+        raise _wrong("gone", problem, "two records with the same name")
+    for key in ("skills", "languages"):
+        both = list(dict.fromkeys((*(one.get(key) or ()), *(other.get(key) or ()))))
+        if both:
+            one[key] = both
+    out.document[list_].remove(other)
+    out.rename_person(gone, kept)
+    return out.document
+
+
 def _among(chosen: Mapping[str, str], codes: Iterable[str], where: str) -> None:
     for what, code in chosen.items():
         if code not in codes:
@@ -202,6 +228,26 @@ class _Copy:
                 for row in roster
                 for code in (new if row["who"] == old else ("",))
             ]
+
+    def rename_person(self, id_: str, to: str) -> None:
+        """Rosters, leave and teams of somebody under another id; what `to` has itself goes before the same of `id_`."""
+        for list_, key_of in (("roster", shift_key), ("leave", leave_key)):
+            kept: dict[str, dict[str, Any]] = {}
+            rows = self.document.get(list_) or ()
+            for row in sorted(rows, key=lambda r: id_ in (r.get("who"), r.get("person"))):
+                new = {
+                    k: to if k in ("who", "person", "stand_in") and v == id_ else v for k, v in row.items()
+                }
+                if "person" in new and new.get("stand_in") == new["person"]:
+                    del new["stand_in"]
+                kept.setdefault(key_of(new), new)
+            if rows:
+                self.document[list_] = list(kept.values())
+        for team in self.document.get("teams") or ():
+            if "members" in team:
+                team["members"] = list(dict.fromkeys(to if m == id_ else m for m in team["members"]))
+            if team.get("lead") == id_:
+                team["lead"] = to
 
     def forget_person(self, id_: str) -> None:
         """Rosters, leave and teams without somebody who has left."""
