@@ -89,7 +89,8 @@ def _unlimited(_entrypoint: Http) -> bool:
 class Interface:
     """A service's interface. `parts`: the modules' OPERATIONS. `problem`: the schema of its problem documents.
 
-    `refine`: adds to the component schemas what marshmallow can't say. `limited`: whether an entrypoint may answer 429.
+    `also`: schemas that no operation has as its one content, as of answers that may be files as well. `refine`: adds to
+    the component schemas what marshmallow can't say. `limited`: whether an entrypoint may answer 429.
     `otherwise`: what is said of an operation of which nothing is said, by its method and path (`plain`); else it is
     left out. `path`: parameter name → what is said of a path's value. `titles`: words of statuses that mean more here.
     """
@@ -102,6 +103,7 @@ class Interface:
     security: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"token": TOKEN})
     path: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     titles: Mapping[int, str] = field(default_factory=dict)
+    also: Iterable[type[Schema]] = ()
     refine: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     limited: Callable[[Http], bool] = _unlimited
     otherwise: Callable[[str, str], Operation] | None = None
@@ -157,7 +159,10 @@ class Interface:
             ],
             "paths": paths,
             "components": {
-                "schemas": self.refine(generate.components([*schemas.values(), self.problem])),
+                "schemas": self.refine(
+                    generate.components(list(self.also))
+                    | generate.components([*schemas.values(), self.problem])
+                ),
                 "securitySchemes": {name: dict(said) for name, said in self.security.items()},
             },
         }

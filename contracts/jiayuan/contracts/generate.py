@@ -75,7 +75,7 @@ def components(schemas: list[type[Schema]]) -> dict[str, dict[str, Any]]:
         if schema.__name__ not in found:
             found[schema.__name__] = schema
             spec.components.schema(schema.__name__, schema=schema)
-    out = dict(sorted(spec.to_dict()["components"]["schemas"].items()))
+    out = dict(sorted(spec.to_dict().get("components", {}).get("schemas", {}).items()))
     for key, document in out.items():
         document |= getattr(found[key], "json_schema", {})
         document["description"] = (inspect.getdoc(found[key]) or "").replace("\n\n", " ").replace("\n", " ")

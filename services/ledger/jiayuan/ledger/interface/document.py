@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 from jiayuan.chassis.operation import Operations
 from jiayuan.chassis.web import Http
-from jiayuan.contracts import generate
 
 from ..limiting import Limit
 from . import account, closings, lists, meetings, proof, public, reports
@@ -38,10 +37,6 @@ def _limited(entrypoint: Http) -> bool:
     return isinstance(entrypoint.before, Limit)
 
 
-def _refined(components: dict[str, Any]) -> dict[str, Any]:
-    return {**generate.components(list(reports.SCHEMAS)), **components}
-
-
 def interface() -> Interface:
     """The ledger's interface."""
     from ..service import LedgerService
@@ -55,7 +50,7 @@ def interface() -> Interface:
         parts=(*_PARTS, operation.SERVICE),
         problem=Problem,
         otherwise=plain,
-        refine=_refined,
+        also=reports.SCHEMAS,
         limited=_limited,
         titles={202: "Ordered; it is done in a moment."},
         path={

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
@@ -42,7 +42,7 @@ def interface() -> Interface:
         parts=(*_PARTS, operation.SERVICE),
         problem=Problem,
         otherwise=plain,
-        refine=_refined,
+        also=statistics.SCHEMAS,
         titles={303: "On to the matter."},
         path={
             "provider": {"description": "The provider's name in the configuration of providers."},
@@ -56,13 +56,6 @@ def interface() -> Interface:
             },
         },
     )
-
-
-def _refined(components: dict[str, Any]) -> dict[str, Any]:
-    """With the schemas of answers that may be files as well."""
-    from jiayuan.contracts import generate
-
-    return {**generate.components(list(statistics.SCHEMAS)), **components}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface
@@ -35,15 +35,8 @@ def interface() -> Interface:
         "Answers may grow: ignore members that you don't know.",
         parts=(*_PARTS, operation.SERVICE),
         problem=Problem,
-        refine=_refined,
+        also=rates.SCHEMAS,
     )
-
-
-def _refined(components: dict[str, Any]) -> dict[str, Any]:
-    """With the schemas of answers that may be files as well."""
-    from jiayuan.contracts import generate
-
-    return {**generate.components(list(rates.SCHEMAS)), **components}
 
 
 def main(arguments: list[str] | None = None) -> int:
