@@ -122,6 +122,30 @@ Wrong = told(
     problem=text(metadata={"description": "What is wrong with it."}),
     allowed=text(metadata={"description": "What it may be; empty where that goes without saying."}),
 )
+
+
+def problem(words: str = "", /, **more: fields.Field) -> type[Schema]:
+    """The schema of a service's problem documents; `words` and `more`: what a service's own tell beyond the rest."""
+    return told(
+        "Problem",
+        f"A refusal (RFC 9457). Nothing was changed. {words}".rstrip(),
+        type=text(metadata={"description": "about:blank, or a URN that tells refusals of one status apart."}),
+        title=text(),
+        status=whole(),
+        detail=fields.String(),
+        errors=fields.List(fields.Nested(Wrong)),
+        **more,
+    )
+
+
+def again() -> dict[str, fields.Field]:
+    """What the problem documents of a service that has limits tell as well."""
+    return {
+        "retry_at": fields.String(metadata={"description": "With 429: when to try again."}),
+        "retry_after": fields.Integer(metadata={"description": "With 429: in how many seconds."}),
+    }
+
+
 Alive = told("Alive", "The process is alive.", status=one_of("alive"), service=text())
 Ready = told("Ready", "The process does its work.", status=one_of("ready"), service=text())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from jiayuan.chassis.operation import (
-    Wrong,
+    again,
     at,
     many,
     maybe,
@@ -14,6 +14,7 @@ from jiayuan.chassis.operation import (
     maybe_yes_no,
     one_of,
     part,
+    problem,
     real,
     text,
     told,
@@ -22,17 +23,7 @@ from jiayuan.chassis.operation import (
 )
 from jiayuan.contracts.schemas.common import CHANNELS, KINDS
 
-Problem = told(
-    "Problem",
-    "A refusal (RFC 9457). Nothing was changed.",
-    type=text(metadata={"description": "about:blank, or a URN that tells refusals of one status apart."}),
-    title=text(),
-    status=whole(),
-    detail=fields.String(),
-    errors=fields.List(fields.Nested(Wrong)),
-    retry_at=fields.String(metadata={"description": "With 429: when to try again."}),
-    retry_after=fields.Integer(metadata={"description": "With 429: in how many seconds."}),
-)
+Problem = problem(**again())
 
 Sign = told("DangerSign", "A sign of danger in the words.", code=text(), call=text())
 Place = told(

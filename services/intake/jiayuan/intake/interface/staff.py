@@ -9,6 +9,7 @@ from marshmallow import fields
 from jiayuan.chassis.operation import (
     Operation,
     Operations,
+    Wrong,
     at,
     many,
     maybe,
@@ -44,7 +45,7 @@ Item = told(
     "What became of one item of a walk. Accepted, it holds what a receipt does.",
     id=maybe(),
     outcome=one_of("accepted", "duplicate", "refused"),
-    problems=many(answers.Wrong),
+    problems=many(Wrong),
     report=fields.String(),
     tracking_code=fields.String(metadata={"description": "Only where no citizen's number was given."}),
     repeats=fields.String(

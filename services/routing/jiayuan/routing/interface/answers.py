@@ -5,13 +5,13 @@ from __future__ import annotations
 from marshmallow import fields
 
 from jiayuan.chassis.operation import (
-    Wrong,
     at,
     many,
     maybe,
     maybe_at,
     one_of,
     part,
+    problem,
     text,
     told,
     whole,
@@ -54,15 +54,9 @@ _VIEW = {
 View = told("CaseView", "A case as the caller may see it.", **_VIEW)
 Shown = told("CaseWithSteps", "A case as the caller may see it, with its steps.", **_VIEW, steps=many(Step))
 
-Problem = told(
-    "Problem",
-    "A refusal (RFC 9457). Nothing was changed. A move that the state forbids, or that comes too late, tells how the "
-    "case stands, as GET /cases/<case> would, and which moves there are instead.",
-    type=text(metadata={"description": "about:blank, or a URN that tells refusals of one status apart."}),
-    title=text(),
-    status=whole(),
-    detail=fields.String(),
-    errors=fields.List(fields.Nested(Wrong)),
+Problem = problem(
+    "A move that the state forbids, or that comes too late, tells how the case stands, as GET /cases/<case> would, and "
+    "which moves there are instead.",
     state=fields.String(),
     sequence=fields.Integer(),
     leg_state=fields.String(allow_none=True),
