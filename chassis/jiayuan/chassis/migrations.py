@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,17 @@ def delivery_tables(op: Any) -> None:
     It follows `tables` as it stands. From the first release on, `tables` is changed together with a migration of
     every service, and this function is frozen at what it made until then.
     """
+    _create(op, tables.add)
+
+
+def limit_table(op: Any) -> None:
+    """For a migration of a service that has limits: what they count. It follows `tables`, as `delivery_tables` does."""
+    _create(op, tables.add_limits)
+
+
+def _create(op: Any, add: Callable[[MetaData], None]) -> None:
     metadata = MetaData()
-    tables.add(metadata)
+    add(metadata)
     metadata.create_all(op.get_bind(), checkfirst=False)
 
 

@@ -25,6 +25,7 @@ from typing import Any, Final
 from marshmallow import Schema
 from werkzeug.wrappers import Response
 
+from .limits import Limited
 from .operation import JSON, Content, Operation, Operations
 from .web import Http
 
@@ -81,16 +82,12 @@ def _as_it_is(components: dict[str, Any]) -> dict[str, Any]:
     return components
 
 
-def _unlimited(_entrypoint: Http) -> bool:
-    return False
-
-
 @dataclass(frozen=True)
 class Interface:
     """A service's interface. `parts`: the modules' OPERATIONS. `problem`: the schema of its problem documents.
 
     `also`: schemas that no operation has as its one content, as of answers that may be files as well. `refine`: adds to
-    the component schemas what marshmallow can't say. `limited`: whether an entrypoint may answer 429.
+    the component schemas what marshmallow can't say.
     `otherwise`: what is said of an operation of which nothing is said, by its method and path (`plain`); else it is
     left out. `path`: parameter name → what is said of a path's value. `titles`: words of statuses that mean more here.
     """
@@ -105,7 +102,6 @@ class Interface:
     titles: Mapping[int, str] = field(default_factory=dict)
     also: Iterable[type[Schema]] = ()
     refine: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
-    limited: Callable[[Http], bool] = _unlimited
     otherwise: Callable[[str, str], Operation] | None = None
 
     @property
@@ -229,7 +225,7 @@ class Interface:
             statuses |= {401, 403}
         elif operation.proof:
             statuses |= {401, 404}
-        if self.limited(entrypoint):
+        if isinstance(entrypoint.before, Limited):
             statuses.add(429)
         for status in sorted({*operation.answers, *statuses}):
             response: dict[str, Any] = {"description": self.titles.get(status) or _TITLES[status]}

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 
 from jiayuan.contracts import names
 
-from . import database, dead_letters, migrations, tokens
+from . import database, dead_letters, limits, migrations, tokens
 from .broker import Publisher
 from .clock import Clock
 from .config import Settings
@@ -32,7 +32,7 @@ from .subscribe import Subscribe, subscribe
 from .web import Call, Refusal, http
 from .work import Handler, Outgoing, Work
 
-__all__ = ["Delivery", "Runtime", "Service", "every", "http", "subscribe"]
+__all__ = ["Delivery", "Limiting", "Runtime", "Service", "every", "http", "subscribe"]
 
 log = logging.getLogger("jiayuan.service")
 
@@ -120,6 +120,7 @@ class Delivery(DependencyProvider):
     def setup(self) -> None:
         """Makes the engine and the relay; called once a process."""
         settings = self.container.config["settings"]
+        limits.use(limits.Counts(limits.secret_of(settings)))
         self.publisher = Publisher(settings.amqp_uri, heartbeat=settings.heartbeat)
         self.runtime = Runtime(settings, self.metadata, self.handlers, self._publish)
         self.relay = Relay(settings.service, self.runtime.engine, self.publisher, settings.outbox_in_flight)
@@ -282,3 +283,20 @@ class Service:
     def metrics(self, _call: Call) -> Any:
         """Prometheus metrics."""
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+class Limiting:
+    """The timers of a service that has limits, see `limits`."""
+
+    delivery: Any
+
+    @every(seconds=2.0)
+    def share_limits(self) -> None:
+        """Tells the other replicas what callers used of their limits here, and hears what they used there."""
+        limits.share(limits.current(), self.delivery)
+
+    @every(seconds=60.0, role="relay")
+    def forget_limits(self) -> bool:
+        """Forgets what was used in windows that are past; True while there are more."""
+        with self.delivery.work() as work:
+            return limits.forget(work, limits.current().clock()) > 0

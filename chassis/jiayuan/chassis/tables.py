@@ -1,9 +1,10 @@
-"""The tables that delivery needs in every service's database: inbox, outbox, dead letters."""
+"""The tables that delivery needs in every service's database: inbox, outbox, dead letters; and that of limits."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     DDL,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -100,4 +101,20 @@ def add(metadata: MetaData) -> None:
         Column("history", JSONB, nullable=False, server_default=text("'[]'")),
         Index("dead_letter_state_at", "state", "at"),
         comment="Messages that could not be handled, why, and what was done about them",
+    )
+
+
+def add_limits(metadata: MetaData) -> None:
+    """Adds limit_use to the metadata of a service that has limits (`limits`)."""
+    Table(
+        "limit_use",
+        metadata,
+        Column("subject", Text, nullable=False, comment="what is counted, and a pseudonym or a hash"),
+        Column("seconds", Integer, nullable=False, comment="the length of the window"),
+        Column("slot", BigInteger, nullable=False, comment="the window's number: Unix time / seconds"),
+        Column("n", Integer, nullable=False),
+        Column("until", BigInteger, nullable=False, comment="Unix seconds after which nobody asks for it"),
+        PrimaryKeyConstraint("subject", "seconds", "slot", name="limit_use_pkey"),
+        comment="How often somebody did something; lost in a crash of the database, which lets a few more in",
+        prefixes=["UNLOGGED"],
     )

@@ -385,7 +385,7 @@ def test_an_address_that_tries_codes_is_slowed_down(client: Client, name: str) -
     (entrypoint,) = getattr(client.service, name).nameko_entrypoints
     assert entrypoint.before is public.CODES
     asks = Call(EnvironBuilder(environ_base={"REMOTE_ADDR": f"192.0.2.{len(name)}"}).get_environ())
-    for _ in range(public.CODES.most):
+    for _ in range(public.CODES.rule.most):
         entrypoint.before(asks)
     with pytest.raises(Problem) as refused:
         entrypoint.before(asks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jiayuan.chassis.service import Delivery, Service, every
+from jiayuan.chassis.service import Delivery, Limiting, Service, every
 from jiayuan.chassis.work import together
 
 from . import corrections, emergencies, handlers, joins, keys, limits, matters, places, report, store
@@ -33,7 +33,8 @@ class Intake(Delivery):
         super().setup()
         settings = self.runtime.settings
         assert isinstance(settings, keys.IntakeSettings)
-        limits.use(settings.limits, keys.use(settings).secret)
+        keys.use(settings)
+        limits.use(settings.limits)
         report.use_catalogue(settings.catalogue)
         # Before the first report, not soon after it: a restart must not match one with the list that comes with us.
         with self.runtime.work() as work:
@@ -46,6 +47,7 @@ class Intake(Delivery):
 
 class IntakeService(
     Service,
+    Limiting,
     Reports,
     Categories,
     Public,
@@ -94,21 +96,6 @@ class IntakeService(
         with self.delivery.work() as work:
             before = work.now - timedelta(days=self.delivery.settings.idempotency_days)
             return store.forget_keys(work, before) > 0
-
-    @every(seconds=2.0)
-    def share_limits(self) -> None:
-        """Tells the other replicas what callers used of their limits here, and hears what they used there."""
-        limiter = limits.current()
-        if used := limiter.unsent():
-            with limiter.telling(used), self.delivery.work() as work:
-                totals = store.count_together(work, used)
-            limiter.told(totals)
-
-    @every(seconds=60.0, role="relay")
-    def forget_limits(self) -> bool:
-        """Forgets what was used in windows that are past; True while there are more."""
-        with self.delivery.work() as work:
-            return store.forget_use(work, limits.current().clock()) > 0
 
     @every(seconds=600.0, role="relay")
     def forget_matter_keys(self) -> bool:

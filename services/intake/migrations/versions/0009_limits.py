@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
+
+from jiayuan.chassis.migrations import limit_table
 
 revision = "0009"
 down_revision = "0006"
@@ -12,21 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
-        "limit_use",
-        sa.Column("subject", sa.Text(), nullable=False, comment="channel, deed, and a pseudonym or a hash"),
-        sa.Column("seconds", sa.Integer(), nullable=False, comment="the length of the window"),
-        sa.Column(
-            "slot", sa.BigInteger(), nullable=False, comment="the window's number: Unix time / seconds"
-        ),
-        sa.Column("n", sa.Integer(), nullable=False),
-        sa.Column(
-            "until", sa.BigInteger(), nullable=False, comment="Unix seconds after which nobody asks for it"
-        ),
-        sa.PrimaryKeyConstraint("subject", "seconds", "slot", name="limit_use_pkey"),
-        prefixes=["UNLOGGED"],
-        comment="How often somebody did something; lost in a crash of the database, which lets a few more in",
-    )
+    limit_table(op)
 
 
 def downgrade() -> None:

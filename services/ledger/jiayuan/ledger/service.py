@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jiayuan.chassis.service import Delivery, Service
+from jiayuan.chassis.service import Delivery, Limiting, Service
 
 from . import handlers, store
 from .api.accounts import Accounts
@@ -51,6 +51,7 @@ class Ledger(Delivery):
 
 class LedgerService(
     Service,
+    Limiting,
     Accounts,
     Entries,
     Acts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jiayuan.chassis.service import Delivery, Service, every
+from jiayuan.chassis.service import Delivery, Limiting, Service, every
 
 from . import handlers, keeping, own, receiving, reconciling, replies, routes, sending, store
 from .api.interface import OpenApi
@@ -27,7 +27,17 @@ class Notify(Delivery):
 
 
 class NotifyService(
-    Service, Notices, Operating, Preferences, Reading, Receipts, Replies, Statistics, Unsubscribing, OpenApi
+    Service,
+    Limiting,
+    Notices,
+    Operating,
+    Preferences,
+    Reading,
+    Receipts,
+    Replies,
+    Statistics,
+    Unsubscribing,
+    OpenApi,
 ):
     """Entrypoints only; each group brings its own."""
 

@@ -15,10 +15,8 @@ from typing import Any, Final
 
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import TOKEN, Interface
-from jiayuan.chassis.web import Http
 
 from .. import consent, report, text
-from ..limits import Limited
 from . import categories, desk, mini_program, open311, places, privacy, reports, staff
 from .answers import Problem
 
@@ -93,10 +91,6 @@ def _char(code: int) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else chr(code)
 
 
-def _limited(entrypoint: Http) -> bool:
-    return isinstance(entrypoint.before, Limited)
-
-
 def interface() -> Interface:
     """Intake's interface."""
     from ..service import IntakeService
@@ -127,7 +121,6 @@ def interface() -> Interface:
             "code": {"description": "A code: a report's tracking code, or a service point's."},
         },
         refine=_refined,
-        limited=_limited,
     )
 
 

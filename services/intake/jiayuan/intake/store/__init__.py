@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .emergencies import emergencies, keep_emergencies
 from .idempotency import claim_key, claim_keys, forget_keys, keep_answer, keep_answers, unclaim_keys
-from .limits import count_together, forget_use
 from .matters import (
     ASKED,
     DECLINED,
@@ -126,7 +125,6 @@ __all__ = [
     "corrected_reports",
     "correction",
     "count_standing",
-    "count_together",
     "decide_join",
     "decide_place",
     "emergencies",
@@ -136,7 +134,6 @@ __all__ = [
     "forget_fallback",
     "forget_keys",
     "forget_matter_keys",
-    "forget_use",
     "gazetteer_document",
     "gazetteer_version",
     "hear_correction",

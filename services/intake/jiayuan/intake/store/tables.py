@@ -32,6 +32,7 @@ from jiayuan.chassis import tables
 
 metadata: Final = MetaData()
 tables.add(metadata)
+tables.add_limits(metadata)
 
 RECEIVED: Final = "received"
 WITHDRAWN: Final = "withdrawn"
@@ -196,19 +197,6 @@ idempotency_key: Final = Table(
     PrimaryKeyConstraint("scope", "key", name="idempotency_key_pkey"),
     Index("idempotency_key_created_at", "created_at", postgresql_using="brin"),
     comment="Requests that may be sent again without harm",
-)
-
-limit_use: Final = Table(
-    "limit_use",
-    metadata,
-    Column("subject", Text, nullable=False, comment="channel, deed, and a pseudonym or a hash"),
-    Column("seconds", Integer, nullable=False, comment="the length of the window"),
-    Column("slot", BigInteger, nullable=False, comment="the window's number: Unix time / seconds"),
-    Column("n", Integer, nullable=False),
-    Column("until", BigInteger, nullable=False, comment="Unix seconds after which nobody asks for it"),
-    PrimaryKeyConstraint("subject", "seconds", "slot", name="limit_use_pkey"),
-    comment="How often somebody did something; lost in a crash of the database, which lets a few more in",
-    prefixes=["UNLOGGED"],
 )
 
 booking: Final = Table(

@@ -14,6 +14,7 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.limits import Limit
 from jiayuan.chassis.service import http
 from jiayuan.chassis.web import Call
 from jiayuan.contracts.check import FieldProblem
@@ -21,7 +22,6 @@ from jiayuan.contracts.schemas.common import Demand, a_code, a_text
 from jiayuan.contracts.times import iso
 
 from .. import matter, neighbours, pages, publishing
-from ..limiting import Limit
 from ..publication import Name, name_of
 from ..reports import BY
 from ..sheeting import TYPES

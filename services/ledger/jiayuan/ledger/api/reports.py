@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
+from jiayuan.chassis.limits import Limit
 from jiayuan.chassis.service import http
 from jiayuan.chassis.web import Call
 from jiayuan.contracts.schemas.common import Demand, a_code, a_word
 
 from .. import reporting
 from ..closing import Period
-from ..limiting import Limit
 from ..reports import BY
 from ..sheeting import TYPES, CsvFile
 from .closings import SEES

@@ -15,9 +15,7 @@ from typing import Final
 from jiayuan.chassis import operation
 from jiayuan.chassis.openapi import Interface, plain
 from jiayuan.chassis.operation import Operations
-from jiayuan.chassis.web import Http
 
-from ..limiting import Limit
 from . import account, closings, lists, meetings, proof, public, reports
 from .answers import Problem
 
@@ -31,10 +29,6 @@ _PARTS: Final[tuple[Operations, ...]] = (
     public.OPERATIONS,
     reports.OPERATIONS,
 )
-
-
-def _limited(entrypoint: Http) -> bool:
-    return isinstance(entrypoint.before, Limit)
 
 
 def interface() -> Interface:
@@ -51,7 +45,6 @@ def interface() -> Interface:
         problem=Problem,
         otherwise=plain,
         also=reports.SCHEMAS,
-        limited=_limited,
         titles={202: "Ordered; it is done in a moment."},
         path={
             "year": {"description": "The year of an account, by Chinese time."},

@@ -50,6 +50,7 @@ from ..verify import HASHES
 
 metadata: Final = MetaData()
 tables.add(metadata)
+tables.add_limits(metadata)
 
 # Identifiers of others are compared byte by byte: no locale decides about their order.
 Key: Final = Text(collation="C")

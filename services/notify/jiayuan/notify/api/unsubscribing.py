@@ -6,24 +6,23 @@ changes nothing, so that a mail program that follows links refuses nothing for a
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.limits import Limit
 from jiayuan.chassis.service import http
 from jiayuan.chassis.web import Call
 from jiayuan.chassis.work import Work
 
 from .. import preferences, store, wishing
-from ..guesses import Guesses
 from ..pages import unsubscribe as page
 from ..pages.common import headers
 from ..preferences import ALL, Wishes
 from .preferences import WishesBody
 
-_GUESSES: Final = Guesses()
+# A code is one of a billion. Only wrong ones count: behind one address is a whole village.
+WRONG_CODES: Final = Limit("wrong-codes", most=20, seconds=3600)
 _PRIVATE: Final = {"Cache-Control": "no-store"}
 
 
@@ -70,17 +69,10 @@ class Unsubscribing:
 
 def _citizen(work: Work, call: Call, code: str) -> str | None:
     """The citizen of a tracking code; Problem 429 for an address that has tried too many wrong ones."""
-    now = time.monotonic()
-    if wait := _GUESSES.wait(call.address, now):
-        raise Problem(
-            429,
-            "Too many wrong codes",
-            f"try again in {int(wait) + 1} s",
-            headers={"Retry-After": str(int(wait) + 1)},
-        )
+    WRONG_CODES.ask(call)
     ref = store.of_code(work, code.strip().upper())
     if ref is None:
-        _GUESSES.wrong(call.address, now)
+        WRONG_CODES.count(call)
     return ref
 
 

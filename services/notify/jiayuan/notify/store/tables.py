@@ -15,6 +15,7 @@ from jiayuan.chassis import tables
 
 metadata = sa.MetaData()
 tables.add(metadata)
+tables.add_limits(metadata)
 
 _TIME: Final = sa.DateTime(timezone=True)
 
