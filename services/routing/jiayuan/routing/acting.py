@@ -204,6 +204,11 @@ def actor_of(who: Principal, book: Book) -> Actor:
     return Actor(who.subject, who.roles, who.unit, who.street, person.community if person else "")
 
 
+def no_case(name: str) -> Problem:
+    """The refusal where a case is named that there isn't."""
+    return Problem(404, "No such case", f"there is no case {name[:64]}")
+
+
 def unit_actor(unit: str) -> Actor:
     """A unit's own system, as the bus lets it in."""
     return Actor(unit, ("unit_clerk",), unit)
@@ -325,7 +330,7 @@ def take(
     if case is None and len(moving.cases) == 1 and case_id is None:
         case = next(iter(moving.cases.values()))
     if case is None:
-        raise Problem(404, "No such case", f"there is no case {what.case[:64]}")
+        raise no_case(what.case)
     if what.move not in WORDS:
         allowed = ", ".join(WORDS)
         raise Problem(422, "No such move", problems=[FieldProblem("move", f"is {what.move[:40]!r}", allowed)])

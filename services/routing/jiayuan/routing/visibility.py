@@ -142,17 +142,21 @@ def sight(who: Actor, case: Case, team: Sequence[str] = ()) -> Sight | None:
     heads = {"grid_leader", "grid_chief"} & set(who.roles)
     if heads and case.community and who.community == case.community:
         return Sight("community", f"{min(heads)} of {case.community}", False, True, own)
-    told = case.mediation or {}
-    mediates = who.subject == told.get("mediator") or who.subject in team
+    settles = mediates(who, case, team)
     if own:
-        return Sight("legs", "assignee", False, False, own, mediates)
-    if mediates:
-        return Sight("legs", "mediator", False, False, own, mediates)
+        return Sight("legs", "assignee", False, False, own, settles)
+    if settles:
+        return Sight("legs", "mediator", False, False, own, settles)
     if any(offer["id"] in (who.subject, who.unit or None) for offer in case.offered_to):
         return Sight("legs", "asked to help", False, False)
     if {"operator", "service"} & set(who.roles):
         return Sight("technical", "operation", False, False)
     return None
+
+
+def mediates(who: Actor, case: Case, team: Sequence[str] = ()) -> bool:
+    """Whether a dispute is theirs to settle: by themselves, or as one of the `team` that mediates it."""
+    return who.subject == (case.mediation or {}).get("mediator") or who.subject in team
 
 
 # -- what is shown -----------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from .. import reads, store, visibility
 from ..book import Book
 from ..case import Assignee
 from ..store.worklists import Key, Wanted, is_over
-from .common import PRIVATE, SEE_ALL, STAFF, caller, etag, sight_of, view
+from .common import PRIVATE, SEE_ALL, STAFF, caller, etag, find_seen, view
 
 MOST_LEGS: Final = 200
 
@@ -145,10 +145,7 @@ def read(
 ) -> tuple[dict[str, Any], str]:
     """A case with its steps as `who` may see it, and its entity tag; the reading is noted."""
     book = books.of(work)
-    case = store.read_case(work, name)
-    if case is None:
-        raise Problem(404, "No such case", f"there is no case {name[:64]}")
-    seen = sight_of(who, book, case)
+    case, seen = find_seen(work, who, book, name)
     steps = [
         {
             "sequence": s.sequence,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.web import Call
+from jiayuan.chassis.work import Work
 
 from .. import case as cases
-from .. import visibility
-from ..acting import actor_of
+from .. import store, visibility
+from ..acting import actor_of, no_case
 from ..book import Book
 from ..case import Case, Leg, machine
 from ..visibility import Sight
@@ -37,8 +39,14 @@ PRIVATE: Final = {"Cache-Control": "no-store"}
 
 
 def is_desk(who: Principal, book: Book, street: str) -> bool:
-    """Whether the caller sits at the desk of a street; the county's people sit at the county's."""
-    return machine.sits(actor_of(who, book), cases.desk_of(street).id)
+    """Whether the caller sits at the desk of a street, or is of the county, which may do all that a desk may."""
+    return "county" in who.roles or machine.sits(actor_of(who, book), cases.desk_of(street).id)
+
+
+def need_desk(who: Principal, book: Book, case: Case) -> None:
+    """Problem 403 unless the caller sits at the case's desk."""
+    if not is_desk(who, book, case.street):
+        raise Problem(403, "Not allowed", f"this is for the desk of {case.street} and the county")
 
 
 def holds(who: Principal, book: Book, leg: Leg) -> bool:
@@ -46,10 +54,24 @@ def holds(who: Principal, book: Book, leg: Leg) -> bool:
     return machine.holds(actor_of(who, book), leg)
 
 
+def handles(who: Principal, book: Book, case: Case) -> bool:
+    """Whether the caller holds a leg that is under way, or sits at the case's desk."""
+    return is_desk(who, book, case.street) or any(leg.live and holds(who, book, leg) for leg in case.legs)
+
+
+def mediates(who: Principal, book: Book, case: Case) -> bool:
+    """Whether the dispute is the caller's to settle, by themselves or in a team."""
+    return visibility.mediates(actor_of(who, book), case, _team(book, case))
+
+
 def sight(who: Principal, book: Book, case: Case) -> Sight | None:
     """What the caller may see of a case; None when they have no part in it."""
+    return visibility.sight(actor_of(who, book), case, _team(book, case))
+
+
+def _team(book: Book, case: Case) -> Sequence[str]:
     team = book.directory.team((case.mediation or {}).get("team") or "")
-    return visibility.sight(actor_of(who, book), case, team.members if team is not None else ())
+    return team.members if team is not None else ()
 
 
 def may_see(who: Principal, book: Book, case: Case) -> bool:
@@ -63,6 +85,20 @@ def sight_of(who: Principal, book: Book, case: Case) -> Sight:
     if seen is None:
         raise Problem(403, "Not allowed", "you have no part in this case")
     return seen
+
+
+def find(work: Work, name: str) -> Case:
+    """A case by id or number, as it is now; Problem 404 when there is none."""
+    case = store.read_case(work, name)
+    if case is None:
+        raise no_case(name)
+    return case
+
+
+def find_seen(work: Work, who: Principal, book: Book, name: str) -> tuple[Case, Sight]:
+    """A case by id or number and what the caller may see of it; Problem 404, or 403 when it isn't theirs."""
+    case = find(work, name)
+    return case, sight_of(who, book, case)
 
 
 def caller(call: Call) -> Principal:

@@ -29,8 +29,8 @@ from ..case import Case, NotAllowed, Offer
 from ..correcting import Again, Correction
 from ..moving import Moving
 from ..policy import GROUNDS
-from .common import PRIVATE, caller, conflict, is_desk, view
-from .moves import DESKS, locked, need_desk
+from .common import PRIVATE, caller, conflict, is_desk, need_desk, view
+from .moves import DESKS, locked
 
 METHOD: Final = "desk"
 MOST: Final = 200
@@ -105,7 +105,7 @@ class DeskPages:
 
 
 def _still(who: Any, work: Work, case: Case) -> bool:
-    return "county" in who.roles or is_desk(who, books.of(work), case.street)
+    return is_desk(who, books.of(work), case.street)
 
 
 def _gone(case: Case) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.service import Runtime, http
 from jiayuan.chassis.web import Call
 from jiayuan.chassis.work import Work
@@ -18,7 +17,7 @@ from .. import case as cases
 from .. import catalogue, enacting, store, visibility
 from ..case import Case
 from ..explain import LANGUAGES, explanation
-from .common import PRIVATE, STAFF, caller, sight_of
+from .common import PRIVATE, STAFF, caller, find_seen
 
 
 class ExplainQuery(Demand):
@@ -43,10 +42,7 @@ def explain(delivery: Runtime, call: Call, name: str) -> Any:
     lang = call.query(ExplainQuery).get("lang") or "zh"
     who = caller(call)
     with delivery.work() as work:
-        case = store.read_case(work, name)
-        if case is None:
-            raise Problem(404, "No such case", f"there is no case {name[:64]}")
-        seen = sight_of(who, books.of(work), case)
+        case, seen = find_seen(work, who, books.of(work), name)
         shown = {leg["id"] for leg in visibility.document(cases.document(case), seen)["legs"]}
         return 200, _said(work, case, lang, shown), PRIVATE
 

@@ -34,8 +34,22 @@ from ..book import Book
 from ..case import Case, NotAllowed
 from ..directory.duty import ZONE
 from ..moving import Moving
-from .common import PRIVATE, STAFF, caller, conflict, holds, is_desk, sight_of, view
-from .moves import DESKS, locked, need_desk
+from .common import (
+    PRIVATE,
+    STAFF,
+    caller,
+    conflict,
+    find,
+    find_seen,
+    handles,
+    holds,
+    is_desk,
+    mediates,
+    need_desk,
+    sight_of,
+    view,
+)
+from .moves import DESKS, locked
 
 MEDIATES: Final = (
     "mediator",
@@ -185,17 +199,10 @@ def _fresh(case: Case, body: dict[str, Any]) -> None:
 # -- disputes ----------------------------------------------------------------------------------------
 
 
-def _mediates(who: Principal, book: Book, case: Case) -> None:
+def _need_mediator(who: Principal, book: Book, case: Case) -> None:
     """Whoever holds the dispute, has mediated it, or sits at the desk."""
-    if "county" in who.roles or is_desk(who, book, case.street):
-        return
-    if any(leg.live and holds(who, book, leg) for leg in case.legs):
-        return
-    told = case.mediation or {}
-    team = book.directory.team(told.get("team") or "")
-    if who.subject == told.get("mediator") or (team is not None and who.subject in team.members):
-        return
-    raise Problem(403, "Not allowed", "this is for whoever mediates, and for the desk")
+    if not handles(who, book, case) and not mediates(who, book, case):
+        raise Problem(403, "Not allowed", "this is for whoever mediates, and for the desk")
 
 
 def show_mediation(delivery: Runtime, call: Call, name: str) -> Any:
@@ -203,11 +210,8 @@ def show_mediation(delivery: Runtime, call: Call, name: str) -> Any:
     who = caller(call)
     with delivery.work() as work:
         book = books.of(work)
-        case = store.read_case(work, name)
-        if case is None:
-            raise Problem(404, "No such case", f"there is no case {name[:64]}")
-        seen = sight_of(who, book, case)
-        _mediates(who, book, case)
+        case, seen = find_seen(work, who, book, name)
+        _need_mediator(who, book, case)
         found = mediate.document(work, case)
         reads.note_case(work, who, case, seen, why="mediation")
     if not found:
@@ -219,7 +223,7 @@ def fix_session(delivery: Runtime, call: Call, name: str) -> Any:
     """POST …/mediation/sessions: 201 with the mediation."""
     body = call.json_body(mediate.Session)
     with _moving(delivery, call, name) as (work, book, moving, case, who):
-        _mediates(who, book, case)
+        _need_mediator(who, book, case)
         _fresh(case, body)
         number, _ = mediate.fix(work, book, moving, case, who.subject, body)
         after = moving.cases[case.id]
@@ -230,7 +234,7 @@ def hold_session(delivery: Runtime, call: Call, name: str, number: int) -> Any:
     """POST …/mediation/sessions/<number>/outcome: 200 with the mediation."""
     body = call.json_body(mediate.Held)
     with _moving(delivery, call, name) as (work, book, moving, case, who):
-        _mediates(who, book, case)
+        _need_mediator(who, book, case)
         _fresh(case, body)
         mediate.hold(work, book, moving, case, number, who.subject, body)
         after = moving.cases[case.id]
@@ -242,7 +246,7 @@ def follow_up(delivery: Runtime, call: Call, name: str) -> Any:
     """POST …/mediation/follow-up: 200 with the mediation; `reopened`: whether the case is open again."""
     body = call.json_body(mediate.FollowUp)
     with _moving(delivery, call, name) as (work, book, moving, case, who):
-        _mediates(who, book, case)
+        _need_mediator(who, book, case)
         again, _ = mediate.follow_up(work, book, moving, case, who.subject, body)
         after = moving.cases[case.id]
         told = {"reopened": again, "state": after.state, "sequence": after.sequence}
@@ -302,10 +306,7 @@ def offers(delivery: Runtime, call: Call, name: str) -> Any:
     who = caller(call)
     with delivery.work() as work:
         book = books.of(work)
-        case = store.read_case(work, name)
-        if case is None:
-            raise Problem(404, "No such case", f"there is no case {name[:64]}")
-        seen = sight_of(who, book, case)
+        case, seen = find_seen(work, who, book, name)
         rows = store.offers_of(work, case.id)
         reads.note_case(work, who, case, seen, why="offers")
         if not seen.notes:
@@ -335,9 +336,7 @@ def case_matches(delivery: Runtime, call: Call, name: str) -> Any:
     who, query = caller(call), call.query(MatchQuery)
     with delivery.work() as work:
         book = books.of(work)
-        case = store.read_case(work, name)
-        if case is None:
-            raise Problem(404, "No such case", f"there is no case {name[:64]}")
+        case = find(work, name)
         need_desk(who, book, case)
         return 200, {"case": case.number, "matches": matched(work, book, case, query.get("need"))}, PRIVATE
 
@@ -400,9 +399,7 @@ def take_or_decline(delivery: Runtime, call: Call, name: str, action: str) -> An
     who = caller(call)
     with delivery.work() as work:
         book = books.of(work)
-        case = store.read_case(work, name)
-        if case is None:
-            raise Problem(404, "No such case", f"there is no case {name[:64]}")
+        case = find(work, name)
         legs = [leg for leg in case.legs if holds(who, book, leg)]
     if not legs:
         raise Problem(403, "Not allowed", "this case was not offered to you")
@@ -416,12 +413,8 @@ def move_point(delivery: Runtime, call: Call, name: str) -> Any:
     """POST /cases/<case>/point: 200 with the case; 409 when nothing has room."""
     body = call.json_body(PointBody)
     with _moving(delivery, call, name) as (work, book, moving, case, who):
-        if not is_desk(who, book, case.street) and "county" not in who.roles:
-            mine = any(leg.live and holds(who, book, leg) for leg in case.legs)
-            if not mine:
-                raise Problem(
-                    403, "Not allowed", "this is for whoever holds the appointment, and for the desk"
-                )
+        if not handles(who, book, case):
+            raise Problem(403, "Not allowed", "this is for whoever holds the appointment, and for the desk")
         _fresh(case, body)
         code = body.get("point")
         if code and code not in book.directory.points:
@@ -446,7 +439,7 @@ def visits(delivery: Runtime, call: Call, code: str) -> Any:
             raise Problem(404, "No such service point", f"there is no service point {code[:64]}")
         person = book.directory.person(who.subject)
         here = person is not None and bool(point.community) and person.community == point.community
-        if not (here or "county" in who.roles or is_desk(who, book, point.street)):
+        if not (here or is_desk(who, book, point.street)):
             raise Problem(
                 403, "Not allowed", "this is for the people of the point's community and its street's desk"
             )

@@ -20,13 +20,13 @@ from jiayuan.contracts.check import FieldProblem
 
 from .. import acting, reads, store
 from .. import book as books
-from ..acting import Act
+from ..acting import Act, no_case
 from ..book import Book
 from ..case import Case
 from ..case.machine import PERSONS, TABLE
 from ..moving import Moving
 from ..visibility import Sight
-from .common import PRIVATE, caller, etag, is_desk, sight, view
+from .common import PRIVATE, caller, etag, sight, view
 
 # Which roles may be what the table says (`case.machine.STANDINGS`) of a leg or a case.
 _ROLES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -180,11 +180,5 @@ def _wrong(field: str, problem: str, allowed: str) -> Problem:
 def locked(moving: Moving, name: str) -> Case:
     """The one case that was locked; Problem 404 when there is none of that name."""
     if not moving.cases:
-        raise Problem(404, "No such case", f"there is no case {name[:64]}")
+        raise no_case(name)
     return next(iter(moving.cases.values()))
-
-
-def need_desk(who: Principal, book: Book, case: Case) -> None:
-    """Problem 403 unless the caller is of the county or sits at the street's desk."""
-    if "county" not in who.roles and not is_desk(who, book, case.street):
-        raise Problem(403, "Not allowed", f"this is for the desk of {case.street} and the county")

@@ -19,7 +19,7 @@ from .. import book as books
 from .. import reads, store
 from ..book import Book
 from .cases import in_utc, wrong
-from .common import PRIVATE, caller, sight
+from .common import PRIVATE, caller, find_seen
 
 MOST_LINES: Final = 500
 # Who may need somebody's number: those who hand out and handle. Machines and citizens don't phone anybody.
@@ -99,11 +99,7 @@ def contact(delivery: Runtime, call: Call, id_: str) -> Any:
 
 def _needs(work: Work, who: Principal, book: Book, id_: str, name: str | None) -> str | None:
     """The id of the case that the contact is needed for; Problem 403 or 404."""
-    case = store.read_case(work, name) if name else None
-    if name and case is None:
-        raise Problem(404, "No such case", f"there is no case {name[:64]}")
-    if case is not None and sight(who, book, case) is None:
-        raise Problem(403, "Not allowed", "you have no part in this case")
+    case = find_seen(work, who, book, name)[0] if name else None
     case_id = case.id if case is not None else None
     if "county" in who.roles:
         return case_id

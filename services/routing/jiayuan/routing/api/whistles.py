@@ -21,7 +21,7 @@ from .. import store
 from ..book import Book
 from ..case import Case, Leg
 from ..case import whistle as whistles
-from .common import PRIVATE, STAFF, caller, sight_of
+from .common import PRIVATE, STAFF, caller, find_seen
 from .moves import on_case, on_leg
 
 COMMITTEE: Final = ("county", "desk", "convener")
@@ -65,10 +65,8 @@ class Whistles:
 
 def shown(work: Work, who: Principal, name: str) -> dict[str, Any]:
     """GET /cases/<case>/whistle. 404 when there is no such case, or nobody has whistled for it."""
-    book, case = books.of(work), store.read_case(work, name)
-    if case is None:
-        raise Problem(404, "No such case", f"there is no case {name[:64]}")
-    seen = sight_of(who, book, case)
+    book = books.of(work)
+    case, seen = find_seen(work, who, book, name)
     if case.whistle is None:
         raise Problem(404, "No whistle", f"nobody has whistled for case {case.number}")
     came = {a.leg: a for a in store.whistles.arrivals(work, case.id)}

@@ -263,12 +263,13 @@ def log(name: str | None, who: str | None, limit: int) -> None:
     from jiayuan.chassis.work import reading
 
     from .. import store
+    from ..acting import no_case
     from .common import environment, refusals
 
     with refusals(), reading(load(Settings, "routing", environment())) as work:
         case_id = store.find_ids(work, [name]).get(name) if name else None
         if name and case_id is None:
-            raise Problem(404, "No such case", f"there is no case {name[:64]}")
+            raise no_case(name)
         rows = store.actings(work, case=case_id, who=who, limit=limit)
     for row in rows:
         said = f" ({row.problem})" if row.problem else ""
