@@ -33,7 +33,8 @@ from sqlalchemy.engine import make_url
 from bench import bare
 from bench.measure import cpu, machine, percentile, rss_mb, whole_answer, yardstick
 from jiayuan.chassis.database import driver_url
-from jiayuan.local.cluster import Cluster, free_port
+from jiayuan.chassis.testing.processes import free_port
+from jiayuan.local.cluster import Cluster
 from jiayuan.local.servers import Servers, provide
 
 HERE = Path(__file__).parent

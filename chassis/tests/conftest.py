@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,30 +18,18 @@ from sqlalchemy.engine import make_url
 
 from jiayuan.chassis.broker import Publisher
 from jiayuan.chassis.database import driver_url
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET
+from jiayuan.chassis.testing.processes import until
 from jiayuan.chassis.work import Outgoing
 from jiayuan.contracts import envelope, names
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.names import Lane
-from jiayuan.local.cluster import free_port
 from jiayuan.local.servers import Servers
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 import probe  # noqa: E402
-
-
-def until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
-    """Waits for a condition and gives its value; fails with words."""
-    end = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            pytest.fail(f"not within {timeout:g} s: {what}")
-        time.sleep(0.05)
 
 
 def report(title: str = "路灯不亮", *, lane: Lane = "live") -> Outgoing:
@@ -82,13 +68,8 @@ class Rig:
 
     def start(self, *, wait: bool = True, **environment: str) -> subprocess.Popen[bytes]:
         """Starts a probe; by default waits until it is ready."""
-        port = free_port()
-        env = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-            "JIAYUAN_AMQP_URI": self.broker.uri("routing"),
-            "JIAYUAN_DATABASE_URL": self.url,
-            "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-            "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
+        port = processes.free_port()
+        settings = processes.settings("routing", self.broker, self.url) | {
             "JIAYUAN_HTTP_PORT": str(port),
             "JIAYUAN_STARTUP_TIMEOUT": "20",
             **environment,
@@ -96,7 +77,10 @@ class Rig:
         log = self.folder / f"probe-{len(self.logs)}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, str(HERE / "probe.py")], env=env, stdout=out, stderr=subprocess.STDOUT
+                [sys.executable, str(HERE / "probe.py")],
+                env=processes.environment(settings),
+                stdout=out,
+                stderr=subprocess.STDOUT,
             )
         self.processes.append(process)
         self.logs.append(log)

@@ -12,8 +12,9 @@ from typing import Any
 import pika
 import pytest
 
-from conftest import Rig, report, until
+from conftest import Rig, report
 from jiayuan.chassis.broker import Publisher
+from jiayuan.chassis.testing.processes import until
 from jiayuan.chassis.work import Outgoing
 from jiayuan.contracts import names
 from jiayuan.contracts.ids import new_id

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from town import Heard, Town, until
+from town import Heard, Town
 
+from jiayuan.chassis.testing.processes import until
 from jiayuan.contracts.times import parse
 
 pytestmark = pytest.mark.system

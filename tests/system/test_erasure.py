@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from town import Town, until
+from town import Town
+
+from jiayuan.chassis.testing.processes import until
 
 pytestmark = pytest.mark.system
 

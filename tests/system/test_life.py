@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from town import DEPARTMENTS, HOTLINE, Town, exactly_one_of_everything, until
+from town import DEPARTMENTS, HOTLINE, Town, exactly_one_of_everything
 
+from jiayuan.chassis.testing.processes import until
 from jiayuan.contracts.publisher import Forbidden, Outcome
 
 pytestmark = pytest.mark.system

@@ -7,8 +7,9 @@ from typing import Any
 
 import pika
 import pytest
-from town import Town, until
+from town import Town
 
+from jiayuan.chassis.testing.processes import until
 from jiayuan.contracts import names
 from jiayuan.contracts.ids import new_id
 

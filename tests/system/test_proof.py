@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from town import Town, until
+from town import Town
 
+from jiayuan.chassis.testing.processes import until
 from jiayuan.ledger import verify
 from jiayuan.ledger.verify import Key, check_export, check_proof
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 
 import pytest
-from town import Heard, Town, until
+from town import Heard, Town
+
+from jiayuan.chassis.testing.processes import until
 
 pytestmark = pytest.mark.system
 

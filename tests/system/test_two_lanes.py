@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from town import Town, exactly_one_of_everything, until
+from town import Town, exactly_one_of_everything
+
+from jiayuan.chassis.testing.processes import until
 
 pytestmark = pytest.mark.system
 

@@ -6,7 +6,6 @@ import itertools
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,9 +15,9 @@ from typing import Any, TypeVar
 
 import pika
 import psycopg2
-import pytest
 import requests
 
+from jiayuan.chassis.testing.processes import until
 from jiayuan.contracts import names
 from jiayuan.contracts.publisher import Publisher
 from jiayuan.local import reconcile
@@ -31,18 +30,6 @@ T = TypeVar("T")
 
 HOTLINE = "hotline-12345"
 DEPARTMENTS = "department-systems"
-
-
-def until(condition: Callable[[], T], what: str | Callable[[], str], timeout: float = 60.0) -> T:
-    """Waits for a condition and gives its value; fails with words."""
-    end = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            pytest.fail(f"not within {timeout:g} s: {what if isinstance(what, str) else what()}")
-        time.sleep(0.05)
 
 
 def at_once(times: int, action: Callable[[int], T]) -> list[T]:

@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema
 from werkzeug.wrappers import Response
 
 from .limits import Limited
 from .operation import JSON, Content, Operation, Operations
-from .web import Http
+from .web import Call, Http, http
 
 PROBLEM: Final = "application/problem+json"
 TOKEN: Final[Mapping[str, Any]] = {
@@ -321,9 +321,20 @@ def _kept(package: str) -> bytes:
     return files(package).joinpath("data/openapi.json").read_bytes()
 
 
-def answer(package: str, call: Any) -> Response:
+def answer(package: str, call: Call) -> Response:
     """The document of a package (`jiayuan.intake`) as it is kept, with an ETag."""
     response = Response(_kept(package), content_type="application/json; charset=utf-8")
     response.headers["Cache-Control"] = "public, max-age=3600"
     response.add_etag()
     return response.make_conditional(call)
+
+
+class OpenApi:
+    """The entrypoint of a service that has a document."""
+
+    name: ClassVar[str]
+
+    @http("GET", "/openapi.json")
+    def openapi(self, call: Call) -> Any:
+        """This document."""
+        return answer(f"jiayuan.{self.name}", call)

@@ -20,9 +20,9 @@ from sqlalchemy import text as sql
 
 from jiayuan.chassis import tokens
 from jiayuan.chassis.database import driver_url
-from jiayuan.chassis.testing import fuzz
+from jiayuan.chassis.testing import fuzz, processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET
+from jiayuan.chassis.testing.databases import TOKEN_SECRET
 from jiayuan.intake.interface.document import FILE
 from jiayuan.intake.testing import wechat as fake
 
@@ -70,18 +70,14 @@ def running(broker: Broker, database: Callable[[str], str], tmp_path: Path) -> I
     engine.dispose()
     (tmp_path / "media").mkdir()
     with fake.running() as wechat:
-        settings = {
-            "JIAYUAN_AMQP_URI": broker.uri("intake"),
-            "JIAYUAN_DATABASE_URL": url,
-            "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-            "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
+        settings = processes.settings("intake", broker, url) | {
             "JIAYUAN_INTAKE_LIMITS": "off",
             "JIAYUAN_INTAKE_MEDIA": (tmp_path / "media").as_uri(),
             "JIAYUAN_INTAKE_WECHAT_BASE": wechat.base,
             "JIAYUAN_INTAKE_WECHAT_APPID": fake.APPID,
             "JIAYUAN_INTAKE_WECHAT_SECRET": fake.SECRET,
         }
-        with fuzz.running("intake", settings, log) as address:
+        with processes.running("intake", settings, log) as address:
             yield _settled(Running(address, log, *[""] * 7))
 
 

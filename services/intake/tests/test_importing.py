@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import openpyxl
 import pytest
 from sqlalchemy import text as sql
 
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.databases import SEAL_KEYS, Opened
 
 pytestmark = pytest.mark.store
@@ -22,12 +22,8 @@ ROWS = 2600
 
 
 def _environment(intake: Opened) -> dict[str, str]:
-    return {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        "JIAYUAN_DATABASE_URL": intake.url,
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "PYTHONUNBUFFERED": "1",
-    }
+    settings = {"JIAYUAN_DATABASE_URL": intake.url, "JIAYUAN_SEAL_KEYS": SEAL_KEYS}
+    return processes.environment(settings) | {"PYTHONUNBUFFERED": "1"}
 
 
 def _start(intake: Opened, file: Path, *more: str) -> subprocess.Popen[str]:

@@ -7,11 +7,8 @@ import hashlib
 import http.client
 import io
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
@@ -24,19 +21,12 @@ from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy import text as sql
 
 from jiayuan.chassis.database import driver_url
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET
+from jiayuan.chassis.testing.processes import until
 from jiayuan.contracts.publisher import Publisher
 
 pytestmark = pytest.mark.bus
-
-
-def _until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
-    end = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < end, f"not within {timeout:g} s: {what}"
-        time.sleep(0.05)
-    return value
 
 
 class Running:
@@ -74,36 +64,14 @@ def _depths(broker: Broker, queues: Iterable[str]) -> dict[str, int]:
 
 @pytest.fixture
 def running(broker: Broker, database: Callable[[str], str], tmp_path: Path) -> Iterator[Running]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     url = database("intake")
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        "JIAYUAN_AMQP_URI": broker.uri("intake"),
-        "JIAYUAN_DATABASE_URL": url,
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-        "JIAYUAN_HTTP_PORT": str(port),
-        "JIAYUAN_MEDIA": f"file://{tmp_path}/media",
-    }
+    settings = processes.settings("intake", broker, url, JIAYUAN_MEDIA=f"file://{tmp_path}/media")
     log = tmp_path / "intake.log"
     engine = create_engine(driver_url(url), poolclass=NullPool)
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jiayuan.chassis.cli", "run", "intake"],
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
     try:
-        running = Running(f"http://127.0.0.1:{port}", environment, engine, log)
-        _until(lambda: process.poll() is not None or running.ready(), "intake is ready")
-        assert process.poll() is None, log.read_text()
-        yield running
+        with processes.running("intake", settings, log) as address:
+            yield Running(address, processes.environment(settings), engine, log)
     finally:
-        process.terminate()
-        process.wait(30)
         engine.dispose()
 
 
@@ -145,9 +113,9 @@ def test_three_ways_in(running: Running, broker: Broker, tmp_path: Path) -> None
 
     assert running.count("report") == 4
     # Everything is published, what the command line left in the outbox too, and nobody's number is in a log.
-    _until(lambda: running.count("outbox") == 0, "the outbox is empty")
+    until(lambda: running.count("outbox") == 0, "the outbox is empty")
     waiting = {"jiayuan.routing.live": 2, "jiayuan.routing.bulk": 2, "jiayuan.notify.live": 2}
-    _until(lambda: _depths(broker, waiting) == waiting, f"the queues hold {waiting}")
+    until(lambda: _depths(broker, waiting) == waiting, f"the queues hold {waiting}")
     assert "1380013" not in running.log.read_text()
     assert "1390013" not in running.log.read_text()
 
@@ -170,17 +138,10 @@ def _photo(size: tuple[int, int]) -> bytes:
 def test_a_store_of_media_that_cannot_be_meant_stops_the_start(
     broker: Broker, database: Callable[[str], str], value: str, named: str
 ) -> None:
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        "JIAYUAN_AMQP_URI": broker.uri("intake"),
-        "JIAYUAN_DATABASE_URL": database("intake"),
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-        "JIAYUAN_INTAKE_MEDIA": value,
-    }
+    settings = processes.settings("intake", broker, database("intake"), JIAYUAN_INTAKE_MEDIA=value)
     done = subprocess.run(
         [sys.executable, "-m", "jiayuan.chassis.cli", "run", "intake"],
-        env=environment,
+        env=processes.environment(settings),
         capture_output=True,
         text=True,
         timeout=60,
@@ -235,4 +196,4 @@ def test_a_running_process_takes_up_a_new_list_of_places(running: Running, tmp_p
         )
         assert done.returncode == 0, done.stdout + done.stderr
         expected = "350921103206" if "import" in arguments else None
-        _until(lambda e=expected: found() == e, f"the running process says {expected}")
+        until(lambda e=expected: found() == e, f"the running process says {expected}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 import pytest
 
 from jiayuan.chassis.broker import Publisher
-from jiayuan.chassis.testing import fuzz
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened
+from jiayuan.chassis.testing.databases import Opened
+from jiayuan.chassis.testing.processes import until
 from jiayuan.chassis.work import Outgoing
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event, encode
@@ -31,12 +31,8 @@ def test_a_correction_before_its_breach_before_its_case_is_posted_after_both(
     story.step("case.opened")
     assigned = story.assign("U02")
     breach = story.breach(kind="finish")
-    settings = {
-        "JIAYUAN_AMQP_URI": broker.uri("ledger"),
-        "JIAYUAN_DATABASE_URL": url,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-        "JIAYUAN_LEDGER_SIGNING_KEY": Signer.new("jiayuan.example/ledger").text(),
-    }
+    key = Signer.new("jiayuan.example/ledger").text()
+    settings = processes.settings("ledger", broker, url, JIAYUAN_LEDGER_SIGNING_KEY=key)
 
     def posted() -> list[tuple[int, str, int | None]]:
         with opened() as work:
@@ -49,13 +45,13 @@ def test_a_correction_before_its_breach_before_its_case_is_posted_after_both(
             return work.execute("SELECT event_name FROM waiting_breach ORDER BY 1").scalars()
 
     try:
-        with fuzz.running("ledger", settings, tmp_path / "ledger.log"):
+        with processes.running("ledger", settings, tmp_path / "ledger.log"):
             _say(broker, "sla", [story.correct(breach)])
-            _until(lambda: waiting() == ["clock.corrected"], "the correction waits")
+            until(lambda: waiting() == ["clock.corrected"], "the correction waits")
             _say(broker, "sla", [breach])
-            _until(lambda: waiting() == ["clock.breached", "clock.corrected"], "both wait")
+            until(lambda: waiting() == ["clock.breached", "clock.corrected"], "both wait")
             _say(broker, "routing", [assigned])
-            _until(lambda: waiting() == [], "nothing waits")
+            until(lambda: waiting() == [], "nothing waits")
             assert posted() == [
                 (1, "opening", None),
                 (2, "hand_over", None),
@@ -74,10 +70,3 @@ def _say(broker: Broker, service: str, events: Sequence[Event]) -> None:
         assert sorted(sent.confirmed) == sorted(r.id for r in rows), sent.failed
     finally:
         publisher.close()
-
-
-def _until(condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, f"not within {timeout:g} s: {what}"
-        time.sleep(0.05)

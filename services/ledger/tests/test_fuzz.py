@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jiayuan.chassis import tokens
-from jiayuan.chassis.testing import fuzz
+from jiayuan.chassis.testing import fuzz, processes
 from jiayuan.chassis.testing.brokers import Broker
 from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened
 from jiayuan.ledger import claiming, handlers, listing
@@ -87,13 +87,9 @@ def test_schemathesis_finds_nothing(
     opened = Opened("ledger", url)
     list_id, claim = _quarter(opened, stories, datetime.now(UTC))
     opened.close()
-    settings = {
-        "JIAYUAN_AMQP_URI": broker.uri("ledger"),
-        "JIAYUAN_DATABASE_URL": url,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-        "JIAYUAN_LEDGER_SIGNING_KEY": Signer.new("jiayuan.example/ledger").text(),
-    }
+    key = Signer.new("jiayuan.example/ledger").text()
+    settings = processes.settings("ledger", broker, url, JIAYUAN_LEDGER_SIGNING_KEY=key)
     county = tokens.issue(TOKEN_SECRET, "someone", ("county", "desk"), street=STREET)
-    with fuzz.running("ledger", settings, log) as address:
+    with processes.running("ledger", settings, log) as address:
         done = fuzz.schemathesis(FILE, address, _config(county, list_id, claim), tmp_path)
         fuzz.nothing_found(done, log)

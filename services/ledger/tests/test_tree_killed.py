@@ -6,16 +6,15 @@ import dataclasses
 import itertools
 import os
 import signal
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from jiayuan.chassis.testing.databases import Opened
+from jiayuan.chassis.testing.processes import until
 from jiayuan.ledger import proving, verifying
 from jiayuan.ledger.checkpoint import Signer
 from jiayuan.ledger.proving import ProofSettings
@@ -68,14 +67,6 @@ def children(opened: Opened, tmp_path: Path) -> Iterator[list[Child]]:
     yield made
     for child in made:
         child.kill()
-
-
-def until(condition: Callable[[], Any], what: str, limit: float = 60.0) -> Any:
-    """Waits for a condition and gives its value."""
-    end = time.monotonic() + limit
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not within {limit:g} s: {what}"
-    return found
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(300, marks=pytest.mark.chaos_long)])

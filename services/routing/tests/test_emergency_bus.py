@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET, Opened
+from jiayuan.chassis.testing.databases import Opened
+from jiayuan.chassis.testing.processes import until
 from jiayuan.contracts import envelope
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.publisher import Forbidden, Publisher
@@ -29,14 +25,6 @@ pytestmark = pytest.mark.bus
 
 BUREAU = "weather-bureau"
 STREET = "350921001"
-
-
-def _until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
-    end = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < end, f"not within {timeout:g} s: {what}"
-        time.sleep(0.05)
-    return value
 
 
 @dataclass
@@ -58,40 +46,11 @@ def running(
     opened = Opened("routing", url)
     with opened(datetime.now(UTC)) as work:
         import_directory(work, opened.runtime.sealer, document, "test")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        "JIAYUAN_AMQP_URI": broker.uri("routing"),
-        "JIAYUAN_DATABASE_URL": url,
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-        "JIAYUAN_HTTP_PORT": str(port),
-    }
-    log = tmp_path / "routing.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jiayuan.chassis.cli", "run", "routing"],
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-
-    def ready() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
+    settings = processes.settings("routing", broker, url)
     try:
-        _until(lambda: process.poll() is not None or ready(), "routing is ready")
-        assert process.poll() is None, log.read_text()
-        yield Running(opened)
+        with processes.running("routing", settings, tmp_path / "routing.log"):
+            yield Running(opened)
     finally:
-        process.terminate()
-        process.wait(30)
         opened.close()
 
 
@@ -143,7 +102,7 @@ def test_a_bureaus_warning_is_answered_turns_the_mode_on_and_its_end_turns_it_of
         assert (again.outcome, again.result) == ("duplicate", first.result)
         wrong = send({**warning, "external_id": "TF-9", "area": ["350921999"]})
         assert (wrong.outcome, [p.field for p in wrong.problems]) == ("rejected", ["data.area[0]"])
-        _until(
+        until(
             lambda: running.rows(
                 "SELECT 1 FROM \"case\" WHERE state_doc->'pauses'->0->>'start' IS NOT NULL "
                 "AND state_doc->>'emergency' IS NOT NULL"
@@ -151,7 +110,7 @@ def test_a_bureaus_warning_is_answered_turns_the_mode_on_and_its_end_turns_it_of
             "the minor matter is paused",
         )
         assert send(end).outcome == "accepted"
-        _until(
+        until(
             lambda: running.rows("SELECT 1 FROM \"case\" WHERE state_doc->'pauses'->0->>'end' IS NOT NULL"),
             "the minor matter goes on",
         )

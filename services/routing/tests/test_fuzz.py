@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from jiayuan.chassis import tokens
-from jiayuan.chassis.testing import fuzz
+from jiayuan.chassis.testing import fuzz, processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET, Opened
+from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened
 from jiayuan.routing.imports import import_directory
 from jiayuan.routing.interface.document import FILE
 
@@ -67,12 +67,7 @@ def test_schemathesis_finds_nothing(broker: Broker, database: Callable[[str], st
     case = routing.open(signs=[{"code": "fire", "call": "119"}])
     routing.receive(*(routing.report() for _ in range(5)))
     opened.close()
-    settings = {
-        "JIAYUAN_AMQP_URI": broker.uri("routing"),
-        "JIAYUAN_DATABASE_URL": url,
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-    }
-    with fuzz.running("routing", settings, log) as address:
+    settings = processes.settings("routing", broker, url)
+    with processes.running("routing", settings, log) as address:
         done = fuzz.schemathesis(FILE, address, _config(case["id"], case["legs"][0]["id"]), tmp_path)
         fuzz.nothing_found(done, log)

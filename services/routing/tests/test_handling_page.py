@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jiayuan.chassis import tokens
-from jiayuan.chassis.testing import fuzz
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
 from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET, Opened
 from jiayuan.routing.imports import import_directory
@@ -36,14 +35,9 @@ def test_the_page_works(broker: Broker, database: Callable[[str], str], tmp_path
     routing = Routing(opened)
     case = routing.open(signs=[{"code": "fire", "call": "119"}])  # U05 leads, U03 and U06 assist
     leg = {leg["assignee"]["id"]: leg["id"] for leg in case["legs"]}["U05"]
-    settings = {
-        "JIAYUAN_AMQP_URI": broker.uri("routing"),
-        "JIAYUAN_DATABASE_URL": url,
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-    }
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")}
-    with fuzz.running("routing", settings, tmp_path / "routing.log") as address:
+    settings = processes.settings("routing", broker, url)
+    clean = processes.environment()
+    with processes.running("routing", settings, tmp_path / "routing.log") as address:
         environment = {
             **clean,
             "PATH": f"{Path(sys.executable).parent}:{clean['PATH']}",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +17,10 @@ import pytest
 
 from jiayuan.chassis import tokens
 from jiayuan.chassis.broker import Publisher
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET, Opened
+from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened
+from jiayuan.chassis.testing.processes import until
 from jiayuan.chassis.work import Outgoing
 from jiayuan.contracts import envelope, names
 from jiayuan.contracts.ids import new_id
@@ -32,14 +30,6 @@ from jiayuan.routing.imports import import_directory
 pytestmark = pytest.mark.bus
 
 STREET, COMMUNITY = "350921001", "350921001001"
-
-
-def _until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
-    end = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < end, f"not within {timeout:g} s: {what}"
-        time.sleep(0.05)
-    return value
 
 
 @dataclass
@@ -97,49 +87,15 @@ def running(
     opened = Opened("routing", url)
     with opened(datetime.now(UTC)) as work:
         import_directory(work, opened.runtime.sealer, helped_document, "test")
-    processes, addresses = [], []
+    settings = processes.settings("routing", broker, url)
     try:
-        for n in range(2):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
-            environment = {
-                **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-                "JIAYUAN_AMQP_URI": broker.uri("routing"),
-                "JIAYUAN_DATABASE_URL": url,
-                "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-                "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-                "JIAYUAN_HTTP_PORT": str(port),
-            }
-            with (tmp_path / f"routing{n}.log").open("wb") as out:
-                processes.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", "jiayuan.chassis.cli", "run", "routing"],
-                        env=environment,
-                        stdout=out,
-                        stderr=subprocess.STDOUT,
-                    )
-                )
-            addresses.append(f"http://127.0.0.1:{port}")
-
-        def ready() -> bool:
-            try:
-                for address in addresses:
-                    with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
-                        if answer.status != 200:
-                            return False
-            except OSError:
-                return False
-            return True
-
-        _until(lambda: any(p.poll() is not None for p in processes) or ready(), "both are ready")
-        assert all(p.poll() is None for p in processes), (tmp_path / "routing0.log").read_text()
-        yield Running(opened, addresses, broker)
+        with ExitStack() as both:
+            addresses = [
+                both.enter_context(processes.running("routing", settings, tmp_path / f"routing{n}.log"))
+                for n in range(2)
+            ]
+            yield Running(opened, addresses, broker)
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(30)
         opened.close()
 
 
@@ -175,7 +131,7 @@ def test_each_reaches_whom_it_should_and_one_of_many_has_it(running: Running) ->
         found = [running.case_of(d["report"]["id"]) for d in sent]
         return [f for f in found if f] if all(found) else None
 
-    cases = _until(all_there, "every report has its case")
+    cases = until(all_there, "every report has its case")
     wishes, quarrels, meals = cases[:4], cases[4:8], cases[8:]
     for case in wishes:
         asked = [leg["assignee"]["id"] for leg in case["legs"]]
@@ -230,7 +186,7 @@ def test_each_reaches_whom_it_should_and_one_of_many_has_it(running: Running) ->
         found = running.case_of(case["reports"][0]["id"])
         return found if found and len(found["legs"]) > 3 else None
 
-    after = _until(next_round, "the next are asked")
+    after = until(next_round, "the next are asked")
     fresh = [leg["assignee"]["id"] for leg in after["legs"] if leg["state"] == "offered"]
     assert len(fresh) == 3
     assert not set(fresh) & {leg["assignee"]["id"] for leg in case["legs"]}

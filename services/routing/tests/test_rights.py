@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 import pytest
 
-from jiayuan.chassis.tokens import ROLES
+from jiayuan.chassis.testing import rights
+from jiayuan.chassis.testing.client import Client
 from jiayuan.routing.interface.document import interface
 
 pytestmark = pytest.mark.store
@@ -107,30 +105,14 @@ WHOSE: dict[str, dict[str, str]] = {
         "GET /reads": "auditor privacy_officer",
     },
 }
-TABLE = {address: set(roles.split()) for group in WHOSE.values() for address, roles in group.items()}
+TABLE = rights.table(WHOSE)
 
 
 def test_the_table_is_complete() -> None:
     """A new address: a line in WHOSE."""
-    there = {f"{method} {path}": set(e.roles) for method, path, e, _ in interface().entrypoints()}
-    assert there.keys() == TABLE.keys()
-    assert {a: r for a, r in there.items() if r != TABLE[a]} == {}
+    rights.complete(interface(), TABLE)
 
 
-def _path(address: str) -> tuple[str, str]:
-    method, _, path = address.partition(" ")
-    path = re.sub(r"<any\((\w+)[^>]*>", r"\1", path)
-    path = re.sub(r"<string\(length=(\d+)\):\w+>", lambda m: "x" * int(m[1]), path)
-    return method, re.sub(r"<int:\w+>", "1", re.sub(r"<string:\w+>", "nowhere", path))
-
-
-@pytest.mark.parametrize("address", [a for a in TABLE if TABLE[a]])
-def test_every_role_at_every_address(client: Any, address: str) -> None:
-    method, path = _path(address)
-    status, _ = client(method, path)
-    assert status == 401
-    for role in ROLES:
-        status, found = client(method, path, {} if method == "POST" else None, role=role, street="350921001")
-        turned_away = status == 403 and "needs one of the roles" in found.get("detail", "")
-        assert turned_away is (role not in TABLE[address]), (role, status, found)
-        assert status < 500, (role, found)
+@pytest.mark.parametrize("address", rights.guarded(TABLE))
+def test_every_role_at_every_address(client: Client, address: str) -> None:
+    rights.held(client, address, TABLE[address])

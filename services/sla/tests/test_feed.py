@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +16,7 @@ from werkzeug.test import EnvironBuilder
 
 from jiayuan.chassis import tokens
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
 from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened, WorkFor
 from jiayuan.chassis.tokens import Principal
@@ -112,43 +109,9 @@ class Running(NamedTuple):
 
 @pytest.fixture
 def running(broker: Broker, open_work: Opened, tmp_path: Path) -> Iterator[Running]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        "JIAYUAN_AMQP_URI": broker.uri("sla"),
-        "JIAYUAN_DATABASE_URL": open_work.url,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-        "JIAYUAN_HTTP_PORT": str(port),
-    }
-    log = tmp_path / "sla.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jiayuan.chassis.cli", "run", "sla"],
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        end = time.monotonic() + 90
-        while process.poll() is None and not _ready(address):
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
-        assert process.poll() is None, log.read_text()
-        yield Running(address, process, open_work)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _ready(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/readyz", timeout=10) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
+    settings = processes.settings("sla", broker, open_work.url)
+    with processes.started("sla", settings, tmp_path / "sla.log") as it:
+        yield Running(it.address, it.process, open_work)
 
 
 def listen(address: str, last: str = "") -> Any:
@@ -185,7 +148,7 @@ def test_a_wallboard_sees_what_changes_while_it_listens(running: Running, life: 
         assert known != empty
         # Whoever comes back knowing it hears of the next change, and others are served meanwhile.
         with listen(running.address, known) as again:
-            assert _ready(running.address)
+            assert processes.ready(running.address)
             take(running.opened, now, case.answer(0.5))
             for one in (stream, again):
                 gone, data = next_board(one)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jiayuan.chassis import tokens
-from jiayuan.chassis.testing import fuzz
+from jiayuan.chassis.testing import fuzz, processes
 from jiayuan.chassis.testing.brokers import Broker
 from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened
 from jiayuan.sla import handlers
@@ -57,12 +57,8 @@ def test_schemathesis_finds_nothing(
         cases[1].resolve(5000), cases[1].close(6000, solved=True)
         handlers.case_changed(work, [case.events[-1] for case in cases])
     opened.close()
-    settings = {
-        "JIAYUAN_AMQP_URI": broker.uri("sla"),
-        "JIAYUAN_DATABASE_URL": url,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-    }
+    settings = processes.settings("sla", broker, url)
     county = tokens.issue(TOKEN_SECRET, "someone", ("county",))
-    with fuzz.running("sla", settings, log) as address:
+    with processes.running("sla", settings, log) as address:
         done = fuzz.schemathesis(FILE, address, _config(county), tmp_path)
         fuzz.nothing_found(done, log)

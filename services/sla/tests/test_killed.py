@@ -16,6 +16,7 @@ from sqlalchemy import Engine, create_engine, text
 from jiayuan.chassis.broker import connect
 from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.testing.databases import Opened
+from jiayuan.chassis.testing.processes import until
 from jiayuan.contracts import envelope, names
 from jiayuan.local.cluster import Cluster, Process
 from jiayuan.local.servers import Servers
@@ -67,15 +68,6 @@ def cluster(servers: Servers, tmp_path: Path) -> Iterator[Cluster]:
     finally:
         made.kill()
         made.drop()
-
-
-def until(condition: Callable[[], Any], what: str, limit: float = 90.0) -> Any:
-    """Waits for a condition and gives its value."""
-    end = time.monotonic() + limit
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not within {limit:g} s: {what}"
-        time.sleep(0.05)
-    return found
 
 
 def ready(cluster: Cluster) -> list[Process]:

@@ -13,9 +13,8 @@ from sqlalchemy import create_engine, text
 from jiayuan.chassis import wire
 from jiayuan.chassis.broker import connect
 from jiayuan.chassis.database import driver_url
-from jiayuan.chassis.testing import fuzz
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import TOKEN_SECRET
 from jiayuan.contracts import envelope, names
 from jiayuan.contracts.times import iso
 
@@ -44,12 +43,8 @@ def test_lists_claims_and_notices_of_their_owners_arm_and_stop_clocks(
             ("notice.read", {"notice": "n-1", **to}),
         ],
     }
-    settings = {
-        "JIAYUAN_AMQP_URI": broker.uri("sla"),
-        "JIAYUAN_DATABASE_URL": url,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-    }
-    with fuzz.running("sla", settings, tmp_path / "sla.log"):
+    settings = processes.settings("sla", broker, url)
+    with processes.running("sla", settings, tmp_path / "sla.log"):
         for service, events in said.items():
             connection = connect(broker.uri(service), heartbeat=0)
             made = [

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from jiayuan.chassis.testing import rights
 from jiayuan.chassis.testing.client import Client
 from jiayuan.chassis.testing.databases import Databases, Opened
-from jiayuan.chassis.tokens import ROLES
 from jiayuan.sla.interface.document import interface
 
 pytestmark = pytest.mark.store
@@ -29,7 +29,7 @@ WHOSE: dict[str, str] = {
     "GET /rates": RATES,
     "GET /rates/cases": RATES,
 }
-TABLE = {address: set(roles.split()) for address, roles in WHOSE.items()}
+TABLE = rights.table({"": WHOSE})
 # Good enough to be let in; a stream would not end, so its query is one that is refused.
 QUERIES = {
     "GET /clocks": "?case=nowhere",
@@ -49,19 +49,9 @@ def shared(databases: Databases) -> Iterator[Opened]:
 
 def test_the_table_is_complete() -> None:
     """A new address: a line in WHOSE."""
-    there = {f"{method} {path}": set(e.roles) for method, path, e, _ in interface().entrypoints()}
-    assert there == TABLE
+    rights.complete(interface(), TABLE)
 
 
-@pytest.mark.parametrize("address", [a for a in TABLE if TABLE[a]])
+@pytest.mark.parametrize("address", rights.guarded(TABLE))
 def test_every_role_at_every_address(shared: Opened, address: str) -> None:
-    client = Client(shared)
-    method, _, path = address.partition(" ")
-    status, _ = client(method, path)
-    assert status == 401
-    for role in ROLES:
-        found_at = path + QUERIES.get(address, "")
-        status, found = client(method, found_at, role=role, street="350921001", unit="U02")
-        turned_away = status == 403 and "needs one of the roles" in found.get("detail", "")
-        assert turned_away is (role not in TABLE[address]), (role, status, found)
-        assert status < 500, (role, found)
+    rights.held(Client(shared), address, TABLE[address], QUERIES.get(address, ""))

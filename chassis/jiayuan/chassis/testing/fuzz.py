@@ -1,4 +1,4 @@
-"""A service's own process, and schemathesis against its OpenAPI document.
+"""schemathesis against the OpenAPI document of a service's own process (`processes.running`).
 
 `FUZZ_EXAMPLES` (an operation), `FUZZ_SECONDS` and `FUZZ_SEED` of the environment are its settings; the short form of
 them runs with the other tests.
@@ -7,62 +7,13 @@ them runs with the other tests.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "10")
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "900"))
 SEED = os.environ.get("FUZZ_SEED", "20260302")
-
-
-@contextmanager
-def running(service: str, settings: Mapping[str, str], log: Path) -> Iterator[str]:
-    """A process of the service with these settings (`JIAYUAN_…`); gives its address once it is ready.
-
-    Afterwards the process must still have been alive.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        **settings,
-        "JIAYUAN_HTTP_PORT": str(port),
-    }
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jiayuan.chassis.cli", "run", service],
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _ready(process, address, log)
-            yield address
-            assert process.poll() is None, log.read_text()[-4000:]
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(address + "/readyz", timeout=5).close()
-            return
-        except (OSError, urllib.error.HTTPError):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < end, "the service is not ready"
-            time.sleep(0.05)
 
 
 def schemathesis(

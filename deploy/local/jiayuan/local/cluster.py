@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +23,7 @@ import requests
 
 from jiayuan.chassis import migrations, tokens
 from jiayuan.chassis.host import service_class
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
 from jiayuan.contracts.names import SERVICES
 
@@ -36,13 +35,6 @@ LEDGER_READS = ("intake", "routing")
 
 class ServiceError(RuntimeError):
     """A service did not start or did not stop; says where its log is."""
-
-
-def free_port() -> int:
-    """A TCP port of the loopback address that is free now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @dataclass
@@ -173,9 +165,8 @@ class Cluster:
     def environment(self, service: str) -> dict[str, str]:
         """What a service's process, or a command of it, needs."""
         assert self.broker is not None
-        base = {k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")}
         return {
-            **base,
+            **processes.environment(),
             "PYTHONUNBUFFERED": "1",
             "JIAYUAN_AMQP_URI": self.broker.uri(service),
             "JIAYUAN_DATABASE_URL": self.database_urls[service],
@@ -215,7 +206,7 @@ class Cluster:
     def start(self, service: str, *roles: str, wait: bool = True, **settings: str) -> Process:
         """Starts one more process of a service; `settings` are environment variables for it alone."""
         self._count += 1
-        port = free_port()
+        port = processes.free_port()
         env = {**self.environment(service), "JIAYUAN_HTTP_PORT": str(port), **settings}
         arguments = tuple(a for role in roles for a in ("--role", role))
         log = self.folder / f"{service}-{self._count}.log"

@@ -27,11 +27,12 @@ from jiayuan.chassis import wire
 from jiayuan.chassis.broker import connect
 from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.seal import Sealer
+from jiayuan.chassis.testing.processes import free_port
 from jiayuan.contracts import envelope, names
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.times import iso
 
-from .cluster import Cluster, free_port
+from .cluster import Cluster
 from .servers import Servers
 
 FAULTS: Final[Mapping[str, float]] = {

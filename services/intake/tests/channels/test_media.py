@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import subprocess
 import sys
 import textwrap
@@ -19,6 +18,7 @@ from sqlalchemy import text as sql
 from werkzeug.test import EnvironBuilder
 
 from jiayuan.chassis import tokens
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET, Opened
 from jiayuan.chassis.web import Call, dispatch
 from jiayuan.intake import api, attachments, keys, media
@@ -320,13 +320,14 @@ KILLED = textwrap.dedent(
 
 
 def _killed(intake: Opened, point: str) -> None:
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        "JIAYUAN_AMQP_URI": "",
-        "JIAYUAN_DATABASE_URL": intake.url,
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "JIAYUAN_MEDIA": intake.settings.media,
-    }
+    environment = processes.environment(
+        {
+            "JIAYUAN_AMQP_URI": "",
+            "JIAYUAN_DATABASE_URL": intake.url,
+            "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
+            "JIAYUAN_MEDIA": intake.settings.media,
+        }
+    )
     done = subprocess.run(
         [sys.executable, "-c", KILLED, point], input=PHOTO, env=environment, capture_output=True, check=False
     )

@@ -5,12 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,8 +18,9 @@ import openpyxl
 import pytest
 
 from jiayuan.chassis import tokens
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET
+from jiayuan.chassis.testing.databases import TOKEN_SECRET
 
 pytestmark = pytest.mark.bus
 ROWS = 3000
@@ -56,40 +52,17 @@ def s3() -> Iterator[Any]:
 
 @pytest.fixture
 def address(broker: Broker, database: Callable[[str], str], tmp_path: Path, s3: Any) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        "JIAYUAN_AMQP_URI": broker.uri("intake"),
-        "JIAYUAN_DATABASE_URL": database("intake"),
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-        "JIAYUAN_LIMITS": "off",
-        "JIAYUAN_HTTP_PORT": str(port),
-        "JIAYUAN_MEDIA": f"s3+http://127.0.0.1:{s3.server_port}/{stores.BUCKET}?region={stores.REGION}",
-        "JIAYUAN_MEDIA_KEY": stores.KEY,
-        "JIAYUAN_MEDIA_SECRET": stores.SECRET,
-    }
-    log = tmp_path / "intake.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jiayuan.chassis.cli", "run", "intake"],
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        end = time.monotonic() + 90
-        while process.poll() is None and _get(f"{address}/readyz") != 200:
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
-        assert process.poll() is None, log.read_text()
+    settings = processes.settings(
+        "intake",
+        broker,
+        database("intake"),
+        JIAYUAN_LIMITS="off",
+        JIAYUAN_MEDIA=f"s3+http://127.0.0.1:{s3.server_port}/{stores.BUCKET}?region={stores.REGION}",
+        JIAYUAN_MEDIA_KEY=stores.KEY,
+        JIAYUAN_MEDIA_SECRET=stores.SECRET,
+    )
+    with processes.running("intake", settings, tmp_path / "intake.log") as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _get(url: str) -> int:

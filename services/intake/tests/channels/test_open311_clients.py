@@ -8,8 +8,6 @@ that it stands on. FixMyStreet is Perl: its requests are those of its Open311.pm
 from __future__ import annotations
 
 import io
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -26,8 +24,8 @@ from civicbot.registry import Endpoint
 from georeport import GeoReport
 from PIL import Image
 
+from jiayuan.chassis.testing import processes
 from jiayuan.chassis.testing.brokers import Broker
-from jiayuan.chassis.testing.databases import SEAL_KEYS, TOKEN_SECRET
 
 pytestmark = pytest.mark.bus
 
@@ -53,46 +51,15 @@ class Running:
         return done.stdout
 
 
-def _ready(address: str) -> bool:
-    try:
-        return requests.get(f"{address}/readyz", timeout=10).status_code == 200
-    except requests.ConnectionError:
-        return False
-
-
 @pytest.fixture
 def running(broker: Broker, database: Callable[[str], str], tmp_path: Path) -> Iterator[Running]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JIAYUAN_")},
-        "JIAYUAN_AMQP_URI": broker.uri("intake"),
-        "JIAYUAN_DATABASE_URL": database("intake"),
-        "JIAYUAN_SEAL_KEYS": SEAL_KEYS,
-        "JIAYUAN_TOKEN_SECRET": TOKEN_SECRET,
-        "JIAYUAN_HTTP_PORT": str(port),
-        "JIAYUAN_MEDIA": f"file://{tmp_path}/media",
-    }
+    settings = processes.settings(
+        "intake", broker, database("intake"), JIAYUAN_MEDIA=f"file://{tmp_path}/media"
+    )
     log = tmp_path / "intake.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jiayuan.chassis.cli", "run", "intake"],
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        address, end = f"http://127.0.0.1:{port}", time.monotonic() + 120
-        while not _ready(address):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < end, "intake is not ready"
-            time.sleep(0.05)
-        yield Running(address, environment)
-        assert "1380013" not in log.read_text()
-    finally:
-        process.terminate()
-        process.wait(30)
+    with processes.running("intake", settings, log) as address:
+        yield Running(address, processes.environment(settings))
+    assert "1380013" not in log.read_text()
 
 
 def test_public_clients_unmodified(running: Running) -> None:

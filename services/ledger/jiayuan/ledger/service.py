@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jiayuan.chassis.openapi import OpenApi
 from jiayuan.chassis.service import Delivery, Limiting, Service
 
 from . import handlers, store
@@ -12,7 +13,6 @@ from .api.acts import Acts
 from .api.claims import Claims
 from .api.closings import Closings
 from .api.entries import Entries
-from .api.interface import OpenApi
 from .api.lists import Lists
 from .api.meetings import Meetings
 from .api.proof import Proofs

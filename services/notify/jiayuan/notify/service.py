@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from jiayuan.chassis.openapi import OpenApi
 from jiayuan.chassis.service import Delivery, Limiting, Service, every
 
 from . import handlers, keeping, own, receiving, reconciling, replies, routes, sending, store
-from .api.interface import OpenApi
 from .api.notices import Notices
 from .api.operating import Operating
 from .api.preferences import Preferences

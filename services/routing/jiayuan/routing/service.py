@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jiayuan.chassis.openapi import OpenApi
 from jiayuan.chassis.service import Delivery, Service, every
 
 from . import catalogue, emergencies, handlers, store
@@ -12,7 +13,6 @@ from .api.emergencies import EmergencyPages
 from .api.explain import Explaining
 from .api.gaming import GamingPages
 from .api.helping import Helping
-from .api.interface import OpenApi
 from .api.moves import Handling
 from .api.policies import Policies
 from .api.reads import Reading

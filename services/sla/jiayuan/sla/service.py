@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from jiayuan.chassis import openapi
+from jiayuan.chassis.openapi import OpenApi
 from jiayuan.chassis.service import Delivery, Service, every, http
 
 from . import api, api_rates, books, feed, handlers, store, watching
 
 
-class SlaService(Service):
+class SlaService(Service, OpenApi):
     """Keeps the clocks of legs and cases: arms, warns, breaches."""
 
     name = "sla"
@@ -45,11 +45,6 @@ class SlaService(Service):
     def feed(self, call: Any) -> Any:
         """What is about to go red in a street, as server-sent events."""
         return feed.feed(self.delivery, call)
-
-    @http("GET", "/openapi.json")
-    def openapi(self, call: Any) -> Any:
-        """This document."""
-        return openapi.answer("jiayuan.sla", call)
 
     @every(seconds=0.1, role="clock")
     def tick(self) -> bool:
