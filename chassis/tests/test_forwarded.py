@@ -76,6 +76,21 @@ def test_a_problems_headers_and_members_go_out() -> None:
     assert web.problem(Problem(401, "Who")).headers["WWW-Authenticate"] == "Bearer"
 
 
+def test_a_file_is_for_the_caller_alone_and_tells_of_its_rows() -> None:
+    answer = web.download(b"PK", "lists.xlsx", "application/zip", {"added": 2, "wrong": 0})
+    assert (answer.get_data(), answer.content_type) == (b"PK", "application/zip")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="lists.xlsx"'
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert (answer.headers["Rows-Added"], answer.headers["Rows-Wrong"]) == ("2", "0")
+
+
+def test_a_body_that_is_a_file_is_not_empty() -> None:
+    assert web.Call(EnvironBuilder(method="POST", data=b"PK").get_environ()).file_body() == b"PK"
+    with pytest.raises(Problem) as refused:
+        web.Call(EnvironBuilder(method="POST").get_environ()).file_body()
+    assert refused.value.status == 400
+
+
 @pytest.mark.parametrize("address", [{"query_string": "street=%00"}, {"path": "/track/%00"}])
 def test_no_address_with_a_nul_gets_in(address: dict[str, str]) -> None:
     """PostgreSQL can't store it, and a handler that looks for it would fail with 500."""

@@ -10,7 +10,6 @@ import pytest
 from jiayuan.intake import booking, place, service_points
 from jiayuan.intake.gazetteer_files import Draft
 from jiayuan.routing.directory import POINT_KINDS, bundled, read
-from jiayuan.routing.directory import hours as routing_hours
 from jiayuan.routing.directory import points as routing_points
 from jiayuan.routing.directory.sheets import BY_NAME
 from jiayuan.routing.directory.workbook import save
@@ -18,25 +17,11 @@ from jiayuan.routing.seed import More, seed
 
 pytestmark = pytest.mark.unit
 
-WRITTEN = (
-    "周一至周五 08:00-12:00、14:30-17:30；周六 9:00-12:00",
-    "每天 07:00-22:00",
-    "工作日 8：00—18：00；周末 09:00-17:00",
-    "周一至周日 24小时；周三 休息",
-    "星期五至周一 8:00到9:00",
-)
-
 
 def test_kinds_and_their_names() -> None:
     assert set(POINT_KINDS) == set(service_points.KINDS)
     kind = next(c for c in BY_NAME["服务点"].columns if c.name == "kind")
     assert dict(kind.words) == service_points.KIND_NAMES
-
-
-@pytest.mark.parametrize("written", WRITTEN)
-def test_hours_are_read_alike(written: str) -> None:
-    assert tuple(routing_hours.DAYS) == tuple(booking.WEEKDAYS)
-    assert routing_hours.hours_of(written) == service_points.hours_of(written)
 
 
 def test_far_and_open_are_the_same() -> None:

@@ -99,6 +99,13 @@ class Call(Request):
             raise Problem(422, "The query breaks the schema", problems=problems)
         return said
 
+    def file_body(self) -> bytes:
+        """The body, which is a file; Problem 400 when it is empty."""
+        content = self.get_data()
+        if not content:
+            raise Problem(400, "The body is empty", "send the file itself")
+        return content
+
     def form_body(self) -> forms.Form:
         """The body as a form, urlencoded or multipart; Problem 400 or 415 says what is wrong with it."""
         return forms.read(self.stream, self.headers.get("Content-Type", ""))
@@ -139,6 +146,18 @@ def answer(result: Any) -> Response:
         headers = result[2] if len(result) > 2 else {}
     body = orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS, default=str)
     return Response(body, status=status, headers=headers, content_type="application/json; charset=utf-8")
+
+
+def download(content: bytes, name: str, kind: str, rows: Mapping[str, int] | None = None) -> Response:
+    """A file for the caller alone, of a media type, with the name that it is kept by. `rows`: what became of the rows
+    of a file that was sent, by what happened to them; told in headers such as `Rows-Added`."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        **{f"Rows-{what.title()}": str(count) for what, count in (rows or {}).items()},
+    }
+    return Response(content, content_type=kind, headers=headers)
 
 
 def problem(error: Problem) -> Response:

@@ -1,4 +1,4 @@
-"""Whether an XLSX file is harmless, before anything that trusts the archive (openpyxl) opens it."""
+"""Whether an XLSX file is harmless, before anything that trusts the archive (openpyxl) opens it; words of sheets."""
 
 from __future__ import annotations
 
@@ -118,3 +118,23 @@ class _Rows:
             if not self.last < at <= MAX_ROW:
                 raise BadWorkbook(f"has rows in no order: {said[:20]} after {self.last}")
             self.last = at
+
+
+class Formula:
+    """A cell that holds a formula: nobody knows its value here."""
+
+    def __repr__(self) -> str:
+        return "a formula"
+
+
+FORMULA: Final = Formula()
+
+
+def letters(column: int) -> str:
+    """A column (from 0) as spreadsheets name it: A, B … Z, AA."""
+    out = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        out = chr(65 + rest) + out
+    return out

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jiayuan.chassis.hours import days_of, days_text, hours_of, text_of, week_of
 from jiayuan.routing.directory import Directory, Grid, Leave, Person, Place, Shift
 from jiayuan.routing.directory.duty import ZONE
-from jiayuan.routing.directory.hours import days_of, days_text, hours_of, text_of, week_of
 
 pytestmark = pytest.mark.unit
 

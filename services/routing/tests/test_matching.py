@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jiayuan.chassis.hours import hours_of, week_of
 from jiayuan.routing import appointments, directory, matching, mediation
 from jiayuan.routing.directory import Directory, ServicePoint
-from jiayuan.routing.directory.hours import hours_of, week_of
 from jiayuan.routing.matching import Wanted, matches
 
 pytestmark = pytest.mark.unit

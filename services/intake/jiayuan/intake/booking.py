@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any, Final
 
+from jiayuan.chassis.hours import DAYS
+
 ZONE: Final = timezone(timedelta(hours=8))  # China has one, without summer time
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN: Final = re.compile(r"([0-2][0-9]):([0-5][0-9])-([0-2][0-9]):([0-5][0-9])")
 _DAY: Final = 24 * 60
 
@@ -53,7 +54,7 @@ def starts(point: Point, day: date, minutes: int) -> Iterator[tuple[datetime, da
         return
     midnight = datetime.combine(day, time(), ZONE)
     until = 0
-    for opens, closes in sorted(filter(None, map(_span, point.hours.get(WEEKDAYS[day.weekday()], ())))):
+    for opens, closes in sorted(filter(None, map(_span, point.hours.get(DAYS[day.weekday()], ())))):
         # Hours that overlap are an oversight of whoever wrote them; slots never do.
         for at in range(max(opens, until), closes - minutes + 1, minutes):
             start = (midnight + timedelta(minutes=at)).astimezone(UTC)
@@ -134,6 +135,6 @@ def document(point: Point, **more: Any) -> dict[str, Any]:
         "kind": point.kind,
         "address": point.address,
         "services": list(point.services),
-        "hours": {day: list(point.hours.get(day, ())) for day in WEEKDAYS},
+        "hours": {day: list(point.hours.get(day, ())) for day in DAYS},
         **more,
     }

@@ -94,7 +94,7 @@ def find(text: str) -> list[Span]:
     if _DIGITS.search(text) is not None:
         found += _by_digits(text)
     found += _accounts(text)
-    return _apart(found)
+    return apart(found)
 
 
 def _accounts(text: str) -> Iterator[Span]:
@@ -179,7 +179,8 @@ def _before(text: str, start: int) -> str:
     return text[max(0, start - _AROUND) : start]
 
 
-def _apart(spans: list[Span]) -> list[Span]:
+def apart(spans: list[Span]) -> list[Span]:
+    """In order, without overlaps: of two the one that begins first, then the longer."""
     out: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         if not out or span.start >= out[-1].end:

@@ -52,7 +52,7 @@ def mask_together(*texts: str) -> tuple[str, ...]:
     if not known:
         return tuple(_hide(text, spans) for text, spans in zip(texts, found, strict=True))
     return tuple(
-        _hide(text, _apart(spans + [Span(NAME, *place) for place in names.again(text, known)]))
+        _hide(text, numbers.apart(spans + [Span(NAME, *place) for place in names.again(text, known)]))
         for text, spans in zip(texts, found, strict=True)
     )
 
@@ -60,15 +60,7 @@ def mask_together(*texts: str) -> tuple[str, ...]:
 def find(text: str) -> list[Span]:
     """Names of persons and numbers that name somebody, in order, without overlaps."""
     spans = [Span(NAME, *place) for place in names.find(text)]
-    return _apart(spans + numbers.find(text))
-
-
-def _apart(spans: list[Span]) -> list[Span]:
-    out: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
-        if not out or span.start >= out[-1].end:
-            out.append(span)
-    return out
+    return numbers.apart(spans + numbers.find(text))
 
 
 def _hide(text: str, spans: list[Span]) -> str:

@@ -6,13 +6,14 @@ The 15-minute circle: a point is in it when it takes a quarter of an hour or les
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from .booking import WEEKDAYS as DAYS
+from jiayuan.chassis import hours
+from jiayuan.chassis.hours import DAYS, Hours
+
 from .booking import ZONE, Point, metres
 
 KINDS: Final = {
@@ -26,14 +27,6 @@ CIRCLE_MINUTES: Final = 15
 # minutes is their "15-minute life circle" too, counting crossings).
 _METRES_A_MINUTE: Final = 80.0
 _DETOUR: Final = 1.3
-
-Hours = Mapping[str, Sequence[str]]
-_DAY_WORDS: Final = {c: i for i, c in enumerate("一二三四五六日")} | {"天": 6, "七": 6}
-_DAY: Final = r"(?:周|星期|礼拜)([一二三四五六日天])"
-_DAYS: Final = re.compile(
-    rf"{_DAY}(?:\s*(?:至|到|-|~|—)+\s*{_DAY})?|(每天|每日|全年|天天)|(工作日)|(周末|双休日)"
-)
-_SPAN: Final = re.compile(r"(\d{1,2})[:：](\d{2})\s*(?:-|~|—|–|至|到)+\s*(\d{1,2})[:：](\d{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,54 +51,11 @@ def kind_of(word: str) -> str:
 
 
 def hours_of(written: str | Mapping[str, Any]) -> dict[str, list[str]]:
-    """Opening hours in their form {"mon": ["08:00-12:00", …], …}, from it or from what people write:
-    周一至周五 08:00-12:00、14:30-17:30；周六 9:00-12:00. ValueError says what can't be read."""
-    if isinstance(written, Mapping):
-        unknown = set(written) - set(DAYS)
-        if unknown:
-            raise ValueError(f"{sorted(unknown)} are no days; allowed: {', '.join(DAYS)}")
-        return {day: [_span(item) for item in written.get(day) or ()] for day in DAYS}
-    out: dict[str, list[str]] = {day: [] for day in DAYS}
-    for part in re.split(r"[；;\n]", written):
-        if not part.strip():
-            continue
-        days = _days(part)
-        spans = [_span(m[0]) for m in _SPAN.finditer(part)]
-        if "24小时" in part or "全天" in part:
-            spans = ["00:00-24:00"]
-        closed = any(word in part for word in ("休息", "不开放", "闭馆"))
-        if not spans and not closed:
-            raise ValueError(f"{part.strip()!r} names no time; allowed: 周一至周五 08:00-12:00、14:30-17:30")
-        for day in days:
-            out[DAYS[day]] = [] if closed else sorted({*out[DAYS[day]], *spans})
-    if not any(out.values()):
-        raise ValueError("is never open")
-    return out
-
-
-def _days(part: str) -> list[int]:
-    out: list[int] = []
-    for first, last, every, work, weekend in _DAYS.findall(part):
-        if every:
-            out += range(7)
-        elif work:
-            out += range(5)
-        elif weekend:
-            out += (5, 6)
-        else:
-            begin, end = _DAY_WORDS[first], _DAY_WORDS[last or first]
-            out += range(begin, end + 1) if begin <= end else (*range(begin, 7), *range(end + 1))
-    return sorted(set(out)) or list(range(7))
-
-
-def _span(written: str) -> str:
-    found = _SPAN.fullmatch(str(written).strip())
-    if found is None:
-        raise ValueError(f"{written!r} is no span of time; allowed: 08:00-12:00")
-    h1, m1, h2, m2 = map(int, found.groups())
-    if h1 * 60 + m1 >= h2 * 60 + m2 or h2 * 60 + m2 > 24 * 60 or m1 > 59 or m2 > 59:
-        raise ValueError(f"{written!r} ends before it begins or after midnight; allowed: 08:00-12:00")
-    return f"{h1:02}:{m1:02}-{h2:02}:{m2:02}"
+    """Opening hours in their kept form, see `chassis.hours`. ValueError says what can't be read."""
+    try:
+        return hours.hours_of(written)
+    except ValueError as error:
+        raise ValueError(f"{error}; allowed: 周一至周五 08:00-12:00、14:30-17:30") from None
 
 
 def spans(hours: Hours, day: date) -> list[tuple[datetime, datetime]]:

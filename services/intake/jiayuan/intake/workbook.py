@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
-from jiayuan.chassis.workbook import BROKEN, BadWorkbook, check
+from jiayuan.chassis.workbook import BROKEN, BadWorkbook, check, letters
 
 __all__ = ["MAX_COLUMN", "BadWorkbook", "check", "number_of", "part_of", "with_column"]
 
@@ -147,7 +147,7 @@ def _row(row: bytes, opening: re.Match[bytes], number: int, column: int, said: s
     looks = b' s="' + style + b'"' if style else b""
     text = escape(said)
     made = (
-        b"<" + prefix + b'c r="' + letters(column).encode() + str(number).encode() + b'"' + looks
+        b"<" + prefix + b'c r="' + letters(column - 1).encode() + str(number).encode() + b'"' + looks
         + b' t="inlineStr"><' + prefix + b'is><' + prefix + b't xml:space="preserve">' + text
         + b"</" + prefix + b"t></" + prefix + b"is></" + prefix + b"c>"
     )  # fmt: skip
@@ -159,15 +159,6 @@ def escape(text: str) -> bytes:
     """A text as content of an element; what XML can't hold becomes a question mark."""
     plain = _UNXML.sub("?", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return plain.encode("utf-8")
-
-
-def letters(column: int) -> str:
-    """A column's letters: 1 is A, 27 is AA."""
-    out = ""
-    while column:
-        column, rest = divmod(column - 1, 26)
-        out = chr(65 + rest) + out
-    return out
 
 
 def number_of(said: bytes) -> int:

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import yaml
 
+from jiayuan.chassis.hours import DAYS, Week, minutes
+
 from .directory import Directory, Person, Unit
 from .directory.duty import ZONE
-from .directory.hours import DAYS, Week, minutes
 from .policy import seconds
 
 # What a full score is made of.

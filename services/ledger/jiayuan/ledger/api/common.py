@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Any, Final
 
 from jiayuan.chassis.errors import Problem
@@ -71,6 +71,11 @@ def period_of(text: str) -> Period:
         return read_period(text)
     except ValueError as error:
         raise Problem(404, "There is no such period", str(error)) from None
+
+
+def acts_told(acts: Iterable[Any]) -> list[dict[str, Any]]:
+    """What was done to a list or a meeting, by whom and when."""
+    return [{"action": a.action, "actor": a.actor, "at": a.at, "facts": a.facts} for a in acts]
 
 
 def pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.service import http
 from jiayuan.chassis.tokens import Principal
-from jiayuan.chassis.web import Call
+from jiayuan.chassis.web import Call, download
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.schemas.common import (
     SHORT,
@@ -36,12 +36,12 @@ from ..lists.demand import SOURCES
 from ..lists.problem import MOST_TAKERS
 from ..lists.publishing import KINDS
 from ..lists.quarter import read
+from ..sheeting import XLSX
 from ..store import lists as rows
-from .common import uuid_of
+from .common import acts_told, uuid_of
 
 MOST_SHEET: Final = 4 * 1024 * 1024
 _QUARTER: Final = Pattern(r"2[0-9]{3}Q[1-4]")
-_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class ListsQuery(Demand):
@@ -274,11 +274,7 @@ def one(delivery: Any, call: Call, list_id: str) -> dict[str, Any]:
     """GET /lists/<id>."""
     with delivery.work() as work:
         found = seen(work, call, list_id)
-        acts = [
-            {"action": a.action, "actor": a.actor, "at": a.at, "facts": a.facts}
-            for a in rows.acts_of(work, found.id)
-        ]
-        return {**views.whole(work, found), "acts": acts}
+        return {**views.whole(work, found), "acts": acts_told(rows.acts_of(work, found.id))}
 
 
 def step(delivery: Any, call: Call, list_id: str, go: Any) -> dict[str, Any]:
@@ -295,7 +291,9 @@ def workbook(delivery: Any, call: Call, list_id: str) -> Response:
         with delivery.work() as work:
             found = seen(work, call, list_id)
             importing.export(work, found, file)
-        return _file(file, f"{found.kind}-{found.quarter}-{found.community or found.street}.xlsx")
+        return download(
+            file.read_bytes(), f"{found.kind}-{found.quarter}-{found.community or found.street}.xlsx", XLSX
+        )
 
 
 def take_workbook(delivery: Any, call: Call, list_id: str) -> Response:
@@ -308,9 +306,7 @@ def take_workbook(delivery: Any, call: Call, list_id: str) -> Response:
         who = caller(call)
         if found.kind != "service" and not rights.keeps(who, found.kind, found.street):
             raise forbidden(f"the {found.kind} list of street {found.street} is not yours to change")
-    content = call.get_data()
-    if not content:
-        raise Problem(400, "The body is empty", "send the workbook itself")
+    content = call.file_body()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "list.xlsx")
         file.write_bytes(content)
@@ -321,19 +317,8 @@ def take_workbook(delivery: Any, call: Call, list_id: str) -> Response:
             who.subject,
             lambda unit: rights.claims_for(who, unit, found.street),
         )
-        answer = _file(file, f"{found.kind}-{found.quarter}-result.xlsx")
-    for name, count in counts._asdict().items():
-        answer.headers[f"Rows-{name.title()}"] = str(count)
-    return answer
-
-
-def _file(file: Path, name: str) -> Response:
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
-    return Response(file.read_bytes(), content_type=_XLSX, headers=headers)
+        name = f"{found.kind}-{found.quarter}-result.xlsx"
+        return download(file.read_bytes(), name, XLSX, counts._asdict())
 
 
 def add_demand(delivery: Any, call: Call, list_id: str) -> tuple[int, dict[str, Any]]:

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from jiayuan.chassis.aside import aside
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.service import http
-from jiayuan.chassis.web import Call
+from jiayuan.chassis.web import Call, download
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.schemas.common import (
     SHORT,
@@ -35,12 +35,12 @@ from ..lists.quarter import read
 from ..meeting import minutes, rights, stage
 from ..meeting.agenda import MOST_ITEMS, STALLED_DAYS
 from ..meeting.decision import BECOMES, DECISION_LIMIT, MOST_ASSISTANTS
+from ..sheeting import XLSX
 from ..store import meetings as rows
-from .common import uuid_of
+from .common import acts_told, uuid_of
 from .lists import MOST_SHEET, caller, forbidden
 
 _QUARTER: Final = Pattern(r"2[0-9]{3}Q[1-4]")
-_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _DIGEST: Final = Pattern(r"sha256:[0-9a-f]{64}")
 
@@ -315,11 +315,7 @@ def one(delivery: Any, call: Call, id_: str) -> dict[str, Any]:
     """GET /meetings/<id>."""
     with delivery.work() as work:
         there = _seen(work, call, id_)
-        acts = [
-            {"action": a.action, "actor": a.actor, "at": a.at, "facts": a.facts}
-            for a in rows.acts_of(work, there.id)
-        ]
-        return {**meetings.whole(work, there), "acts": acts}
+        return {**meetings.whole(work, there), "acts": acts_told(rows.acts_of(work, there.id))}
 
 
 def decide(delivery: Any, call: Call, id_: str) -> tuple[int, dict[str, Any]]:
@@ -369,7 +365,9 @@ def minutes_of(delivery: Any, call: Call, id_: str) -> Response:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "minutes.docx")
         aside(minutes.save, file, minutes.document(document), document["title"])
-        return _file(file, f"minutes-{there.street}-{there.quarter}-{there.number}.docx", _DOCX)
+        return download(
+            file.read_bytes(), f"minutes-{there.street}-{there.quarter}-{there.number}.docx", _DOCX
+        )
 
 
 def workbook(delivery: Any, call: Call, id_: str) -> Response:
@@ -379,30 +377,18 @@ def workbook(delivery: Any, call: Call, id_: str) -> Response:
         with delivery.work() as work:
             there = _seen(work, call, id_)
             sheets_of_meetings.export(meetings.whole(work, there), file)
-        return _file(file, f"decisions-{there.street}-{there.quarter}-{there.number}.xlsx", _XLSX)
+        return download(
+            file.read_bytes(), f"decisions-{there.street}-{there.quarter}-{there.number}.xlsx", XLSX
+        )
 
 
 def take_workbook(delivery: Any, call: Call, id_: str) -> Response:
     """POST /meetings/<id>/workbook; the body is the file. Counts are in the headers `Rows-Added` and so on."""
     with delivery.work() as work:
         there = _keeping(work, call, id_)
-    content = call.get_data()
-    if not content:
-        raise Problem(400, "The body is empty", "send the workbook itself")
+    content = call.file_body()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "decisions.xlsx")
         file.write_bytes(content)
         counts = sheets_of_meetings.take(delivery.work, str(there.id), file, caller(call).subject)
-        answer = _file(file, "decisions-result.xlsx", _XLSX)
-    for name, count in counts._asdict().items():
-        answer.headers[f"Rows-{name.title()}"] = str(count)
-    return answer
-
-
-def _file(file: Path, name: str, kind: str) -> Response:
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
-    return Response(file.read_bytes(), content_type=kind, headers=headers)
+        return download(file.read_bytes(), "decisions-result.xlsx", XLSX, counts._asdict())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, Final
 
+from jiayuan.chassis.workbook import Formula, letters
 from jiayuan.contracts.times import parse
 
 from ..entry import SHANGHAI
@@ -157,23 +158,6 @@ class Row:
     def empty(self) -> bool:
         """Whether it says nothing."""
         return not self.values and not self.wrong
-
-
-class Formula:
-    """A cell that holds a formula: nobody knows its value here."""
-
-
-FORMULA: Final = Formula()
-
-
-def letters(column: int) -> str:
-    """A column (from 0) as spreadsheets name it."""
-    out = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        out = chr(65 + rest) + out
-    return out
 
 
 # -- reading ---------------------------------------------------------------------------------------------------

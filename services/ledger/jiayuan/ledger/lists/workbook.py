@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from jiayuan.chassis.workbook import BadWorkbook, check
+from jiayuan.chassis.workbook import FORMULA, BadWorkbook, check, letters
 
 from .sheets import (
     ABOUT,
-    FORMULA,
     MOST_ROWS,
     REFERENCE,
     RESULT,
@@ -22,7 +21,6 @@ from .sheets import (
     Column,
     Row,
     Sheet,
-    letters,
     places,
     rows_of,
 )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.hours import DAYS
 from jiayuan.chassis.service import Runtime, every, http
 from jiayuan.chassis.web import Call
 from jiayuan.contracts.check import FieldProblem
@@ -17,7 +18,6 @@ from .. import changes
 from ..directory import MODES, ROLES, Directory, Grid, Place
 from ..directory.documents import time_of
 from ..directory.entries import Entry
-from ..directory.hours import DAYS
 from ..directory.points import CIRCLE_MINUTES, CRS, Near, nearest
 from ..store import directory as rows
 from .common import STAFF

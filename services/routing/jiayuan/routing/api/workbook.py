@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from jiayuan.chassis.aside import aside
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.service import Runtime, http
-from jiayuan.chassis.web import Call
+from jiayuan.chassis.web import Call, download
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.schemas.common import Demand, a_text
 from jiayuan.contracts.times import iso
@@ -78,12 +78,7 @@ def export(delivery: Runtime, call: Call) -> Response:
         about = {"截至": f"{as_of.astimezone(ZONE):%Y-%m-%d %H:%M}", "电话": "已打码，导入时保持不变"}
         aside(workbook.save, file, document, about)
         content = file.read_bytes()
-    headers = {
-        "Content-Disposition": 'attachment; filename="directory.xlsx"',
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
-    return Response(content, content_type=_XLSX, headers=headers)
+    return download(content, "directory.xlsx", _XLSX)
 
 
 def take(delivery: Runtime, call: Call) -> dict[str, Any]:

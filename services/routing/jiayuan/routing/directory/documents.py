@@ -15,10 +15,10 @@ from typing import Any, Final
 import orjson
 import yaml
 
+from jiayuan.chassis.hours import DAYS, hours_of, minutes, span_of, week_of
 from jiayuan.contracts.check import FieldProblem
 
 from .duty import ZONE, Leave, Shift
-from .hours import DAYS, hours_of, minutes, span_of, week_of
 from .model import (
     GRID_KINDS,
     GRID_ROLES,

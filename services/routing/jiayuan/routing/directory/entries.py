@@ -14,9 +14,10 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, Final, NamedTuple
 
+from jiayuan.chassis.hours import DAYS, hours_of, minutes, span_of, week_of
+
 from .documents import HELPERS, LISTS, _interned, day_of, leave_key, shift_key, superior_id, time_of
 from .duty import ZONE, Leave, Shift
-from .hours import DAYS, hours_of, minutes, span_of, week_of
 from .model import (
     EMPTY,
     Directory,

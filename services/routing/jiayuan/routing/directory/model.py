@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
+from jiayuan.chassis.hours import Week
+
 from ..case import DESK_STEP, Assignee, Rung, desk_of
 from .duty import Duty, Leave, Shift
-from .hours import Week
 
 GRID_ROLES: Final = ("worker", "leader", "chief")
 HELPER_ROLES: Final = ("cadre", "volunteer", "mediator")

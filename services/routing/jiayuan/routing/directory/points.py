@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from jiayuan.chassis.hours import Week
+
 from .duty import ZONE
-from .hours import Week
 from .model import ServicePoint
 
 CRS: Final = "WGS-84"

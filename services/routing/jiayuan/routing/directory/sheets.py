@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import orjson
 
+from jiayuan.chassis.hours import DAYS, days_of, days_text, span_of, text_of
+from jiayuan.chassis.workbook import Formula, letters
 from jiayuan.contracts.check import FieldProblem
 
 from .documents import BASIC, DirectoryError, time_of
 from .duty import ZONE
-from .hours import DAYS, days_of, days_text, span_of, text_of
 from .model import ROLE_NAMES
 
 REFERENCE: Final = "（参考）"  # columns that end so are for people to read, and are not read back
@@ -304,26 +305,6 @@ BY_NAME: Final = {s.name: s for s in SHEETS}
 BY_LIST: Final = {s.list: s for s in SHEETS}
 
 Row = tuple[int, Sequence[Any]]  # its number in the sheet, and its cells
-
-
-class Formula:
-    """A cell that holds a formula."""
-
-    def __repr__(self) -> str:
-        return "a formula"
-
-
-FORMULA: Final = Formula()
-
-
-def letters(column: int) -> str:
-    """A column (from 0) as spreadsheets name it: A, B … Z, AA."""
-    out = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        out = chr(65 + rest) + out
-    return out
 
 
 # -- reading -----------------------------------------------------------------------------------------

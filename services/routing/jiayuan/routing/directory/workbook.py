@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jiayuan.chassis.workbook import BadWorkbook, check
+from jiayuan.chassis.workbook import FORMULA, BadWorkbook, check, letters
 from jiayuan.contracts.check import FieldProblem
 
 from .documents import DirectoryError
 from .sheets import (
-    FORMULA,
     NOTES,
     REFERENCE,
     SHEETS,
@@ -19,7 +18,6 @@ from .sheets import (
     Row,
     Sheet,
     SheetReader,
-    letters,
     notes,
     rows_of,
 )

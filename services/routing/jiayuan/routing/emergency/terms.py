@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -15,6 +15,8 @@ import yaml
 
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.schemas.common import COLOURS, KINDS
+
+from ..policy.reading import since_of
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"([1-9]\d{0,5})([smhd])")
@@ -298,7 +300,7 @@ def read(document: Any) -> EmergencyPolicy:
         raise EmergencyPolicyError([FieldProblem("emergency", "must be a mapping")])
     reader.mapping("emergency", document, ("version", "effective_from", "longest", "modes", "alerts"))
     version = reader.text("version", document.get("version"), 40)
-    since = _since(document.get("effective_from"))
+    since = since_of(document.get("effective_from"), _ZONE)
     if since is None:
         reader.wrong(
             "effective_from", f"is {document.get('effective_from')!r}", "a date or a time with an offset"
@@ -330,19 +332,6 @@ def read(document: Any) -> EmergencyPolicy:
 def terms_of(document: Mapping[str, Any]) -> Terms:
     """The terms of a mode's document that was checked when it was declared."""
     return _Reader().mode("mode", document)
-
-
-def _since(value: Any) -> datetime | None:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    if isinstance(value, datetime):
-        return value if value.utcoffset() is not None else None
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=_ZONE)
-    return None
 
 
 def load(text: str) -> EmergencyPolicy:

@@ -293,7 +293,7 @@ def read(document: Any, units: Collection[str] | None = None, *, shadows: bool =
         zone = ZoneInfo(str(document.get("zone")))
     except (ZoneInfoNotFoundError, ValueError):
         reader.wrong("zone", f"is {document.get('zone')!r}", "a zone such as Asia/Shanghai")
-    since = _since(document.get("effective_from"), zone)
+    since = since_of(document.get("effective_from"), zone)
     if since is None:
         reader.wrong(
             "effective_from", f"is {document.get('effective_from')!r}", "a date or a time with an offset"
@@ -315,7 +315,8 @@ def read(document: Any, units: Collection[str] | None = None, *, shadows: bool =
     )
 
 
-def _since(value: Any, zone: ZoneInfo) -> datetime | None:
+def since_of(value: Any, zone: ZoneInfo) -> datetime | None:
+    """From when a table holds: a time with its offset, or a day of the zone from its beginning; None for the rest."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

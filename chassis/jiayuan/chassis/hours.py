@@ -1,6 +1,7 @@
 """Hours by weekday: what people write, one form to keep, and minutes to count with. Pure.
 
-The form kept is that of intake's service points: {"mon": ["08:00-12:00", "14:30-17:30"], …, "sun": []}, local time.
+Service points, people on duty and offices have them. The form kept, in local time: {"mon": ["08:00-12:00",
+"14:30-17:30"], …, "sun": []}.
 A span that ends before it begins goes over midnight and belongs to the day on which it begins: ["22:00-06:00"].
 """
 
