@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from jiayuan.chassis import tokens
 from jiayuan.chassis.delivery import Message
 from jiayuan.chassis.testing.client import Client
-from jiayuan.chassis.testing.databases import TOKEN_SECRET, Databases, Opened
+from jiayuan.chassis.testing.databases import TOKEN_SECRET, Databases, Opened, wait_for_a_waiter
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import decode, encode
 from jiayuan.ledger import closings, reporting, store
@@ -388,6 +388,29 @@ def test_no_person_takes_back_what_a_clock_says(kept: Opened, desk: Client, stor
     )
     assert (status, problem["errors"][0]["field"]) == (409, "number")
     assert problem["errors"][0]["allowed"] == "sla withdraws one that did not"
+
+
+def test_whoever_has_a_matters_earlier_year_gets_its_later_one(opened: Opened, stories: Any) -> None:
+    """Otherwise two who post to one matter could each hold a year and wait for the other's, whatever the ids are."""
+    opened.clock.time = SPRING
+    told = {story.id: story for story in (stories.Story() for _ in range(20))}
+    take(opened, [story.step("case.opened") for story in told.values()])
+    close(opened)
+    ids = rows(opened, "SELECT case_id, array_agg(id::text ORDER BY year) FROM entry GROUP BY case_id")
+    backwards = next(case for case, (earlier, later) in ids if later < earlier)
+    other = Opened("ledger", opened.url)
+    other.clock.time = JANUARY
+    thread = threading.Thread(target=take, args=(other, [told[backwards].close()]))
+    try:
+        with opened() as work:
+            work.execute("SELECT id FROM entry WHERE year = 2026 FOR NO KEY UPDATE")
+            thread.start()
+            wait_for_a_waiter(opened)
+            assert len(work.execute("SELECT id FROM entry WHERE year = 2027 FOR NO KEY UPDATE NOWAIT")) == 20
+        thread.join(timeout=30)
+    finally:
+        other.close()
+    assert figures(opened, 2027) == [(STREET, 20, 0, 1, 19, 0, 0)]
 
 
 def test_a_year_is_reopened_by_two_and_closed_again(opened: Opened, client: Client, stories: Any) -> None:

@@ -25,7 +25,7 @@ from werkzeug.test import EnvironBuilder
 from jiayuan.chassis.database import driver_url
 from jiayuan.chassis.delivery import Message
 from jiayuan.chassis.errors import EXIT_UNREACHABLE, Problem, StartError
-from jiayuan.chassis.testing.databases import Databases, Opened, round_trips
+from jiayuan.chassis.testing.databases import Databases, Opened, round_trips, wait_for_a_waiter
 from jiayuan.chassis.web import Call
 from jiayuan.contracts import names
 from jiayuan.contracts.envelope import Event, decode, encode
@@ -591,16 +591,6 @@ def test_two_replicas_that_open_the_same_entry(opened: Opened, other: Opened, st
     assert done.is_set()
     assert rows(opened, "SELECT case_sequence FROM posting ORDER BY number") == [(n,) for n in range(1, 7)]
     assert figures(opened) == [("350921001", 0, 1, 1, 0, 0, 0)]
-
-
-def wait_for_a_waiter(opened: Opened) -> None:
-    """Until somebody waits for a lock in this database."""
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    for _ in range(600):
-        if rows(opened, sql) != [(0,)]:
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError("nobody waits")
 
 
 def test_a_batch_takes_four_round_trips(opened: Opened, stories: Any) -> None:

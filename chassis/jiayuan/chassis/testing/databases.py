@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -156,3 +157,14 @@ def round_trips() -> Iterator[list[str]]:
 
 WorkFor = Callable[[str], Opened]
 __all__ = ["SEAL_KEYS", "TOKEN_SECRET", "Databases", "Opened", "WorkFor", "round_trips", "settings"]
+
+
+def wait_for_a_waiter(opened: Opened) -> None:
+    """Until somebody waits for a lock in this database; AssertionError after half a minute."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    for _ in range(600):
+        with opened() as work:
+            if work.execute(sql).scalar():
+                return
+        threading.Event().wait(0.05)
+    raise AssertionError("nobody waits")

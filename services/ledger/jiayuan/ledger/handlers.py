@@ -46,7 +46,7 @@ def record(work: Work, events: Sequence[Event]) -> None:
 
     All these events are one handler's, so that a transaction locks entries once: it inserts new entries in
     the order of their ids (which follow from the cases), then what it keeps, then it locks known entries in the
-    order of their ids. Two replicas can wait for each other, but never in a circle.
+    order of their matters and years. Two replicas can wait for each other, but never in a circle.
     """
     steps = _by_case(e for e in events if e.name.startswith("case."))
     clocks = _by_case_and_clock(e for e in events if e.name in _CLOCKS)

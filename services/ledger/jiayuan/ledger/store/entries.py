@@ -39,8 +39,10 @@ def entry_of(row: Any) -> Entry:
 
 
 _ENTERED: Final = Prepared("SELECT case_id, year FROM entry WHERE case_id = ANY($1)", "text[]")
+# A matter's earlier year first: who saw only that one, and then finds the later one that somebody has just opened, has
+# the lock that everybody else asks for first.
 _LOCK: Final = Prepared(
-    f"SELECT {_ENTRY_COLUMNS} FROM entry WHERE case_id = ANY($1) ORDER BY entry.id FOR NO KEY UPDATE",
+    f"SELECT {_ENTRY_COLUMNS} FROM entry WHERE case_id = ANY($1) ORDER BY item, year FOR NO KEY UPDATE",
     "text[]",
 )
 
@@ -60,7 +62,7 @@ def insert_entries(work: Work, entries: Sequence[Entry]) -> set[str]:
 
 
 def lock_entries(work: Work, cases: Sequence[str]) -> dict[str, Entry]:
-    """The entries of cases, locked in the order of their ids; a case's newest when it was carried forward."""
+    """The entries of cases, locked by matter and year; a case's newest when it was carried forward."""
     if not cases:
         return {}
     rows = work.run(_LOCK, list(cases))
