@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from jiayuan.chassis.config import load
+from jiayuan.chassis.errors import StartError
 from jiayuan.contracts.schemas import case as contract
-from jiayuan.routing import visibility
+from jiayuan.routing import reads, visibility
+from jiayuan.routing.catalogue import RoutingSettings
 
 TOGETHER = {"signs": [{"code": "fire", "call": "119"}]}  # U05 leads, U03 and U06 assist
 STREET = "350921001"
@@ -183,6 +188,44 @@ def test_the_read_log_is_only_ever_added_to(routing: Any, client: Any) -> None:
                 routing.opened.engine.begin() as conn,
             ):
                 conn.execute(text(sql))
+
+
+@pytest.mark.store
+def test_old_lines_of_the_read_log_are_forgotten_in_batches(
+    routing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with routing.opened.engine.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO read_log (at, who, roles, via, operator, what, subject, fields, why) "
+                "SELECT now() - days * interval '1 day', 'd' || days, '', 'http', '', 'case', '', '', '' "
+                "FROM unnest(CAST(ARRAY[1200, 1100, 1097, 1000, 184, 182, 1] AS int[])) AS days"
+            )
+        )
+
+    def left() -> list[str]:
+        return [row.who for row in routing.rows("SELECT who FROM read_log ORDER BY id")]
+
+    runtime = routing.opened.runtime
+    monkeypatch.setattr(runtime.clock, "time", datetime.now(UTC), raising=False)
+    monkeypatch.setattr(runtime, "settings", replace(runtime.settings, reads_days=1096))
+    monkeypatch.setattr(reads, "_BATCH", 2)
+    assert reads.forget(runtime) is True
+    assert left() == ["d1097", "d1000", "d184", "d182", "d1"]
+    assert reads.forget(runtime) is False
+    assert left() == ["d1000", "d184", "d182", "d1"]
+    # Whatever the service asks for, the database keeps half a year.
+    monkeypatch.setattr(reads, "_BATCH", 500)
+    monkeypatch.setattr(runtime.clock, "time", datetime.now(UTC) + timedelta(days=3000), raising=False)
+    assert reads.forget(runtime) is False
+    assert left() == ["d182", "d1"]
+
+
+def test_the_read_log_is_kept_half_a_year_at_least() -> None:
+    environ = {"JIAYUAN_DATABASE_URL": "postgresql://x/y", "JIAYUAN_AMQP_URI": ""}
+    assert load(RoutingSettings, "routing", environ).reads_days == 3 * 365 + 1
+    with pytest.raises(StartError, match="reads_days is 182, it must be 183 or more"):
+        load(RoutingSettings, "routing", {**environ, "JIAYUAN_READS_DAYS": "182"})
 
 
 @pytest.mark.store

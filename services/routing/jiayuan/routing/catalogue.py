@@ -24,12 +24,25 @@ SETTINGS: Final = ("JIAYUAN_ROUTING_CATALOGUE", "JIAYUAN_CATALOGUE")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+LEAST_READS_DAYS: Final = 183
+"""Half a year, as the Cybersecurity Law (网络安全法, art. 21) has it for logs; the database keeps to it as well."""
+
+
 @dataclass(frozen=True)
 class RoutingSettings(Settings):
     """Settings of routing. `catalogue`: a file in the form of intake's, whose categories the policy, the desk and
-    explanations name; empty: the one that comes with the service."""
+    explanations name; empty: the one that comes with the service. `reads_days`: after how many days lines of the read
+    log are forgotten; three years are what 个人信息保护法 (art. 56) asks for records of processing."""
 
     catalogue: str = ""
+    reads_days: int = 1096
+
+    def __post_init__(self) -> None:
+        """StartError (exit code 3) for what the log must not be cut down to."""
+        if self.reads_days < LEAST_READS_DAYS:
+            raise StartError(
+                EXIT_CONFIG, f"reads_days is {self.reads_days}, it must be {LEAST_READS_DAYS} or more"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, Final
 
 from jiayuan.chassis.redact import mask
+from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.tokens import Principal
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.times import iso
 
 from . import store
 from .case import Case
+from .catalogue import RoutingSettings
 from .visibility import Sight
 
 AUDITORS: Final = ("auditor", "privacy_officer")
 MOST_WHY: Final = 500
+_BATCH: Final = 500
+
+log = logging.getLogger("jiayuan.routing")
 
 
 def note(
@@ -49,6 +56,17 @@ def note(
             "why": mask(" ".join(why.split()))[:MOST_WHY],
         },
     )
+
+
+def forget(runtime: Runtime) -> bool:
+    """Drops a batch of lines that are older than the setting `reads_days`. True when there may be more."""
+    settings = runtime.settings
+    assert isinstance(settings, RoutingSettings)
+    with runtime.work() as work:
+        gone = store.forget_reads(work, work.now - timedelta(days=settings.reads_days), _BATCH)
+    if gone:
+        log.info("readings forgotten", extra={"count": gone})
+    return gone == _BATCH
 
 
 def note_case(

@@ -6,7 +6,7 @@ from typing import Any
 
 from jiayuan.chassis.service import every
 
-from . import acting, book
+from . import acting, book, reads
 
 
 class Timers:
@@ -19,6 +19,11 @@ class Timers:
         """Approvals that nobody decided in time, dated pauses that are over; True when there may be more."""
         with self.delivery.work() as work:
             return acting.due(work)
+
+    @every(seconds=60.0, role="relay")
+    def forget_reads(self) -> bool:
+        """Drops old lines of the read log, a batch at a time; True when there may be more."""
+        return reads.forget(self.delivery)
 
     @every(seconds=20.0, role="any")
     def count_hands(self) -> None:

@@ -15,6 +15,21 @@ FILTERS = ("state", "colour", "kind", "category", "community")
 WAITS = sa.text("decided_at IS NULL")
 
 
+# As the owner: the service's role may not delete a line, whatever becomes of the service. The oldest lines have the
+# lowest ids, near enough, so that no index of times is needed.
+FORGET = """
+CREATE FUNCTION forget_reads(before timestamptz, most integer) RETURNS integer
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  WITH oldest AS (SELECT id, at FROM read_log ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED),
+  gone AS (
+    DELETE FROM read_log r USING oldest o
+    WHERE r.id = o.id AND o.at < least(before, now() - interval '183 days') RETURNING 1
+  )
+  SELECT CAST(count(*) AS integer) FROM gone
+$$
+"""
+
+
 def upgrade() -> None:
     op.create_index(
         "case_open",
@@ -73,7 +88,7 @@ def upgrade() -> None:
         ),
         sa.Column("fields", sa.Text, nullable=False),
         sa.Column("why", sa.Text, nullable=False),
-        comment="Every reading of personal data: only ever added to",
+        comment="Every reading of personal data: only ever added to; forget_reads() drops what is old",
     )
     op.create_index(
         "read_log_case", "read_log", ["case_id", "id"], postgresql_where=sa.text("case_id IS NOT NULL")
@@ -99,8 +114,11 @@ def upgrade() -> None:
     op.create_index("acting_case", "acting", ["case_id", "id"])
     op.create_index("acting_who", "acting", ["who", "id"])
 
+    op.execute(FORGET)
+
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION forget_reads(timestamptz, integer)")
     for table in ("acting", "read_log", "approval"):
         op.drop_table(table)
     op.drop_index("leg_live", "leg")

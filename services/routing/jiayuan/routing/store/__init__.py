@@ -52,7 +52,7 @@ from .helping import (
 )
 from .marks import wrong_dispatches
 from .policies import add_policy, add_verdict, policies, policy_row, policy_rows
-from .reads import actings, contact_rows, log_read, note_acting, reads
+from .reads import actings, contact_rows, forget_reads, log_read, note_acting, reads
 from .reports import (
     Claimed,
     cases_of_reports,
@@ -120,6 +120,7 @@ __all__ = [
     "drop_visit",
     "due_cases",
     "find_ids",
+    "forget_reads",
     "gaming",
     "gaming_look",
     "give_turns",

@@ -1,4 +1,4 @@
-"""SQL of the read log: who saw what, why and when. Rows are only ever added."""
+"""SQL of the read log: who saw what, why and when. Rows are only ever added, and forgotten when they are old."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ _LOG: Final = Prepared(
 def log_read(work: Work, row: dict[str, Any]) -> None:
     """Adds a line (see `read_log` in `tables`)."""
     work.later(_LOG, bulk.dumps([{**row, "at": iso(work.now)}]))
+
+
+def forget_reads(work: Work, before: datetime, most: int) -> int:
+    """Drops up to `most` of the oldest lines, where they were written before that; how many.
+
+    The service may not delete a line: a function of the database does, and never one of the last half year.
+    """
+    return int(work.execute("SELECT forget_reads(:before, :most)", before=before, most=most).scalar_one())
 
 
 def reads(

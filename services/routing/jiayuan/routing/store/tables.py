@@ -233,7 +233,7 @@ read_log = Table(
     Index("read_log_case", "case_id", "id", postgresql_where=text("case_id IS NOT NULL")),
     Index("read_log_who", "who", "id"),
     Index("read_log_subject", "subject", "id"),
-    comment="Every reading of personal data: only ever added to",
+    comment="Every reading of personal data: only ever added to; forget_reads() drops what is old",
     info={"grants": "SELECT, INSERT"},
 )
 
