@@ -15,7 +15,7 @@ import click
 
 from jiayuan.contracts.names import SERVICES
 
-from .errors import StartError
+from .errors import EXIT_CONFIG, EXIT_UNREACHABLE, StartError, is_transient
 from .seal import Sealer, SealError
 
 
@@ -368,7 +368,7 @@ def dead_discard(service: str, letters: tuple[str, ...], reason: str | None, who
 
 
 def main() -> None:
-    """Entry point; start errors are one sentence and an exit code."""
+    """Entry point; start errors, and what an operator can put right, are one sentence and an exit code."""
     if len(sys.argv) > 1 and sys.argv[1] == "run":
         from . import patch  # noqa: F401  before anything else that opens sockets
     try:
@@ -376,6 +376,24 @@ def main() -> None:
     except StartError as error:
         click.echo(f"jiayuan: {error}", err=True)
         sys.exit(error.code)
+    except Exception as error:
+        # What a running service dies of is a bug with its trace; a command's wrong file or database is the operator's.
+        said = _said(error) if sys.argv[1:2] != ["run"] else None
+        if said is None:
+            raise
+        click.echo(f"jiayuan: {said[1]}", err=True)
+        sys.exit(said[0])
+
+
+def _said(error: Exception) -> tuple[int, str] | None:
+    """Exit code and sentence for what an operator can put right; None for a bug."""
+    if isinstance(error, SealError):
+        return EXIT_CONFIG, f"{error}; set JIAYUAN_SEAL_KEYS or JIAYUAN_SEAL_KEYS_FILE"
+    if isinstance(error, OSError) and error.filename is not None:
+        return 1, f"{error.filename}: {error.strerror}"
+    if is_transient(error):
+        return EXIT_UNREACHABLE, f"what this needs does not answer, and the step changed nothing: {error}"
+    return None
 
 
 if __name__ == "__main__":

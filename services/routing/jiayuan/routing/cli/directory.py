@@ -384,7 +384,7 @@ def _write(
 
 @directory.command("versions")
 @click.option("--pending", is_flag=True, help="Only those that are still to come.")
-@click.option("--most", default=50, show_default=True)
+@click.option("--most", type=click.IntRange(1, 10_000), default=50, show_default=True)
 def directory_versions(pending: bool, most: int) -> None:
     """List the changes of the directory: who, when, from when on, and whether they hold."""
     from ..store import directory as rows

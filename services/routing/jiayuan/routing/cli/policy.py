@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from jiayuan.chassis.config import Settings, load
+from jiayuan.contracts.check import FieldProblem
 
 from ..policy import PolicyError, differences, parse, read
 from ..policy.words import rule_line
@@ -33,7 +34,10 @@ def policy() -> None:
 
 
 def _text(file: Path) -> Any:
-    return parse(file.read_text(encoding="utf-8"))
+    try:
+        return parse(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise PolicyError([FieldProblem(file.name, "is no text in UTF-8", ".yaml or .json")]) from None
 
 
 def _warn(warnings: Any) -> None:
@@ -170,7 +174,8 @@ def _document(work: Any, name: str) -> Any:
         return _text(path)
     document = enacting.document_of(work, name)
     if document is None:
-        raise click.ClickException(f"there is neither a file nor a policy {name}")
+        allowed = "a file .yaml or .json, or a version of: jiayuan routing policy list"
+        raise click.ClickException(f"there is neither a file nor a policy {name}; allowed: {allowed}")
     return document
 
 

@@ -29,6 +29,7 @@ _SUFFIXES: Final = {
     ".yml": "yaml",
     ".json": "yaml",
 }
+_KNOWN = "; those that there are: jiayuan sla calendar list"
 _WAIT = click.option("--wait/--no-wait", default=True, help="Compute the open clocks again before returning.")
 
 
@@ -120,7 +121,7 @@ def day_(
     with open_work() as work:
         before = _newest(work, name)
     if before is None:
-        click.echo(f"there is no calendar {name}", err=True)
+        click.echo(f"there is no calendar {name}{_KNOWN}", err=True)
         sys.exit(1)
     document = days_of.edited(*before, when, what)
     try:
@@ -163,7 +164,7 @@ def show(name: str, version: int | None, year: int | None) -> None:
     if document is None and not version:
         document = calendars.bundled_documents().get(name)
     if document is None:
-        click.echo(f"there is no calendar {name}{'' if version is None else f'@{version}'}", err=True)
+        click.echo(f"there is no calendar {name}{'' if version is None else f'@{version}'}{_KNOWN}", err=True)
         sys.exit(1)
     if year is None:
         click.echo(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), nl=False)

@@ -50,7 +50,10 @@ def _of(case: str, *, why: bool) -> list[dict[str, Any]]:
             for r in rows
         ]
     if not found:
-        raise StartError(1, f"no clock is known of case {case}")
+        matters = "service-list:STREET:QUARTER, claim:ID or notice:ID"
+        raise StartError(
+            1, f"no clock is known of {case!r:.80}; allowed: the id of a case (not its number), {matters}"
+        )
     return found
 
 

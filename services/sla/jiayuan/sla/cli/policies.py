@@ -117,7 +117,7 @@ def show(version: str | None) -> None:
     if document is None and version == policies.current().version:
         document = policies.document()
     if document is None:
-        click.echo(f"there is no version {version}", err=True)
+        click.echo(f"there is no version {version}; those that there are: jiayuan sla policy list", err=True)
         sys.exit(1)
     click.echo(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), nl=False)
 

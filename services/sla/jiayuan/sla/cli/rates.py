@@ -75,6 +75,8 @@ def rates(
             document = reporting.document(work, asked)
             sheets = {"rates": reporting.lines(document), "figures": reporting.explained()}
     table = next(iter(sheets.values()))
+    if len(table) == 1:
+        click.echo("nothing counts in this period; a wider --since, or another --street or --unit?", err=True)
     if form == "xlsx":
         data = reporting.as_xlsx(sheets)
     elif form == "csv":
