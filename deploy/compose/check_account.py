@@ -22,13 +22,13 @@ YEAR = datetime.now(timezone(timedelta(hours=8))).year
 AUTHORIZATION = f"Bearer {TOKENS[0]}"
 
 
-def entered() -> tuple[str, str, str]:
-    """Reports a livelihood matter; its tracking code, its case's number and its entry, once the reporter was told."""
+def entered(matter: str) -> tuple[str, str, str]:
+    """Reports a matter; its tracking code, its case's number and its entry, once the reporter was told."""
     report = document(
         "POST",
         "/intake/reports",
         {
-            "text": f"龙津社区听雨街路灯坏了，晚上看不见路（{uuid.uuid4().hex[:6]}）",
+            "text": f"龙津社区听雨街{matter}（{uuid.uuid4().hex[:6]}）",
             "contact": {"name": "例测试", "phone": "13900001234"},
         },
         Idempotency_Key=uuid.uuid4().hex,
@@ -89,7 +89,7 @@ def told(code: str) -> None:
 def main() -> None:
     """All of it."""
     folder = Path(sys.argv[1])
-    code, _, entry = entered()
+    code, _, entry = entered("路灯坏了，晚上看不见路")
     proven(entry, folder)
     account = published(code, folder)
     told(code)
