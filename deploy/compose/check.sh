@@ -160,11 +160,12 @@ done
 [ "$(docker inspect -f '{{.State.StartedAt}}' "$victim")" != "$started" ]
 python3 deploy/compose/check_flow.py 50
 
-# Does the given while reports come in; both have to end well.
+# Does the given while reports come in, to its end; both have to end well.
 meanwhile() {
     "$@" >"$folder/meanwhile.log" 2>&1 &
     other=$!
     python3 deploy/compose/check_flow.py 50
+    while kill -0 $other 2>/dev/null; do python3 deploy/compose/check_flow.py 20; done
     wait $other || { cat "$folder/meanwhile.log"; return 1; }
     healthy
 }
