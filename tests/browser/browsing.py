@@ -1,4 +1,4 @@
-"""Chromium without a window, and the one way in that leads to the services' pages."""
+"""Chromium without a window, as its user has it before him."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+from jiayuan.chassis.testing.node import installed
 
 T = TypeVar("T")
 MISSING = "chromium and chromedriver were not found: `tools/programs.sh` says what to install."
@@ -29,6 +34,20 @@ _SWITCHES = (
     "--lang=zh-CN",
 )
 _WAIT = 15.0
+# Numbers what can be used on a page: those numbers ("all"), or that of what has the focus ("" for none of them).
+_WHERE = """
+const every = [...document.querySelectorAll("a[href],button,input,select,textarea,[tabindex]")];
+const name = (e) => every.indexOf(e) + " " + e.tagName + " " + (e.name || e.textContent.slice(0, 20));
+if (arguments[0] === "all") return every.map(name);
+return every.includes(document.activeElement) ? name(document.activeElement) : "";
+"""
+
+
+@lru_cache(maxsize=1)
+def axe() -> str:
+    """The script of axe."""
+    folder = installed(Path(__file__).parent / "axe", "axe-core")
+    return (folder / "axe.min.js").read_text(encoding="utf-8")
 
 
 class Browser:
@@ -50,6 +69,7 @@ class Browser:
         self.driver = Chrome(options=options, service=ChromeService(driver))
         self.driver.set_page_load_timeout(_WAIT)
         self._asked: list[str] = []
+        self.width = 0
 
     def close(self) -> None:
         """Ends it."""
@@ -69,6 +89,7 @@ class Browser:
 
     def phone(self, width: int = 360, height: int = 640) -> None:
         """A small phone."""
+        self.width = width
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True},
@@ -107,12 +128,15 @@ class Browser:
 
     def press(self, name: str) -> None:
         """Presses the button or link of a name, and waits for the page that it leads to."""
-        before = self.find("html")
-        self.named(name).click()
-        self.turned(before)
+        self._turn(self.named(name))
 
-    def turned(self, before: WebElement) -> None:
-        """Waits until a page has made room for another one."""
+    def send(self, selector: str) -> None:
+        """The same for the one button of a selector."""
+        self._turn(self.find(selector))
+
+    def _turn(self, by: WebElement) -> None:
+        before = self.find("html")
+        by.click()
 
         def there() -> bool:
             now = self.driver.find_elements(By.CSS_SELECTOR, "html")
@@ -122,11 +146,67 @@ class Browser:
         self.until(there, "another page")
 
     @property
+    def size(self) -> float:
+        """Of the page's letters, in pixels."""
+        return float(self.find("body").value_of_css_property("font-size").removesuffix("px"))
+
+    @property
     def text(self) -> str:
         """What can be read on the page."""
         return self.find("body").text
 
+    def key(self, key: str) -> None:
+        """Presses a key, wherever the focus is."""
+        ActionChains(self.driver).send_keys(key).perform()
+
+    @property
+    def focus(self) -> WebElement:
+        """What the next key goes to."""
+        return self.driver.switch_to.active_element
+
+    def walk(self) -> list[str]:
+        """What Tab leads to from the top of the page, by its selector's name, until it leaves the page."""
+        self.driver.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
+        seen: list[str] = []
+        while True:
+            self.key(Keys.TAB)
+            at = str(self.driver.execute_script(_WHERE, "focus"))
+            if not at or at in seen:
+                return seen
+            seen.append(at)
+
     # -- what must not be
+
+    def wide(self) -> int:
+        """By how many pixels the page is wider than the window."""
+        across = self.driver.execute_script("return document.scrollingElement.scrollWidth")
+        return int(across) - self.width
+
+    def faults(self) -> list[str]:
+        """What axe finds wrong: of rule, element and why."""
+        self.driver.execute_script(axe())
+        found = self.driver.execute_async_script(
+            "axe.run().then(arguments[0], (e) => arguments[0]({fails: String(e)}))"
+        )
+        assert "fails" not in found, found
+        assert found["passes"], "axe looked at nothing"
+        return [
+            f"{rule['id']}: {node['target']} {node['failureSummary']}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
+
+    def unreached(self) -> list[str]:
+        """What can be used with a finger and not with the keyboard alone."""
+        every = self.driver.execute_script(_WHERE, "all")
+        walked = self.walk()
+        return [one for one in every if one not in walked]
+
+    def refused(self, status: int, times: int = 1) -> None:
+        """The console has told that so many answers had a status, and nothing else."""
+        told = self.errors()
+        assert [t for t in told if f"responded with a status of {status}" not in t] == []
+        assert len(told) == times
 
     def errors(self) -> list[str]:
         """What its console told since the last time."""
@@ -143,26 +223,6 @@ class Browser:
             for url in self._asked
             if urlsplit(url).scheme not in ("data", "about", "blob", "chrome") and not url.startswith(own)
         ]
-
-
-class Site:
-    """What leads to the services, as the proxy of deploy/compose does: by prefix, which is taken away."""
-
-    def __init__(self) -> None:
-        self.services: dict[str, Any] = {}
-        self.direct: dict[str, str] = {"/u/": "notify", "/r/": "notify", "/track/": "intake"}
-        self.address = ""
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        path = environ["PATH_INFO"]
-        for prefix, service in self.direct.items():
-            if path.startswith(prefix) and service in self.services:
-                return self.services[service](environ, start_response)
-        service, _, rest = path[1:].partition("/")
-        if service in self.services:
-            return self.services[service](environ | {"PATH_INFO": "/" + rest}, start_response)
-        start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b""]
 
 
 @contextmanager

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from jiayuan.chassis.testing import pages
+from jiayuan.chassis.testing.databases import WorkFor
+from services.ledger.tests.books import Books
+from services.notify.tests.rigs import Rig
 
 sys.path.append(str(Path(__file__).parent))  # at the end: other folders have a conftest.py too
 import browsing
-from browsing import Browser, Site
+import places
+from browsing import Browser
+from places import Site
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +27,22 @@ def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """The way in; services are put into `site.services`."""
-    made = Site()
-    with pages.served(made) as made.address:
+    """The way in."""
+    with places.site() as made:
+        yield made
+
+
+@pytest.fixture
+def books(work_for: WorkFor, site: Site) -> Iterator[Books]:
+    """A ledger behind it."""
+    with places.books(site, work_for("ledger")) as made:
+        yield made
+
+
+@pytest.fixture
+def rig(work_for: WorkFor, site: Site) -> Iterator[Rig]:
+    """A notify behind it."""
+    with places.rig(site, work_for("notify")) as made:
         yield made
 
 

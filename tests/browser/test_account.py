@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from browsing import Browser, Site
+from browsing import Browser
+from places import Site
 
-from jiayuan.chassis.testing import pages
-from jiayuan.chassis.testing.databases import WorkFor
-from services.ledger.tests.books import CODE, Books, intake
-from services.ledger.tests.conftest import Stories
+from services.ledger.tests.books import CODE
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("books")]
-
-
-@pytest.fixture
-def books(work_for: WorkFor, site: Site) -> Iterator[Books]:
-    """A county's year, published."""
-    opened = work_for("ledger")
-    with intake(opened) as known:
-        made = Books(opened, Stories)
-        known[CODE] = (made.done.case["reports"][0]["id"], made.done.id)
-        site.services["ledger"] = pages.app(opened)
-        yield made
 
 
 def account(site: Site) -> str:

@@ -6,7 +6,6 @@ No marker: it needs no server, but seconds, and the first time the npm registry.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from jiayuan.chassis.testing.node import installed
 from jiayuan.contracts import generate, names
 
 HERE = Path(__file__).parent / "asyncapi"
-NODE = "node and npm were not found: install them with `apt-get install nodejs npm` as root."
 # 3.0 is what the tools of other agencies can read.
 ACCEPTED = {"asyncapi-latest-version"}
 
@@ -26,22 +25,11 @@ ACCEPTED = {"asyncapi-latest-version"}
 @pytest.fixture(scope="session")
 def parse() -> Callable[[Path], dict[str, Any]]:
     """`parse(file)` → {"found": diagnostics, "summary": …}; installs the parser when it is missing."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
-        pytest.fail(NODE)
-    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]["@asyncapi/parser"]
-    installed = HERE / "node_modules/@asyncapi/parser/package.json"
-    if not installed.exists() or json.loads(installed.read_text())["version"] != wanted:
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True)
-        if done.returncode:
-            pytest.fail(
-                f"`npm ci` in {HERE.name} failed, is a registry reachable? {done.stderr.strip()[-300:]}"
-            )
+    installed(HERE, "@asyncapi/parser")
 
     def run(file: Path) -> dict[str, Any]:
         done = subprocess.run(
-            [node, str(HERE / "validate.mjs"), str(file)], cwd=HERE, capture_output=True, text=True
+            ["node", str(HERE / "validate.mjs"), str(file)], cwd=HERE, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.limits import Limit
+from jiayuan.chassis.pages import answer, words_for
 from jiayuan.chassis.service import http
 from jiayuan.chassis.web import Call
 from jiayuan.contracts.check import FieldProblem
@@ -84,9 +85,9 @@ class Public:
         """The page of an account; `?lang=en`."""
         with self.delivery.work() as work:
             found = _found(work, name)
-        words = pages.words_for(call)
+        words = words_for("ledger", call)
         page = pages.account(words, _name(found), found.document, found.files, found.entries)
-        return pages.answer(page, cache=60)
+        return answer(page, cache=60)
 
     @http("GET", "/public/accounts/<string:name>/file/<any(json,csv,xlsx):form>", before=FILES_READ)
     def public_file(self, call: Call, name: str, form: str) -> Any:
@@ -135,7 +136,7 @@ class Public:
     @http("POST", "/public/accounts/<string:name>/mine", before=CODES)
     def public_mine(self, call: Call, name: str) -> Any:
         """Is my matter in it? The same, for the page."""
-        started, words = time.monotonic(), pages.words_for(call)
+        started, words = time.monotonic(), words_for("ledger", call)
         code = dict(call.form_body().fields).get("code", "")
         if not 4 <= len(code) <= 40 or "\x00" in code:
             raise Problem(
@@ -151,12 +152,12 @@ class Public:
                 found, matters, keys, status = _found(work, name), None, [], 503
         _even(started)
         heading = pages.title(words, found.document)
-        return pages.answer(pages.mine(words, heading, name, matters, keys), status=status)
+        return answer(pages.mine(words, heading, name, matters, keys), status=status, scripts=True)
 
     @http("GET", "/public/reports/<string:period>/page", before=REPORTS)
     def report_page(self, call: Call, period: str) -> Any:
         """The page of a report; `?lang=en`."""
-        words, of = pages.words_for(call), period_of(period)
+        words, of = words_for("ledger", call), period_of(period)
         by, street = call.args.get("by") or "street", call.args.get("street") or None
         if by not in BY or (street is not None and len(street) > 64):
             raise Problem(
@@ -168,7 +169,7 @@ class Public:
         with self.delivery.work() as work:
             known = publications.find(work, of.year, "", None)
         names = known.document["names"].get(by, {}) if known is not None else {}
-        return pages.answer(pages.report(words, of, document, names), cache=60)
+        return answer(pages.report(words, of, document, names), cache=60)
 
     @http("GET", "/public/verify.js", before=PAGES_READ)
     def verify_script(self, _call: Call) -> Any:

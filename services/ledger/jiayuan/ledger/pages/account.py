@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from .common import Words, table, whole
+from jiayuan.chassis.pages import Words, table, whole
 
 _FIGURES: Final = ("opening", "entered", "written_off", "reversed", "open", "unsatisfied")
 
@@ -30,11 +30,10 @@ def account(
     balance = {n: total[n] for n in ("opening", "entered", "written_off", "reversed", "open")}
     lang = words.language
     parts = [
-        f'<p><a href="?lang={words.other}">{words("other_language")}</a></p>',
         f"<p>{words('published', number=document['number'], at=document['at'][:10])}</p>",
         f"<p><b>{words('balance', **balance)}</b></p>",
         f"<h2>{words('mine')}</h2><p>{words('mine_say')}</p>",
-        f'<form method="post" action="{name}/mine?lang={lang}"><label>{words("code")} '
+        f'<form method="post" action="{name}/mine?lang={lang}"><label class="in">{words("code")} '
         '<input name="code" autocomplete="off" autocapitalize="characters" maxlength="40" required></label> '
         f"<button>{words('ask')}</button></form>",
     ]
@@ -48,8 +47,8 @@ def account(
             for line in document["figures"][f"{by}s"]
         ]
         lines.append((words("total"), *(total[f] for f in _FIGURES)))
-        parts.append(f"<h2>{words('figures')}</h2>" if by == "street" else "<p></p>")
-        parts.append(table([words(by), *(words(f) for f in _FIGURES)], lines))
+        label = words("figures_by", by=words.plain(by))
+        parts.append(f"<h2>{label}</h2>{table(label, [words(by), *(words(f) for f in _FIGURES)], lines)}")
     parts.append(f"<h2>{words('downloads')}</h2><p>{words('downloads_say', entries=entries)}</p><ul>")
     for form, file in files.items():
         digest = f"<br><small>{words('digest')} <code>{escape(file['digest'])}</code></small>"
@@ -94,7 +93,7 @@ def mine(
     back = f'<p><a href="../{name}?lang={words.language}">{words("back")}</a></p>'
     if not matters:
         said = words("away") if matters is None else words("not_found")
-        return whole(words, heading, f"<p>{said}</p>{back}")
+        return whole(words, heading, f"<p>{said}</p>{back}", switch=None)
     parts = []
     proofs = [proof for m in matters for proof in m["proofs"]]
     published = [m["published"] for m in matters if m["published"] is not None]
@@ -104,8 +103,8 @@ def mine(
         rows = [
             (p["ref"], words(f"state_{p['state']}"), p["opened_on"], p["written_off_on"]) for p in published
         ]
-        parts.append(table(headings, rows))
-        verdicts = {k: words.plain(k) for k in ("checking", "unsigned", "broken")} | {
+        parts.append(table(words("matters"), headings, rows))
+        verdicts = {k: words.plain(k) for k in ("checking", "unchecked", "unsigned", "broken")} | {
             "holds": words.plain("holds", count=len(proofs))
         }
         # A block of data, which no policy has to let run; `<` can't end it.
@@ -114,7 +113,7 @@ def mine(
             .decode()
             .replace("<", "\\u003c")
         )
-        parts.append(f'<p id="verdict">{words("no_script")}</p>')
+        parts.append(f'<p id="verdict" role="status">{words("no_script")}</p>')
         parts.append(f'<script type="application/json" id="proofs">{data}</script>')
         parts.append(
             f"<p>{words('trust')}<br>" + "<br>".join(f"<code>{escape(k)}</code>" for k in keys) + "</p>"
@@ -123,4 +122,5 @@ def mine(
         parts += [f"<pre>{escape(orjson.dumps(proof).decode())}</pre>" for proof in proofs]
     if len(published) < len(matters):
         parts.append(f"<p>{words('found_later')}</p>")
-    return whole(words, heading, "".join(parts) + back, script="../../verify.js" if published else "")
+    script = "../../verify.js" if published else ""
+    return whole(words, heading, "".join(parts) + back, switch=None, script=script)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from jiayuan.chassis.pages import Words, table, whole
+
 from ..closing import Period
 from ..reports import EXCLUDED, FIGURES, RATES
-from .common import Words, table, whole
 
 _COLUMNS = (*FIGURES, *RATES)
 
@@ -39,11 +40,11 @@ def report(words: Words, period: Period, document: Mapping[str, Any], names: Map
     )
     left_out = "".join(f"<li>{escape(text)}</li>" for text in EXCLUDED[words.language])
     body = (
-        f'<p><a href="?lang={words.other}&amp;by={document["by"]}{street}">{words("other_language")}</a></p>'
-        f"<p>{words('until', at=document['until'][:10])}</p><p>{links}</p>{table(headings, rows)}<p>{files}</p>"
+        f"<p>{words('until', at=document['until'][:10])}</p><p>{links}</p>"
+        f"{table(heading, headings, rows)}<p>{files}</p>"
         f"<h2>{words('how')}</h2><ul>{how}</ul><h2>{words('excluded')}</h2><ul>{left_out}</ul>"
     )
-    return whole(words, heading, body)
+    return whole(words, heading, body, switch=f"&amp;by={document['by']}{street}")
 
 
 def _heading(words: Words, figure: Any) -> str:

@@ -8,13 +8,13 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.pages import answer, headers, words_for
 from jiayuan.chassis.service import http
 from jiayuan.chassis.web import Call
 from jiayuan.contracts.times import iso
 
 from .. import reading, rules, store
 from ..pages import confirm as page
-from ..pages.common import headers
 from .preferences import SIGNED_IN, me
 
 TOKEN: Final = "/r/<string(maxlength=22):token>"
@@ -27,30 +27,30 @@ class Reading:
     delivery: Any
 
     @http("GET", TOKEN)
-    def confirm_page(self, call: Call, token: str) -> Any:  # noqa: ARG002  every entrypoint has it
+    def confirm_page(self, call: Call, token: str) -> Any:
         """The page of a notice's link, with a button. Opening it counts for nothing: machines open links too."""
-        notice = reading.notice_of(token)
+        words, notice = words_for("notify", call), reading.notice_of(token)
         with self.delivery.work() as work:
             row = store.found_read(work, notice) if notice else None
         if row is None or row["state"] in store.NEVER_SENT:
-            return _html(page.unknown(), 404)
-        return _html(page.form(row))
+            return answer(page.unknown(words), status=404)
+        return answer(page.form(words, row), forms_to=self.delivery.settings.staff_url)
 
     @http("POST", TOKEN)
     def confirm(self, call: Call, token: str) -> Any:
         """The person has read it; goes on to the matter. A program that accepts JSON is told when it was read."""
-        notice = reading.notice_of(token)
+        words, notice = words_for("notify", call), reading.notice_of(token)
         with self.delivery.work() as work:
             row = reading.read(work, notice) if notice else None
         if call.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
             return 200, _read(row), _PRIVATE
         if row is None:
-            return _html(page.unknown(), 404)
+            return answer(page.unknown(words), status=404)
         number = row["parameters"].get("number")
         if number and row["role"] != "citizen":
             where = self.delivery.settings.staff_url + number
             return Response(status=303, headers={**headers(), "Location": where})
-        return _html(page.done())
+        return answer(page.done(words))
 
     @http("POST", "/notices/<string(maxlength=36):notice>/read", roles=SIGNED_IN)
     def acknowledge(self, call: Call, notice: str) -> Any:
@@ -76,7 +76,3 @@ def _read(row: dict[str, Any] | None) -> dict[str, Any]:
 
 def _unknown() -> Problem:
     return Problem(404, "There is no such notice", "or it isn't to you, or it hasn't been sent")
-
-
-def _html(text: str, status: int = 200) -> Response:
-    return Response(text, status=status, headers=headers(), content_type="text/html; charset=utf-8")

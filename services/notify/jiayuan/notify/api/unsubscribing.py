@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from werkzeug.wrappers import Response
-
 from jiayuan.chassis.limits import Limit
+from jiayuan.chassis.pages import answer, words_for
 from jiayuan.chassis.service import http
 from jiayuan.chassis.web import Call
 from jiayuan.chassis.work import Work
 
 from .. import preferences, store, wishing
 from ..pages import unsubscribe as page
-from ..pages.common import headers
 from ..preferences import ALL, Wishes
 from .preferences import WishesBody
 
@@ -34,23 +32,24 @@ class Unsubscribing:
     @http("GET", "/u/<string(maxlength=40):code>")
     def unsubscribe_page(self, call: Call, code: str) -> Any:
         """The page: what is told, and what of it may be refused."""
+        words = words_for("notify", call)
         with self.delivery.work() as work:
             ref = _citizen(work, call, code)
             if ref is None:
-                return _html(page.unknown(), 404)
-            return _html(page.form(wishing.show(work, "citizen", ref)))
+                return answer(page.unknown(words), status=404)
+            return answer(page.form(words, wishing.show(work, "citizen", ref)))
 
     @http("POST", "/u/<string(maxlength=40):code>")
     def unsubscribe(self, call: Call, code: str) -> Any:
         """Keeps what the page's form says."""
-        fields = call.form_body().fields
+        fields, words = call.form_body().fields, words_for("notify", call)
         with self.delivery.work() as work:
             ref = _citizen(work, call, code)
             if ref is None:
-                return _html(page.unknown(), 404)
+                return answer(page.unknown(words), status=404)
             now = Wishes.of((store.wishes(work, "citizen", ref) or {}).get("preferences"))
             said = wishing.change(work, "citizen", ref, _wishes(fields, now), "page")
-            return _html(page.done(said))
+            return answer(page.done(words, said))
 
     @http("GET", "/preferences/code/<string(maxlength=40):code>")
     def preferences_by_code(self, call: Call, code: str) -> Any:
@@ -98,7 +97,3 @@ def _wishes(fields: list[tuple[str, str]], now: Wishes) -> Wishes:
     if said.get("from") and said.get("until"):
         asked["quiet"] = page.hours(said["from"], said["until"])
     return wishing.checked(preferences.bundled(), "citizen", asked)
-
-
-def _html(text: str, status: int = 200) -> Response:
-    return Response(text, status=status, headers=headers(), content_type="text/html; charset=utf-8")

@@ -1,1 +1,1 @@
-"""Pages for people, in simplified Chinese; each loads nothing from anywhere."""
+"""Pages for people, in simplified Chinese and English; each loads nothing from anywhere."""

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
-from .common import page
+from jiayuan.chassis.pages import Words, whole
 
 
-def form(row: Mapping[str, Any]) -> str:
+def form(words: Words, row: Mapping[str, Any]) -> str:
     """The button, or that it was pressed before."""
     number = row["parameters"].get("number", "")
-    about = f"<p>工单 {escape(number)}</p>" if number else ""
+    about = f"<p>{words('case', number=number)}</p>" if number else ""
     if row["read_at"] is not None:
-        return page("已确认收到", about + '<form method="post"><p><button>查看</button></p></form>')
-    return page(
-        "请确认收到",
-        f'{about}<form method="post"><p>这条通知需要您确认收到。</p><p><button>确认收到并查看</button></p></form>',
-    )
+        title, say, do = words("read_title"), "", words("read_look")
+    else:
+        title, say, do = words("ask_title"), f"<p>{words('ask')}</p>", words("ask_do")
+    button = f'<form method="post" action="?lang={words.language}">{say}<p><button>{do}</button></p></form>'
+    return whole(words, title, about + button)
 
 
-def done() -> str:
+def done(words: Words) -> str:
     """It is confirmed, and there is nothing to go on to."""
-    return page("已确认收到", "<p>感谢您的确认。请按通知内容办理。</p>")
+    return whole(words, words("read_title"), f"<p>{words('read_thanks')}</p>", switch=None)
 
 
-def unknown() -> str:
+def unknown(words: Words) -> str:
     """For a link that is none of ours."""
-    return page("找不到", "<p>没有找到这条通知，请核对链接是否完整。</p>")
+    return whole(words, words("unknown_title"), f"<p>{words('unknown_notice')}</p>")

@@ -8,52 +8,52 @@ from html import escape
 from typing import Any, Final
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.pages import Words, whole
 from jiayuan.contracts.check import FieldProblem
-
-from .common import page
 
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[03]0")
 _TIMES: Final = [f"{h:02}:{m}" for h in range(24) for m in ("00", "30")]
 
 
-def form(said: Mapping[str, Any]) -> str:
+def form(words: Words, said: Mapping[str, Any]) -> str:
     """The form, with what is wished now."""
     lines = []
     for one in said["subjects"]:
-        name = escape(one["name"])
+        name = _name(words, one)
         if one["refusable"]:
             checked = "" if one["refused"] else " checked"
-            lines.append(
-                f'<label><input type="checkbox" name="keep" value="{escape(one["subject"])}"{checked}> {name}</label>'
-            )
+            box = f'<input type="checkbox" name="keep" value="{escape(one["subject"])}"{checked}>'
+            lines.append(f"<label>{box} {escape(name)}</label>")
         else:
-            lines.append(f'<p class="off">{name}：事关安全，始终会通知您。</p>')
+            lines.append(f'<p class="off">{words("always", subject=name)}</p>')
     quiet = said["quiet"] or {"from": "", "until": ""}
-    return page(
-        "通知设置",
-        '<form method="post" accept-charset="utf-8"><p>您希望收到哪些通知？去掉勾选的，以后不再发给您。</p>'
-        + "".join(lines)
-        + f"<p>免打扰时段：{_select('from', quiet['from'])} 至 {_select('until', quiet['until'])}<br>"
-        "<small>这段时间的通知会留到时段结束后再发，不会丢失。</small></p>"
-        '<p><button name="do" value="save">保存</button>'
-        '<button name="do" value="stop">全部退订</button>'
-        '<button name="do" value="all">恢复全部通知</button></p></form>'
-        "<p><small>退订后仍可随时凭编号查询办理进度。</small></p>",
+    hours = f"{_select(words, 'from', quiet['from'])} {words('quiet_to')} {_select(words, 'until', quiet['until'])}"
+    buttons = "".join(
+        f'<button name="do" value="{do}">{words(do)}</button>' for do in ("save", "stop", "all")
+    )
+    return whole(
+        words,
+        words("wishes_title"),
+        f'<form method="post" action="?lang={words.language}" accept-charset="utf-8">'
+        f"<fieldset><legend>{words('wishes_ask')}</legend>{''.join(lines)}</fieldset>"
+        f"<fieldset><legend>{words('quiet')}</legend><p>{hours}<br><small>{words('quiet_say')}</small></p></fieldset>"
+        f"<p>{buttons}</p></form><p><small>{words('wishes_say')}</small></p>",
     )
 
 
-def done(said: Mapping[str, Any]) -> str:
+def done(words: Words, said: Mapping[str, Any]) -> str:
     """What is wished from now on."""
-    refused = [escape(one["name"]) for one in said["subjects"] if one["refused"]]
-    text = f"以后不再向您发送：{'、'.join(refused)}。" if refused else "您将收到全部通知。"
+    refused = words.plain("and").join(_name(words, one) for one in said["subjects"] if one["refused"])
+    text = words("saved_refused", subjects=refused) if refused else words("saved_all")
     if quiet := said["quiet"]:
-        text += f"免打扰时段：{escape(quiet['from'])} 至 {escape(quiet['until'])}。"
-    return page("已保存", f'<p>{text}</p><p><a href="">返回修改</a></p>')
+        text += words("saved_quiet", begin=quiet["from"], end=quiet["until"])
+    back = f'<p><a href="?lang={words.language}">{words("back")}</a></p>'
+    return whole(words, words("saved_title"), f"<p>{text}</p>{back}", switch=None)
 
 
-def unknown() -> str:
+def unknown(words: Words) -> str:
     """For a code that is not known."""
-    return page("找不到", "<p>没有找到这个编号。请核对短信中的编号，或联系社区工作人员代为办理。</p>")
+    return whole(words, words("unknown_title"), f"<p>{words('unknown_code')}</p>")
 
 
 def hours(begin: str, end: str) -> dict[str, str]:
@@ -68,8 +68,13 @@ def hours(begin: str, end: str) -> dict[str, str]:
     return {"from": begin, "until": end}
 
 
-def _select(name: str, now: str) -> str:
+def _name(words: Words, one: Mapping[str, Any]) -> str:
+    # The county's own name of a subject is Chinese.
+    return one["name"] if words.language == "zh" else words.plain(f"subject_{one['subject']}")
+
+
+def _select(words: Words, name: str, now: str) -> str:
     times = _TIMES if now in ("", *_TIMES) else sorted([*_TIMES, now])
     options = "".join(f"<option{' selected' if t == now else ''}>{t}</option>" for t in times)
-    label = "开始时间" if name == "from" else "结束时间"
-    return f'<select name="{name}" aria-label="{label}"><option value="">不设</option>{options}</select>'
+    none = f'<option value="">{words("quiet_none")}</option>'
+    return f'<select name="{name}" aria-label="{words(f"quiet_{name}")}">{none}{options}</select>'

@@ -134,7 +134,7 @@
     const given = JSON.parse(block.textContent), words = given.words;
     verdict.textContent = words.checking;
     try {
-      if (!root.crypto || !root.crypto.subtle) { verdict.textContent = words.unsigned; return; }
+      if (!root.crypto || !root.crypto.subtle) { verdict.textContent = words.unchecked; return; }
       let all = true;
       for (const proof of given.proofs) all = (await check(proof, given.keys)) === true && all;
       verdict.textContent = all ? words.holds : words.unsigned;
