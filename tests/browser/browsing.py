@@ -83,9 +83,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         self.letters(16)
         self.scripts(True)
-        self.errors()
-        self.elsewhere()
-        self._asked.clear()
+        self.forget()
 
     def phone(self, width: int = 360, height: int = 640) -> None:
         """A small phone."""
@@ -128,15 +126,19 @@ class Browser:
 
     def press(self, name: str) -> None:
         """Presses the button or link of a name, and waits for the page that it leads to."""
-        self._turn(self.named(name))
+        self._turn(self.named(name).click)
 
     def send(self, selector: str) -> None:
         """The same for the one button of a selector."""
-        self._turn(self.find(selector))
+        self._turn(self.find(selector).click)
 
-    def _turn(self, by: WebElement) -> None:
+    def key_to_another_page(self, key: str) -> None:
+        """Presses a key that sends a form or follows a link."""
+        self._turn(lambda: self.key(key))
+
+    def _turn(self, do: Callable[[], None]) -> None:
         before = self.find("html")
-        by.click()
+        do()
 
         def there() -> bool:
             now = self.driver.find_elements(By.CSS_SELECTOR, "html")
@@ -176,6 +178,12 @@ class Browser:
             seen.append(at)
 
     # -- what must not be
+
+    def forget(self) -> None:
+        """What the console told and who was asked up to now was looked at."""
+        self.errors()
+        self.elsewhere()
+        self._asked.clear()
 
     def wide(self) -> int:
         """By how many pixels the page is wider than the window."""

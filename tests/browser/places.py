@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from werkzeug.wrappers import Response
 
 from jiayuan.chassis.testing import pages
 from jiayuan.chassis.testing.databases import Opened
@@ -47,7 +48,9 @@ class Site:
         if service not in self.services:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b""]
-        return [self.forge(b"".join(self.services[service](environ, start_response)))]
+        answer = Response.from_app(self.services[service], environ)
+        answer.set_data(self.forge(answer.get_data()))
+        return answer(environ, start_response)
 
 
 @contextmanager
