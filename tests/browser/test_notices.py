@@ -9,6 +9,7 @@ from browsing import Browser
 from places import WISHES_CODE, Site, token
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
+from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from jiayuan.chassis.testing import pages
@@ -28,28 +29,30 @@ def read(rig: Rig) -> int:
 
 
 @pytest.fixture
-def staff(rig: Rig, browser: Browser) -> Iterator[str]:
-    """Where staff work: another site than that of the links."""
-    del browser
-    with pages.served(Response("工作台", content_type="text/html; charset=utf-8")) as address:
-        rig.settings(staff_url=f"{address}/c/")
-        yield address
+def staff(rig: Rig) -> Iterator[tuple[str, str]]:
+    """Where staff work and where they sign in first: other sites than that of the links."""
+    page = Response("请登录", content_type="text/html; charset=utf-8")
+    with pages.served(page) as sign_in, pages.served(redirect(f"{sign_in}/sign-in")) as work:
+        rig.settings(staff_url=f"{work}/c/")
+        yield work, sign_in
 
 
-def test_staff_confirm_and_go_on_to_the_case(rig: Rig, browser: Browser, site: Site, staff: str) -> None:
+def test_staff_confirm_and_go_on_to_the_case(
+    rig: Rig, browser: Browser, site: Site, staff: tuple[str, str]
+) -> None:
     browser.open(f"{site.address}/r/{token(rig)}")
     assert "工单 XP-2026-000871" in browser.text
     assert read(rig) == 0  # looking at it is not confirming it
     browser.press("确认收到并查看")
-    assert browser.driver.current_url == f"{staff}/c/XP-2026-000871"
-    assert browser.text == "工作台"
+    assert browser.text == "请登录"
     assert read(rig) == 1
     browser.open(f"{site.address}/r/{token(rig)}?lang=en")
     assert browser.find("h1").text == "Confirmed"
     browser.press("Look at it")
-    assert browser.text == "工作台"
+    assert browser.text == "请登录"
     assert read(rig) == 1
-    assert browser.elsewhere(site.address, staff) == []
+    assert f"{staff[0]}/c/XP-2026-000871" in browser.elsewhere(site.address)
+    assert browser.elsewhere(site.address, *staff) == []
     browser.forget()
 
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 from html import escape
 from importlib import resources
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Response
 
@@ -94,20 +93,19 @@ def table(label: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) ->
 
 
 def answer(
-    page: str, *, status: int = 200, cache: int = 0, scripts: bool = False, forms_to: str = ""
+    page: str, *, status: int = 200, cache: int = 0, scripts: bool = False, leads_on: bool = False
 ) -> Response:
     """A page with its headers. `cache`: seconds that others may keep it; 0: nobody, and no search engine knows it.
 
-    `scripts`: it has one of this service. `forms_to`: the address that a form of it leads on to, when that is not here.
+    `scripts`: it has one of this service. `leads_on`: the answer to its form leads on to another site.
     """
-    return Response(page, status=status, content_type=HTML, headers=headers(cache, scripts, forms_to))
+    return Response(page, status=status, content_type=HTML, headers=headers(cache, scripts, leads_on))
 
 
-def headers(cache: int = 0, scripts: bool = False, forms_to: str = "") -> dict[str, str]:
+def headers(cache: int = 0, scripts: bool = False, leads_on: bool = False) -> dict[str, str]:
     """The headers of a page, as for `answer`."""
-    to = urlsplit(forms_to)
-    # Chromium holds a form to this for where its answer redirects to, as well.
-    forms = f"'self' {to.scheme}://{to.netloc}" if to.netloc else "'self'"
+    # Chromium holds a form to this wherever its answer redirects to, up to the sign-in page of the other site.
+    forms = "'self' http: https:" if leads_on else "'self'"
     policy = [
         "default-src 'none'",
         "base-uri 'none'",

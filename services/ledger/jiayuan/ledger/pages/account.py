@@ -34,8 +34,8 @@ def account(
         f"<p><b>{words('balance', **balance)}</b></p>",
         f"<h2>{words('mine')}</h2><p>{words('mine_say')}</p>",
         f'<form method="post" action="{name}/mine?lang={lang}"><label class="in">{words("code")} '
-        '<input name="code" autocomplete="off" autocapitalize="characters" maxlength="40" required></label> '
-        f"<button>{words('ask')}</button></form>",
+        '<input name="code" autocomplete="off" autocapitalize="characters" minlength="4" maxlength="40" required>'
+        f"</label> <button>{words('ask')}</button></form>",
     ]
     for by in ("street", "unit"):
         names = document["names"].get(by, {})

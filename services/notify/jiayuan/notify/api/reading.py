@@ -34,7 +34,7 @@ class Reading:
             row = store.found_read(work, notice) if notice else None
         if row is None or row["state"] in store.NEVER_SENT:
             return answer(page.unknown(words), status=404)
-        return answer(page.form(words, row), forms_to=self.delivery.settings.staff_url)
+        return answer(page.form(words, row), leads_on=True)
 
     @http("POST", TOKEN)
     def confirm(self, call: Call, token: str) -> Any:
