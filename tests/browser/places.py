@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from jiayuan.chassis.testing import pages
 from jiayuan.chassis.testing.databases import Opened
+from jiayuan.intake import keys
 from jiayuan.notify import reading, wall
 from services.ledger.tests.books import CODE, Books, intake
 from services.ledger.tests.conftest import Stories
@@ -84,6 +85,27 @@ def rig(site: Site, opened: Opened) -> Iterator[Rig]:
         made.sender().turn()
         site.services["notify"] = pages.app(opened)
         yield made
+
+
+@contextmanager
+def export(site: Site, opened: Opened) -> Iterator[str]:
+    """A citizen's own data, as a program gets it for him; at /export/."""
+    keys.use(opened.settings)
+    intake, phone = pages.client(opened), "13800138000"
+    report = {
+        "channel": "mini_program",
+        "text": "例家巷路灯不亮",
+        "contact": {"name": "例张三", "phone": phone},
+    }
+    said = intake.post("/reports", json=report).get_json()
+    asked = {"code": said["tracking_code"], "phone": phone}
+
+    def given(environ: dict[str, Any], start_response: Any) -> Any:
+        path = f"/person/export?lang={environ['QUERY_STRING'].removeprefix('lang=')}"
+        return intake.post(path, json=asked, headers={"Accept": "text/html"})(environ, start_response)
+
+    site.services["export"] = given
+    yield said["tracking_code"]
 
 
 def token(rig: Rig, template: str = "whistled") -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import places
 import pytest
@@ -14,16 +16,22 @@ from services.ledger.tests.books import CODE
 from services.notify.tests.rigs import Rig
 
 pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = {"zh": "zh-CN", "en": "en"}
 
 
 @pytest.fixture(scope="module")
 def _shared(databases: Databases) -> Iterator[tuple[Site, Rig]]:
     """One site for all pages: these tests only look."""
-    ledger, notify = (Opened(name, databases.fresh(name)) for name in ("ledger", "notify"))
-    with places.site() as made, places.books(made, ledger), places.rig(made, notify) as rig:
+    ledger, notify, intake = (Opened(name, databases.fresh(name)) for name in ("ledger", "notify", "intake"))
+    with (
+        places.site() as made,
+        places.books(made, ledger),
+        places.export(made, intake),
+        places.rig(made, notify) as rig,
+    ):
         yield made, rig
-    for opened in (ledger, notify):
+    for opened in (ledger, notify, intake):
         opened.close()
         databases.forget(opened.url)
 
@@ -43,9 +51,11 @@ def rig(_shared: tuple[Site, Rig]) -> Rig:
 Go = Callable[[Browser, str, str, Rig], None]
 
 
-def _at(path: str) -> Go:
+def _at(path: str, notice: str = "") -> Go:
+    """`notice`: the template of the notice whose token ends the path."""
+
     def go(browser: Browser, site: str, lang: str, rig: Rig) -> None:
-        browser.open(site + path.replace("TOKEN", token(rig)) + f"?lang={lang}")
+        browser.open(f"{site}{path}{token(rig, notice) if notice else ''}?lang={lang}")
 
     return go
 
@@ -67,7 +77,7 @@ def _mine(code: str) -> Go:
     return go
 
 
-WISHES, CONFIRM = _at(f"/u/{WISHES_CODE}"), _at("/r/TOKEN")
+WISHES, CONFIRM = _at(f"/u/{WISHES_CODE}"), _at("/r/", "whistled")
 PAGES: dict[str, Go] = {
     "account": _at("/ledger/public/accounts/2026"),
     "matter": _mine(CODE),
@@ -77,8 +87,32 @@ PAGES: dict[str, Go] = {
     "wishes kept": _press(WISHES, "button[value=stop]"),
     "no code": _at("/u/JY-XXXXXX"),
     "confirm": CONFIRM,
+    "confirmed": _press(_at("/r/", "received"), "button"),
+    "own data": _at("/export/"),
     "no notice": _at("/r/AAAAAAAAAAAAAAAAAAAAAA"),
 }
+
+
+def test_no_page_is_left_out() -> None:
+    """The addresses of the services' documents that answer with a page are those that are looked at here."""
+    found = {
+        f"{method.upper()} {path}"
+        for file in ROOT.glob("services/*/jiayuan/*/data/openapi.json")
+        for path, methods in json.loads(file.read_text(encoding="utf-8"))["paths"].items()
+        for method, operation in methods.items()
+        if isinstance(operation, dict)
+        and "text/html" in operation.get("responses", {}).get("200", {}).get("content", {})
+    }
+    assert found == {
+        "GET /public/accounts/{name}",
+        "POST /public/accounts/{name}/mine",
+        "GET /public/reports/{period}/page",
+        "GET /u/{code}",
+        "POST /u/{code}",
+        "GET /r/{token}",
+        "POST /r/{token}",
+        "POST /person/export",
+    }
 
 
 @pytest.mark.parametrize("name", PAGES)

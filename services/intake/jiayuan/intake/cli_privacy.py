@@ -159,6 +159,8 @@ def _is_person(person: str) -> bool:
 @click.option("--out", type=click.Path(path_type=Path), help="A file, readable for its owner only.")
 def export(phone: str, code: str, person: str, who: str, why: str, page: bool, out: Path | None) -> None:
     """Write all that is kept of a person, in clear. It is logged."""
+    from jiayuan.chassis.pages import Words
+
     from . import persons
 
     runtime, keys = _runtime()
@@ -166,7 +168,11 @@ def export(phone: str, code: str, person: str, who: str, why: str, page: bool, o
         found = persons.export(
             work, _find(work, keys, phone, code, person), keys, asked_by=f"operator {who}", why=why
         )
-    raw = persons.page(found).encode() if page else orjson.dumps(found, option=orjson.OPT_INDENT_2)
+    raw = (
+        persons.page(Words("intake"), found).encode()
+        if page
+        else orjson.dumps(found, option=orjson.OPT_INDENT_2)
+    )
     if out is None:
         click.echo(raw.decode())
         return

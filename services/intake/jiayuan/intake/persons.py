@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.pages import Words, whole
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso
@@ -22,16 +23,7 @@ from .store import people as stored
 CITIZEN: Final = "citizen"
 EXPORTED: Final = "exported"
 ERASED: Final = "erased"
-_KIND_NAMES: Final = {
-    "problem": "问题",
-    "information": "信息",
-    "consultation": "咨询",
-    "appointment": "预约服务",
-    "dispute": "纠纷",
-    "wish": "微心愿",
-    "praise": "表扬",
-}
-_SOLVED: Final = {True: "已解决", False: "未解决", None: "不清楚是否解决"}
+_SOLVED: Final = {True: "solved_yes", False: "solved_no", None: "solved_unknown"}
 
 
 def by_handle(work: Work, handle: str) -> str | None:
@@ -149,65 +141,57 @@ def _distinct(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def page(document: Mapping[str, Any]) -> str:
+def page(words: Words, document: Mapping[str, Any]) -> str:
     """An export as a page that anybody can read, print and keep; it loads nothing from anywhere."""
+    contacts = "".join(f"<li>{escape(_contact(words, c))}</li>" for c in document["contacts"])
     parts = [
-        '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>我的个人信息</title>',
-        "<style>body{font:16px/1.7 sans-serif;max-width:46em;margin:2em auto;padding:0 1em}"
-        "dt{font-weight:bold}pre{white-space:pre-wrap;font:inherit}</style><h1>我的个人信息</h1>",
-        f"<p>导出时间 {escape(document['exported_at'])}，共 {len(document['reports'])} 件诉求。</p>",
-        "<h2>联系方式</h2>",
-        _list([_contact(c) for c in document["contacts"]]) or "<p>没有留下联系方式。</p>",
+        f"<p>{words('exported', at=document['exported_at'], count=len(document['reports']))}</p>",
+        f"<h2>{words('contact')}</h2>",
+        f"<ul>{contacts}</ul>" if contacts else f"<p>{words('no_contact')}</p>",
     ]
     for item in document["reports"]:
-        parts.append(f"<h2>{escape(item['tracking_code'])} {_KIND_NAMES.get(item['kind'], '')}</h2>")
-        parts.append(_table(_lines(item)))
+        kind = words("kind_" + item["kind"])
+        parts.append(f"<h2>{escape(item['tracking_code'])} {kind}</h2><dl>")
+        for name, value in _lines(words, item):
+            parts.append(f'<dt>{escape(name)}</dt><dd><pre class="text">{escape(value)}</pre></dd>')
+        parts.append("</dl>")
     for version, given in document["consents"].items():
-        parts.append(
-            f"<h2>{escape(given['title'])}（{escape(version)}）</h2><pre>{escape(given['text'])}</pre>"
-        )
-    return "".join(parts)
+        parts.append(f"<h2>{escape(given['title'])} ({escape(version)})</h2>")
+        parts.append(f'<pre class="text">{escape(given["text"])}</pre>')
+    return whole(words, words("title"), "".join(parts), switch=None)
 
 
-def _contact(contact: Mapping[str, Any]) -> str:
-    names = {"name": "姓名", "phone": "电话", "openid": "微信标识"}
-    return "，".join(f"{names.get(k, k)} {v}" for k, v in contact.items())
+def _contact(words: Words, contact: Mapping[str, Any]) -> str:
+    return words.plain("and").join(f"{words.plain(f'contact_{k}')} {v}" for k, v in contact.items())
 
 
-def _lines(item: Mapping[str, Any]) -> list[tuple[str, str]]:
-    original = item["original"]
+def _lines(words: Words, item: Mapping[str, Any]) -> list[tuple[str, str]]:
+    original, plain, also = item["original"], words.plain, words.plain("and")
     lines = [
-        ("收到时间", item["received_at"]),
-        ("状态", "已撤回" if item["state"] == "withdrawn" else "已受理"),
-        ("您写的标题", original.get("title") or ""),
-        ("您写的内容", original.get("text") or ""),
-        ("您写的地点", original.get("place") or ""),
-        ("承办人员看到的", f"{item['shown']['title']}\n{item['shown']['text']}"),
-        ("类别", item["category"]["name"] or ""),
-        ("地点编码", "、".join(filter(None, (item["place"][k] for k in ("street", "community", "grid"))))),
-        ("渠道另记", "，".join(f"{k} {v}" for k, v in item["secrets"].items())),
-        ("文件", "、".join(f["digest"][:12] + " " + f["type"] for f in item["files"])),
-        ("同意书版本", item["consent"] or ""),
+        (plain("received"), item["received_at"]),
+        (plain("state"), plain("withdrawn" if item["state"] == "withdrawn" else "taken")),
+        (plain("own_title"), original.get("title") or ""),
+        (plain("own_text"), original.get("text") or ""),
+        (plain("own_place"), original.get("place") or ""),
+        (plain("shown"), f"{item['shown']['title']}\n{item['shown']['text']}"),
+        (plain("category"), item["category"]["name"] or ""),
+        (
+            plain("place"),
+            also.join(filter(None, (item["place"][k] for k in ("street", "community", "grid")))),
+        ),
+        (plain("secrets"), also.join(f"{k} {v}" for k, v in item["secrets"].items())),
+        (plain("files"), also.join(f["digest"][:12] + " " + f["type"] for f in item["files"])),
+        (plain("consent"), item["consent"] or ""),
     ]
-    lines += [(f"补充 {s['at']}", s.get("text") or "") for s in item["supplements"]]
+    lines += [(plain("supplement", at=s["at"]), s.get("text") or "") for s in item["supplements"]]
     lines += [
         (
-            f"评价 {r['at']}",
-            f"{_SOLVED[r['solved']]} {r['satisfaction'] or ''} {r['words'] or ''}".strip(),
+            plain("rating", at=r["at"]),
+            f"{plain(_SOLVED[r['solved']])} {r['satisfaction'] or ''} {r['words'] or ''}".strip(),
         )
         for r in item["ratings"]
     ]
     return [(name, value) for name, value in lines if value]
-
-
-def _list(lines: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>" if lines else ""
-
-
-def _table(lines: Sequence[tuple[str, str]]) -> str:
-    return (
-        "<dl>" + "".join(f"<dt>{escape(n)}</dt><dd><pre>{escape(v)}</pre></dd>" for n, v in lines) + "</dl>"
-    )
 
 
 # -- erasure -------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from marshmallow import validate
-from werkzeug.wrappers import Response
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.pages import answer, words_for
 from jiayuan.chassis.service import http
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.schemas.common import Demand, YesNo, a_number, a_text, an_id
@@ -74,14 +74,14 @@ class Privacy:
 
     @http("POST", "/person/export", before=_OWN)
     def person_export(self, call: Any) -> Any:
-        """All that is kept of a person, as JSON or, when asked for text/html, as a page."""
+        """All that is kept of a person, as JSON or, when asked for text/html, as a page; `?lang=en`."""
         document = call.json_body(Who)
         keys = process_keys.current()
         with self.delivery.work() as work:
             person = _person(work, call, document, keys)
             found = persons.export(work, person, keys, asked_by=persons.CITIZEN, why="")
         if call.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-            return Response(persons.page(found), content_type="text/html; charset=utf-8", headers=_PRIVATE)
+            return answer(persons.page(words_for("intake", call), found))
         return 200, found, _PRIVATE
 
     @http("POST", "/person/erasure", before=_OWN)
