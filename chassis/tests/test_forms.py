@@ -117,8 +117,8 @@ class _Service:
 
 def test_a_prefix_may_refuse_in_a_form_of_its_own() -> None:
     refuse = web.refusal_of(_Service)
-    assert refuse("/old/x", Problem(404, "No")).get_data() == b"<no>404</no>"
-    assert refuse("/new/x", Problem(404, "No")).content_type == "application/problem+json"
+    assert refuse(_call("/old/x"), Problem(404, "No")).get_data() == b"<no>404</no>"
+    assert refuse(_call("/new/x"), Problem(404, "No")).content_type == "application/problem+json"
 
     def run(_call: Any) -> Any:
         raise RuntimeError("inside")
@@ -126,6 +126,28 @@ def test_a_prefix_may_refuse_in_a_form_of_its_own() -> None:
     call = web.Call(EnvironBuilder(path="/old/x").get_environ())
     response = web.dispatch({}, call, run, SETTINGS, (), "/old/x", "intake", refuse)
     assert (response.status_code, response.get_data()) == (500, b"<no>500</no>")
+
+
+def _call(path: str, accept: str = "*/*") -> web.Call:
+    return web.Call(EnvironBuilder(path=path, headers={"Accept": accept}).get_environ())
+
+
+@pytest.mark.parametrize(
+    ("accept", "page"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        ("*/*", False),
+        ("", False),
+        ("application/json", False),
+        ("application/json,text/html", False),
+    ],
+    ids=["browser", "any", "none", "json", "both"],
+)
+def test_a_browser_is_refused_with_a_page_and_a_program_with_a_problem(accept: str, page: bool) -> None:
+    said = web.problem_document(_call("/x", accept), Problem(429, "Too many", headers={"Retry-After": "7"}))
+    assert (said.status_code, said.headers["Retry-After"]) == (429, "7")
+    assert said.mimetype == ("text/html" if page else "application/problem+json")
+    assert ("请过 7 秒再试" in said.get_data(as_text=True)) is page
 
 
 def test_a_body_may_be_as_large_as_its_entrypoint_says() -> None:

@@ -83,6 +83,7 @@ PAGES: dict[str, Go] = {
     "matter": _mine(CODE),
     "no matter": _mine("XP7Q2N8M4K5X"),
     "report": _at("/ledger/public/reports/2026Q1/page"),
+    "no account": _at("/ledger/public/accounts/1999"),
     "wishes": WISHES,
     "wishes kept": _press(WISHES, "button[value=stop]"),
     "no code": _at("/u/JY-XXXXXX"),

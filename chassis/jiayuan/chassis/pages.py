@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
+from .errors import Problem
+
 LANGUAGES: Final = ("zh", "en")
 HTML: Final = "text/html; charset=utf-8"
 _TAGS: Final = {"zh": "zh-CN", "en": "en"}
@@ -121,6 +123,19 @@ def headers(cache: int = 0, scripts: bool = False, leads_on: bool = False) -> di
         "X-Content-Type-Options": "nosniff",
         **({} if cache else {"X-Robots-Tag": "noindex"}),
     }
+
+
+def refusal(call: Any, error: Problem) -> Response:
+    """What whoever looks at pages is told instead of a problem document; for developers also its words."""
+    words = words_for("chassis", call)
+    kind = str(503 if error.status >= 500 else error.status if error.status in (404, 429) else "other")
+    said = words(f"say_{kind}", seconds=error.headers.get("Retry-After", "60"))
+    detail = escape(": ".join(filter(None, (error.title, error.detail))))
+    body = f'<p>{said}</p><p lang="en"><small>{error.status} {detail}</small></p>'
+    switch = "" if call.method == "GET" else None
+    found = answer(whole(words, words(f"title_{kind}"), body, switch=switch), status=error.status)
+    found.headers.update(error.headers)
+    return found
 
 
 def _cell(value: Any) -> str:

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Request, Response
 
 from jiayuan.contracts.check import FieldProblem, explain, instance
 
-from . import forms, forwarded, metrics, tokens, trace
+from . import forms, forwarded, metrics, pages, tokens, trace
 from .errors import Problem, Transient, is_transient
 
 log = logging.getLogger("jiayuan.web")
@@ -183,12 +183,15 @@ def problem(error: Problem) -> Response:
     )
 
 
-# What a refusal looks like to the caller of a path.
+# What a refusal looks like: to the caller of a path that has a form of its own, and to any.
 Refusal = Callable[[str, Problem], Response]
+Refuse = Callable[[Call, Problem], Response]
 
 
-def problem_document(_path: str, error: Problem) -> Response:
-    """The refusal of every path that has no form of its own."""
+def problem_document(call: Call, error: Problem) -> Response:
+    """The refusal of every path that has no form of its own; a page for a browser, which would rather have one."""
+    if call.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        return pages.refusal(call, error)
     return problem(error)
 
 
@@ -218,7 +221,7 @@ def dispatch(
     roles: tuple[str, ...],
     route: str,
     service: str,
-    refuse: Refusal = problem_document,
+    refuse: Refuse = problem_document,
     before: Callable[[Call], None] | None = None,
 ) -> Response:
     """Signs in, asks `before`, which may refuse, runs `run(call, **rules)`, answers, measures."""
@@ -238,7 +241,7 @@ def dispatch(
             before(call)
         response = answer(run(call, **rules))
     except Exception as error:  # noqa: BLE001  every failure becomes an answer
-        response = refuse(call.path, problem_of(error, call.max_content_length or MAX_BODY))
+        response = refuse(call, problem_of(error, call.max_content_length or MAX_BODY))
     finally:
         trace.current.reset(context)
     response.headers["traceparent"] = call.traceparent
@@ -248,16 +251,16 @@ def dispatch(
     return response
 
 
-def refusal_of(service_class: Any) -> Refusal:
-    """The refusal of a service: what its `refusals` say for the path's prefix, else a problem document."""
+def refusal_of(service_class: Any) -> Refuse:
+    """The refusal of a service: what its `refusals` say for the path's prefix, else `problem_document`."""
     refusals: Mapping[str, Refusal] = getattr(service_class, "refusals", {})
     prefixes = sorted(refusals, key=len, reverse=True)
 
-    def refuse(path: str, error: Problem) -> Response:
+    def refuse(call: Call, error: Problem) -> Response:
         for prefix in prefixes:
-            if path.startswith(prefix):
-                return refusals[prefix](path, error)
-        return problem(error)
+            if call.path.startswith(prefix):
+                return refusals[prefix](call.path, error)
+        return problem_document(call, error)
 
     return refuse
 
@@ -265,7 +268,7 @@ def refusal_of(service_class: Any) -> Refusal:
 class App:
     """The WSGI application: finds the entrypoint of a request and lets it answer."""
 
-    def __init__(self, url_map: Map, refuse: Refusal) -> None:
+    def __init__(self, url_map: Map, refuse: Refuse) -> None:
         self.url_map, self.refuse = url_map, refuse
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -279,7 +282,7 @@ class App:
             # A doubled slash, as when a base address that ends in one is joined.
             return redirect.get_response(environ)(environ, start_response)
         except Exception as error:  # noqa: BLE001  a server answers
-            response = self.refuse(environ.get("PATH_INFO", ""), problem_of(error))
+            response = self.refuse(Call(environ), problem_of(error))
         return response(environ, start_response)
 
 
