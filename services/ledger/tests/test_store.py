@@ -681,7 +681,7 @@ def test_show_by_unit_of_a_street_and_as_json(opened: Opened, stories: Any) -> N
     assert document["total"]["open"] == 2
     assert document["balances"] is True
     assert "（网格）" in run(opened, "show", "2026", "--by", "unit").output
-    assert "结存 0" in run(opened, "show", "2031").output
+    assert "the account has no entry of 2031 (allowed: 2026)" in run(opened, "show", "2031").output
 
 
 def test_a_database_that_is_away_is_one_sentence(opened: Opened) -> None:

@@ -94,7 +94,9 @@ def the_checkpoint(work: Work, number: int | None) -> Signed:
     """A checkpoint by its number, or the newest. Problem 404."""
     found = trees.last_checkpoint(work) if number is None else trees.get_checkpoint(work, number)
     if found is None:
-        raise Problem(404, "There is no such checkpoint")
+        last = trees.last_checkpoint(work)
+        why = f"number: is {number} (allowed: 1 to {last.number})" if last else "nothing was signed yet"
+        raise Problem(404, "There is no such checkpoint", why)
     return found
 
 

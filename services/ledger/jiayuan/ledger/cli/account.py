@@ -15,7 +15,7 @@ from ..account import FAULTS, ON_THE_WAY, Account, account
 from ..closing import Period, digest_of, is_closed
 from ..closings import figures_of
 from ..replay import State, Wrong, as_of, figures, states
-from .common import JSON, YEAR, Moment, reading
+from .common import JSON, YEAR, Moment, known_street, known_year, reading
 
 SHOWN = 20
 
@@ -29,6 +29,8 @@ SHOWN = 20
 def show(year: int, street: str | None, by: str, at: datetime | None, as_json: bool) -> None:
     """Show the account of a year; exit code 1 when it doesn't balance."""
     with reading() as work:
+        known_year(work, year)
+        known_street(work, street)
         found = (
             account(year, by, street, store.figures(work, year, by, street))
             if at is None
@@ -50,6 +52,8 @@ def _at(work: Work, year: int, street: str | None, at: datetime) -> list[State]:
 def returning(year: int, street: str | None, as_json: bool) -> None:
     """老大难: entries whose matters were written off before, the most often first."""
     with reading() as work:
+        known_year(work, year)
+        known_street(work, street)
         found = store.returning(work, year, street=street)
     if as_json:
         click.echo(json.dumps([r._asdict() for r in found], ensure_ascii=False))
@@ -65,6 +69,7 @@ def check(year: int) -> None:
     """Prove the account of a year, entry by entry and posting by posting; exit code 1 and what is at fault when it is
     wrong."""
     with reading() as work:
+        known_year(work, year)
         whole = [account(year, by, None, store.figures(work, year, by, None)) for by in ("street", "unit")]
         faults = store.faults(work, year)
         wrong, replayed = _replay(work, year)

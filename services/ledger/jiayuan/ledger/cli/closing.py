@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from .. import closings
-from ..closing import Period, period_of
+from ..closing import Period
 from ..entry import SHANGHAI
 from ..store import acts_of, closed_periods
-from .common import JSON, TOKEN, do, echo_json, reading
+from .common import JSON, PERIOD, TOKEN, do, echo_json, reading
 
 _WORDS = {
     "closing_proposed": "提请结账",
@@ -23,20 +23,6 @@ _WORDS = {
 }
 
 
-class PeriodType(click.ParamType):
-    """2026 or 2026Q3."""
-
-    name = "period"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Period:
-        """The period."""
-        try:
-            return period_of(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-PERIOD = click.argument("period", type=PeriodType())
 REASON = click.option("--reason", required=True)
 
 

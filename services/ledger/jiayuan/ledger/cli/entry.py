@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from ..posting import ANSWERS, OPENED
-from .common import JSON, TOKEN, do, echo_json
+from .common import JSON, TOKEN, Id, do, echo_json
 
-ENTRY = click.argument("entry")
+ENTRY = click.argument("entry", type=Id())
 NOTE = click.option("--note", required=True, help="What is said with it.")
 KEY = click.option("--key", default=None, help="Done once, however often it is sent with this key.")
 

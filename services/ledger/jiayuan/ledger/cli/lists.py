@@ -27,16 +27,10 @@ from ..lists.publishing import KIND_NAMES, KINDS
 from ..lists.publishing import STATE_NAMES as LIST_STATES
 from ..lists.quarter import Quarter, read
 from ..lists.sheets import day, day_of
+from .common import Id, OutFile, QuarterType, refusals
 
 WHO: Final = click.option("--who", required=True, help="Who decides it; kept with the list.")
 _REASON: Final = click.option("--reason", required=True, help="Kept with the list.")
-
-
-def _quarter(_context: Any, _parameter: Any, value: str) -> Quarter:
-    try:
-        return read(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 def _time(_context: Any, _parameter: Any, value: str | None) -> datetime | None:
@@ -58,15 +52,15 @@ def _milestones(_context: Any, _parameter: Any, values: tuple[str, ...]) -> list
     return out
 
 
-QUARTER: Final = click.argument("quarter", callback=_quarter)
-LIST: Final = click.argument("list_id", type=click.UUID)
-CLAIM: Final = click.argument("claim_id", type=click.UUID)
+QUARTER: Final = click.argument("quarter", type=QuarterType())
+LIST: Final = click.argument("list_id", type=Id())
+CLAIM: Final = click.argument("claim_id", type=Id())
 NUMBER: Final = click.argument("number", type=click.IntRange(min=1))
 
 
 @contextmanager
 def _runtime() -> Iterator[Any]:
-    """The service's database and its outbox; what is refused is said in a line or two, exit code 1."""
+    """The service's database and its outbox; what is refused is said."""
     from jiayuan.chassis.service import Runtime
 
     from .. import handlers, store
@@ -75,14 +69,8 @@ def _runtime() -> Iterator[Any]:
     settings = load(LedgerSettings, "ledger", {"JIAYUAN_AMQP_URI": "", **os.environ})
     runtime = Runtime(settings, store.metadata, handlers.HANDLERS)
     try:
-        yield runtime
-    except Problem as error:
-        click.echo(f"jiayuan ledger: {error.title}" + (f": {error.detail}" if error.detail else ""), err=True)
-        for p in error.problems:
-            click.echo(
-                f"  {p.field}: {p.problem}" + (f" (allowed: {p.allowed})" if p.allowed else ""), err=True
-            )
-        sys.exit(1)
+        with refusals():
+            yield runtime
     finally:
         runtime.engine.dispose()
 
@@ -107,7 +95,7 @@ def draft(kind: str, quarter: Quarter, street: str, community: str, since: datet
     from ..api.lists import learn
 
     if (kind == "demand") != bool(community):
-        raise click.UsageError("a demand list has a --community, others have none")
+        raise click.BadParameter("a demand list has one, others have none", param_hint="--community")
     with _runtime() as runtime:
         learned = learn(runtime.settings, kind, street, community)
         with runtime.work() as work:
@@ -121,7 +109,7 @@ def draft(kind: str, quarter: Quarter, street: str, community: str, since: datet
 @lists.command()
 @LIST
 @click.option("--json", "as_json", is_flag=True)
-def show(list_id: Any, as_json: bool) -> None:
+def show(list_id: str, as_json: bool) -> None:
     """Show a list with its lines."""
     from .. import views
 
@@ -164,7 +152,7 @@ def _line(kind: str, line: dict[str, Any]) -> str:
 
 
 @lists.command("list")
-@click.option("--quarter", callback=lambda c, p, v: _quarter(c, p, v) if v else None)
+@click.option("--quarter", type=QuarterType())
 @click.option("--street")
 @click.option("--kind", type=click.Choice(KINDS))
 def list_(quarter: Quarter | None, street: str | None, kind: str | None) -> None:
@@ -184,24 +172,24 @@ def list_(quarter: Quarter | None, street: str | None, kind: str | None) -> None
 @lists.command()
 @LIST
 @WHO
-def publish(list_id: Any, who: str) -> None:
+def publish(list_id: str, who: str) -> None:
     """Publish a draft, for good."""
     from .. import listing
 
     with _runtime() as runtime, runtime.work() as work:
-        found = listing.publish(work, str(list_id), who)
+        found = listing.publish(work, list_id, who)
     click.echo(f"{_title(found)}：{LIST_STATES[found.state]}")
 
 
 @lists.command()
 @LIST
 @WHO
-def close(list_id: Any, who: str) -> None:
+def close(list_id: str, who: str) -> None:
     """Close a published list: nobody claims any more."""
     from .. import listing
 
     with _runtime() as runtime, runtime.work() as work:
-        found = listing.close(work, str(list_id), who)
+        found = listing.close(work, list_id, who)
     click.echo(f"{_title(found)}：{LIST_STATES[found.state]}")
 
 
@@ -215,7 +203,7 @@ def close(list_id: Any, who: str) -> None:
 @click.option("--report", "reports", multiple=True, help="A report behind it; may be given several times.")
 @WHO
 def add(
-    list_id: Any,
+    list_id: str,
     category: str,
     title: str,
     source: str,
@@ -229,7 +217,7 @@ def add(
 
     with _runtime() as runtime, runtime.work() as work:
         new = listing.NewDemand(category, title, source, detail, people, reports)
-        line, fresh = listing.add_demand(work, str(list_id), new, who)
+        line, fresh = listing.add_demand(work, list_id, new, who)
     click.echo(f"{line['number']}{'' if fresh else ' (was there)'}")
 
 
@@ -238,15 +226,15 @@ def add(
 @NUMBER
 @_REASON
 @WHO
-def drop(list_id: Any, number: int, reason: str, who: str) -> None:
+def drop(list_id: str, number: int, reason: str, who: str) -> None:
     """Leave out a line of a draft of a demand or problem list."""
     from .. import listing
 
     with _runtime() as runtime, runtime.work() as work:
         if _found(work, list_id).kind == "demand":
-            listing.change_demand(work, str(list_id), number, {"kept": False, "reason": reason}, who)
+            listing.change_demand(work, list_id, number, {"kept": False, "reason": reason}, who)
         else:
-            listing.decide(work, str(list_id), number, {"state": "dropped", "reason": reason}, who)
+            listing.decide(work, list_id, number, {"state": "dropped", "reason": reason}, who)
     click.echo(f"{number}：不列入")
 
 
@@ -256,7 +244,7 @@ def drop(list_id: Any, number: int, reason: str, who: str) -> None:
 @click.option("--all", "everything", is_flag=True, help="All that aren't decided yet.")
 @click.option("--takes", type=click.IntRange(1, MOST_TAKERS), help="How many units each takes.")
 @WHO
-def accept(list_id: Any, numbers: tuple[int, ...], everything: bool, takes: int | None, who: str) -> None:
+def accept(list_id: str, numbers: tuple[int, ...], everything: bool, takes: int | None, who: str) -> None:
     """Accept problems of a draft."""
     from .. import listing
     from ..store import lists as rows
@@ -265,11 +253,9 @@ def accept(list_id: Any, numbers: tuple[int, ...], everything: bool, takes: int 
         raise click.UsageError("give numbers or --all")
     with _runtime() as runtime, runtime.work() as work:
         _found(work, list_id)
-        chosen = numbers or tuple(
-            p.number for p in rows.problems_of(work, str(list_id)) if p.state == "suggested"
-        )
+        chosen = numbers or tuple(p.number for p in rows.problems_of(work, list_id) if p.state == "suggested")
         decision: dict[str, Any] = {"state": "accepted"} | ({"takes": takes} if takes else {})
-        changed = sum(listing.decide(work, str(list_id), n, decision, who) for n in chosen)
+        changed = sum(listing.decide(work, list_id, n, decision, who) for n in chosen)
     click.echo(f"{changed} accepted")
 
 
@@ -278,12 +264,12 @@ def accept(list_id: Any, numbers: tuple[int, ...], everything: bool, takes: int 
 @click.argument("numbers", type=click.IntRange(min=1), nargs=-1, required=True)
 @click.option("--title", default="")
 @WHO
-def merge(list_id: Any, numbers: tuple[int, ...], title: str, who: str) -> None:
+def merge(list_id: str, numbers: tuple[int, ...], title: str, who: str) -> None:
     """Make one problem of several: the first."""
     from .. import listing
 
     with _runtime() as runtime, runtime.work() as work:
-        number = listing.merge(work, str(list_id), numbers, who, title)
+        number = listing.merge(work, list_id, numbers, who, title)
     click.echo(str(number))
 
 
@@ -293,19 +279,19 @@ def merge(list_id: Any, numbers: tuple[int, ...], title: str, who: str) -> None:
 @click.option("--demand", "demands", multiple=True, required=True, help="Its id; may be given several times.")
 @click.option("--title", default="")
 @WHO
-def split(list_id: Any, number: int, demands: tuple[str, ...], title: str, who: str) -> None:
+def split(list_id: str, number: int, demands: tuple[str, ...], title: str, who: str) -> None:
     """Make some of a problem's demands a problem of their own."""
     from .. import listing
 
     with _runtime() as runtime, runtime.work() as work:
-        made = listing.split(work, str(list_id), number, demands, title, who)
+        made = listing.split(work, list_id, number, demands, title, who)
     click.echo(str(made))
 
 
 @lists.command()
 @LIST
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-def export(list_id: Any, file: Path) -> None:
+@click.argument("file", type=OutFile())
+def export(list_id: str, file: Path) -> None:
     """Write a list as a workbook."""
     from .. import importing
 
@@ -319,11 +305,11 @@ def export(list_id: Any, file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--answer",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutFile(),
     help="Where the workbook with its column of results goes; FILE-结果.xlsx.",
 )
 @WHO
-def import_(list_id: Any, file: Path, answer: Path | None, who: str) -> None:
+def import_(list_id: str, file: Path, answer: Path | None, who: str) -> None:
     """Take a workbook in; exit code 1 when a row was refused."""
     from .. import importing
 
@@ -331,7 +317,7 @@ def import_(list_id: Any, file: Path, answer: Path | None, who: str) -> None:
     shutil.copyfile(file, target)
     try:
         with _runtime() as runtime:
-            counts = importing.take(runtime.work, str(list_id), target, who, lambda _unit: True)
+            counts = importing.take(runtime.work, list_id, target, who, lambda _unit: True)
     except SystemExit:
         target.unlink()
         raise
@@ -351,7 +337,7 @@ def import_(list_id: Any, file: Path, answer: Path | None, who: str) -> None:
 @click.option("--milestone", "milestones", multiple=True, callback=_milestones, help="NAME=2026-10-31")
 @WHO
 def claim(
-    list_id: Any,
+    list_id: str,
     number: int,
     unit: str,
     person: str,
@@ -366,7 +352,7 @@ def claim(
 
     said = [{**m, "due_at": iso(m["due_at"])} for m in milestones]
     with _runtime() as runtime, runtime.work() as work:
-        made, fresh = claiming.claim(work, str(list_id), number, unit, person, due_at, said, who)
+        made, fresh = claiming.claim(work, list_id, number, unit, person, due_at, said, who)
     click.echo(f"{made.id} {unit}：{STATE_NAMES[made.state]}{'' if fresh else ' (was there)'}")
 
 
@@ -374,12 +360,12 @@ def claim(
 @CLAIM
 @click.option("--takes", type=click.IntRange(1, MOST_TAKERS))
 @WHO
-def grant(claim_id: Any, takes: int | None, who: str) -> None:
+def grant(claim_id: str, takes: int | None, who: str) -> None:
     """Give a unit's wish a place."""
     from .. import claiming
 
     with _runtime() as runtime, runtime.work() as work:
-        made = claiming.grant(work, str(claim_id), takes, who)
+        made = claiming.grant(work, claim_id, takes, who)
     click.echo(f"{made.unit}：{STATE_NAMES[made.state]}")
 
 
@@ -387,12 +373,12 @@ def grant(claim_id: Any, takes: int | None, who: str) -> None:
 @CLAIM
 @_REASON
 @WHO
-def release(claim_id: Any, reason: str, who: str) -> None:
+def release(claim_id: str, reason: str, who: str) -> None:
     """Give a claim or a wish back."""
     from .. import claiming
 
     with _runtime() as runtime, runtime.work() as work:
-        made = claiming.release(work, str(claim_id), reason, who)
+        made = claiming.release(work, claim_id, reason, who)
     click.echo(f"{made.unit}：{STATE_NAMES[made.state]}")
 
 
@@ -401,12 +387,12 @@ def release(claim_id: Any, reason: str, who: str) -> None:
 @NUMBER
 @click.option("--at", callback=_time, help="When it was done; now, if you don't say.")
 @WHO
-def milestone(claim_id: Any, number: int, at: datetime | None, who: str) -> None:
+def milestone(claim_id: str, number: int, at: datetime | None, who: str) -> None:
     """A milestone of a claim is done."""
     from .. import claiming, views
 
     with _runtime() as runtime, runtime.work() as work:
-        made = views.claim_document(claiming.reach(work, str(claim_id), number, at, who), work.now)
+        made = views.claim_document(claiming.reach(work, claim_id, number, at, who), work.now)
     m = made["milestones"][number - 1]
     click.echo(f"{m['name']}：{STANDING_NAMES[m['standing']]}")
 
@@ -415,12 +401,12 @@ def milestone(claim_id: Any, number: int, at: datetime | None, who: str) -> None
 @CLAIM
 @click.option("--at", callback=_time, help="When it was done; now, if you don't say.")
 @WHO
-def done(claim_id: Any, at: datetime | None, who: str) -> None:
+def done(claim_id: str, at: datetime | None, who: str) -> None:
     """A claim is done, with all its milestones."""
     from .. import claiming, views
 
     with _runtime() as runtime, runtime.work() as work:
-        made = views.claim_document(claiming.finish(work, str(claim_id), at, who), work.now)
+        made = views.claim_document(claiming.finish(work, claim_id, at, who), work.now)
     click.echo(f"{made['unit']}：{STANDING_NAMES[made['standing']]}")
 
 
@@ -434,17 +420,19 @@ def lineage_(by: str, value: str) -> None:
 
     entry, _, number = value.partition(".")
     if by in ("entry", "demand", "problem") and uuid_of(value) is None:
-        raise click.BadParameter(f"{value!r} is no id")
+        raise click.BadParameter(f"{value!r} is no id", param_hint="VALUE")
     if by == "posting" and (uuid_of(entry) is None or not (number.isascii() and number.isdigit())):
-        raise click.BadParameter(f"{value!r} is no posting: the entry's id, a dot and its number")
+        raise click.BadParameter(
+            f"{value!r} is no posting: the entry's id, a dot and its number", param_hint="VALUE"
+        )
     with _runtime() as runtime, runtime.work() as work:
         click.echo(json.dumps(lineage.of(work, by, value), ensure_ascii=False))
 
 
-def _found(work: Any, list_id: Any) -> Any:
+def _found(work: Any, list_id: str) -> Any:
     from ..store import lists as rows
 
-    found = rows.list_of(work, str(list_id))
+    found = rows.list_of(work, list_id)
     if found is None:
         raise Problem(404, "There is no such list")
     return found

@@ -10,14 +10,15 @@ import click
 
 from jiayuan.contracts.times import iso
 
+from ..lists.quarter import Quarter
 from ..meeting.agenda import KIND_NAMES, STALLED_DAYS
 from ..meeting.decision import BECOMES, BECOMES_NAMES, OUTCOME_NAMES
 from ..meeting.minutes import ATTENDANCE
 from ..meeting.stage import PART_NAMES, PARTS, STATE_NAMES, STATES
-from .common import JSON, TOKEN, Moment, do, echo_json
+from .common import JSON, TOKEN, Id, Moment, OutFile, QuarterType, do, echo_json
 
-MEETING: Final = click.argument("meeting")
-_FILE: Final = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+MEETING: Final = click.argument("meeting", type=Id())
+_FILE: Final = click.argument("file", type=OutFile())
 
 
 @click.group()
@@ -26,7 +27,7 @@ def meeting() -> None:
 
 
 @meeting.command()
-@click.argument("quarter")
+@click.argument("quarter", type=QuarterType())
 @click.option("--street", required=True)
 @click.option(
     "--number", type=int, default=None, help="The street's n-th meeting about the quarter; 1 when absent."
@@ -37,22 +38,22 @@ def meeting() -> None:
 @JSON
 @TOKEN
 def draft(
-    quarter: str, street: str, number: int | None, stalled_days: int | None, token: str, as_json: bool
+    quarter: Quarter, street: str, number: int | None, stalled_days: int | None, token: str, as_json: bool
 ) -> None:
     """Begin a meeting, or let its agenda learn what has come since."""
-    said = {"street": street, "quarter": quarter, "number": number, "stalled_days": stalled_days}
+    said = {"street": street, "quarter": str(quarter), "number": number, "stalled_days": stalled_days}
     found = do(token, "draft_meeting", {k: v for k, v in said.items() if v is not None})
     _say(found, as_json)
 
 
 @meeting.command("list")
 @click.option("--street", default=None)
-@click.option("--quarter", default=None)
+@click.option("--quarter", type=QuarterType(), default=None)
 @click.option("--state", type=click.Choice(STATES), default=None)
 @TOKEN
-def list_(token: str, **query: str | None) -> None:
+def list_(token: str, **query: Any) -> None:
     """List meetings."""
-    found = do(token, "joint_meetings", query={k: v for k, v in query.items() if v})
+    found = do(token, "joint_meetings", query={k: str(v) for k, v in query.items() if v})
     for m in found["meetings"]:
         click.echo(
             f"{m['id']}  {m['street']}  {m['quarter']}-{m['number']}  {STATE_NAMES[m['state']]}  {m['title']}"
@@ -208,7 +209,7 @@ def export_(meeting: str, file: Path, token: str) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--result",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutFile(),
     default=None,
     help="What became of each row.",
 )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,12 +16,11 @@ from jiayuan.chassis.work import Work
 
 from ..checkpoint import Signer
 from ..verify import HASHES, Invalid, Key, read_keys
-from .common import echo_json, reading, refusals
+from .common import Id, OutFile, Year, echo_json, known_street, known_year, read_text, reading, refusals
 
 if TYPE_CHECKING:
     from ..proving import ProofSettings
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _SHOWN = 20
 
 
@@ -49,7 +48,7 @@ def key() -> None:
 
 @key.command("new")
 @click.argument("name")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=OutFile())
 def key_new(name: str, file: Path) -> None:
     """Make a key called NAME (as in jiayuan.example/ledger: the account's name for good) and keep it in FILE.
 
@@ -76,7 +75,7 @@ def key_new(name: str, file: Path) -> None:
 def key_public(file: Path) -> None:
     """Print the public part of the key in FILE, as verifiers take it."""
     try:
-        click.echo(str(Signer.parse(file.read_text(encoding="utf-8")).key))
+        click.echo(str(Signer.parse(read_text(file, "FILE")).key))
     except Invalid as error:
         click.echo(f"{file}: {error}", err=True)
         sys.exit(1)
@@ -110,14 +109,14 @@ def proof_checkpoint(number: int | None, why: str | None) -> None:
 
 
 @proof.command("inclusion")
-@click.argument("entry", type=click.UUID)
+@click.argument("entry", type=Id())
 @click.argument("number", type=click.IntRange(0))
-def proof_inclusion(entry: Any, number: int) -> None:
+def proof_inclusion(entry: str, number: int) -> None:
     """Print the proof that posting NUMBER of ENTRY is in the account: for verify.py."""
     from .. import proving
 
     with refusals(), reading() as work:
-        echo_json(proving.proof_document(work, str(entry), number))
+        echo_json(proving.proof_document(work, entry, number))
 
 
 @proof.command("consistency")
@@ -163,20 +162,30 @@ def proof_change_hash(hash_id: str) -> None:
 
 
 @click.command("export")
-@click.argument("file", type=_FILE)
-@click.option("--year", type=click.IntRange(2000, 2999))
+@click.argument("file", type=OutFile())
+@click.option("--year", type=Year())
 @click.option("--street", help="Only this street (its code).")
-@click.option("--entry", type=click.UUID, help="Only this entry.")
+@click.option("--entry", type=Id(), help="Only this entry.")
 @click.option("--tree", type=click.IntRange(1), help="The newest when absent.")
 @click.option("--texts", is_flag=True, help="With free texts, which may name persons: not for the public.")
 def export(
-    file: Path, year: int | None, street: str | None, entry: Any, tree: int | None, texts: bool
+    file: Path, year: int | None, street: str | None, entry: str | None, tree: int | None, texts: bool
 ) -> None:
     """Export the account with its proof to FILE (a zip), for verify.py; all of it, unless less is asked for."""
     from .. import exporting
+    from ..store import trees
 
-    wanted = exporting.Wanted(year, street, str(entry) if entry else None, texts)
+    wanted = exporting.Wanted(year, street, entry, texts)
     with refusals(), reading() as work:
+        if year is not None:
+            known_year(work, year)
+        known_street(work, street)
+        there = [t.id for t in trees.get_trees(work)]
+        if tree is not None and tree not in there:
+            allowed = "、".join(map(str, there)) or "none, as nothing was posted yet"
+            raise click.BadParameter(f"there is no tree {tree} (allowed: {allowed})", param_hint="--tree")
+        if entry is not None and not trees.places_of(work, entry):
+            raise click.BadParameter(f"nothing of {entry} is in the tree", param_hint="--entry")
         manifest = exporting.export(work, file, wanted, tree)
     click.echo(f"{file}：{manifest['leaves']} 叶，检查点 {manifest['size']} 叶，{manifest['origin']}")
 
@@ -221,7 +230,7 @@ def verify(keys: tuple[str, ...], known: tuple[Path, ...], jobs: int, as_json: b
     trust = verifying.Trust(
         trusted,
         signer.macs() if signer else None,
-        [path.read_text(encoding="utf-8") for path in known],
+        [read_text(path, "--known") for path in known],
         settings.clock_speed,
         settings.checkpoint_interval,
     )
@@ -238,5 +247,6 @@ def verify(keys: tuple[str, ...], known: tuple[Path, ...], jobs: int, as_json: b
 def _trusted(keys: tuple[str, ...]) -> list[Key]:
     try:
         return read_keys(keys)
-    except (Invalid, OSError) as error:
-        raise click.BadParameter(str(error), param_hint="--key") from None
+    except (Invalid, OSError, UnicodeDecodeError) as error:
+        why = "a file of keys is text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise click.BadParameter(why, param_hint="--key") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -14,7 +15,18 @@ from jiayuan.chassis.errors import Problem
 from .. import matter, publishing
 from ..publication import FILES, Name, name_of
 from ..store import publications
-from .common import JSON, TOKEN, YEAR, do, echo_json, reading, refusals
+from .common import (
+    JSON,
+    TOKEN,
+    YEAR,
+    OutFile,
+    do,
+    echo_json,
+    known_street,
+    known_year,
+    reading,
+    refusals,
+)
 
 
 @click.command()
@@ -23,23 +35,43 @@ from .common import JSON, TOKEN, YEAR, do, echo_json, reading, refusals
 @TOKEN
 def publish(year: int, street: str | None, token: str) -> None:
     """公布: order the account of a year to be published; the process that signs does it within seconds."""
+    with reading() as work:
+        known_year(work, year)
+        known_street(work, street)
     found = do(token, "order_publication", {"street": street} if street else {}, year=year)
     click.echo(f"{found['name']}：已提交，{found['id']}")
 
 
+class AccountName(click.ParamType):
+    """2026, 2026-STREET, 2026-STREET.3."""
+
+    name = "account"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Name:
+        """The name."""
+        try:
+            return name_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 @click.command()
-@click.argument("account")
+@click.argument("account", type=AccountName())
 @click.option("--format", "form", type=click.Choice(FILES), default="json", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; else the terminal.")
+@click.option("--out", type=OutFile(), help="The file; else the terminal.")
 @click.option("--proof", is_flag=True, help="The proof of its digests instead, for verify.py.")
-def published(account: str, form: str, out: Path | None, proof: bool) -> None:
+def published(account: Name, form: str, out: Path | None, proof: bool) -> None:
     """Write ACCOUNT (2026, 2026-STREET, 2026-STREET.3) as it was published."""
     if form == "xlsx" and out is None and not proof:
         raise click.UsageError("an xlsx goes into a file: give --out")
     with refusals(), reading() as work:
-        found = matter.find(work, _name(account))
+        found = matter.find(work, account)
         if found is None:
-            raise Problem(404, "There is no such account", "nothing of this year and street was published")
+            raise Problem(
+                404,
+                "There is no such account",
+                f"nothing of {account} was published: `publications {account.year}` lists what was",
+            )
         if proof:
             document = matter.publication_proof(work, found)
             if out:
@@ -49,13 +81,6 @@ def published(account: str, form: str, out: Path | None, proof: bool) -> None:
             return
         with out.open("wb") if out else os.fdopen(os.dup(sys.stdout.fileno()), "wb") as to:
             publishing.written(work, found, form, to)
-
-
-def _name(text: str) -> Name:
-    try:
-        return name_of(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="ACCOUNT") from None
 
 
 @click.command("publications")

@@ -12,19 +12,19 @@ from ..account import width
 from ..closing import Period
 from ..reports import BY
 from ..sheeting import CsvFile
-from .common import YEAR, echo_json, reading
+from .common import PERIOD, OutFile, echo_json, known_street, reading
 
 
 @click.command()
-@YEAR
-@click.option("--quarter", type=click.IntRange(1, 4), default=None, help="The whole year when absent.")
+@PERIOD
+@click.option("--quarter", type=click.IntRange(1, 4), default=None, help="Of a PERIOD that is a year.")
 @click.option("--by", type=click.Choice(list(BY)), default="street", show_default=True)
 @click.option("--street", default=None, help="Only this street (its code).")
 @click.option("--format", "form", type=click.Choice(["table", *reporting.FORMATS]), default="table")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where a csv or xlsx goes.")
+@click.option("--out", type=OutFile(), help="Where a csv or xlsx goes.")
 @click.option("--list", "behind", is_flag=True, help="The matters behind it, as CSV.")
 def report(
-    year: int,
+    period: Period,
     quarter: int | None,
     by: str,
     street: str | None,
@@ -32,11 +32,16 @@ def report(
     out: Path | None,
     behind: bool,
 ) -> None:
-    """What was promised, done, late and satisfied, with the year before beside it."""
+    """What was promised, done, late and satisfied in PERIOD (2026 or 2026Q4), with the year before beside it."""
+    if quarter and period.quarter not in (0, quarter):
+        raise click.BadParameter(f"is {quarter}, and the period is {period}", param_hint="--quarter")
     if form == "xlsx" and out is None:
         raise click.UsageError("an xlsx goes into a file: give --out")
-    period = Period(year, quarter or 0)
+    period = Period(period.year, quarter or period.quarter)
     with reading() as work:
+        if period.starts_at > work.now:
+            raise click.BadParameter(f"{period} has not begun", param_hint="PERIOD")
+        known_street(work, street)
         if behind:
             with out.open("wb") if out else sys.stdout.buffer as to:
                 file = CsvFile(to)

@@ -8,10 +8,12 @@ from .closings import (
     all_acts,
     as_acts,
     closed_periods,
+    has_street,
     hold,
     hold_alone,
     insert_closing,
     is_closed,
+    streets,
     years_with_entries,
 )
 from .entries import (
@@ -80,6 +82,7 @@ __all__ = [
     "figures",
     "find_entries",
     "get_entry",
+    "has_street",
     "history_of",
     "hold",
     "hold_alone",
@@ -110,6 +113,7 @@ __all__ = [
     "returned",
     "returning",
     "steps_posted",
+    "streets",
     "take_breaches",
     "take_corrections",
     "tile",

@@ -105,6 +105,18 @@ def years_with_entries(work: Work) -> list[int]:
     ).scalars()
 
 
+def has_street(work: Work, street: str) -> bool:
+    """Whether any entry is of a street."""
+    return bool(
+        work.execute("SELECT EXISTS (SELECT FROM entry WHERE street = :s) AS found", s=street).scalar()
+    )
+
+
+def streets(work: Work) -> list[str]:
+    """The streets that have entries, in order."""
+    return work.execute("SELECT DISTINCT street FROM entry ORDER BY 1").scalars()
+
+
 def insert_closing(work: Work, row: Closing) -> None:
     """Appends an act. One with its number exists already: an error, the caller holds the books alone."""
     work.insert(closing, [row._asdict()])
