@@ -23,7 +23,7 @@ from jiayuan.chassis.testing.databases import TOKEN_SECRET, Opened
 from jiayuan.contracts.check import problems as faults_of
 from jiayuan.contracts.ids import new_id
 from jiayuan.contracts.schemas.ledger import ListPublished, ServiceClaimed
-from jiayuan.ledger import cli, closings, handlers
+from jiayuan.ledger import cli, closings, handlers, neighbours
 from jiayuan.ledger.closing import period_of
 from jiayuan.ledger.lists.sheets import RESULT
 
@@ -54,6 +54,36 @@ class Neighbour:
         if path == "/hotspots" and query["street"] == [STREET]:
             return 200, {"hotspots": self.hotspots}
         return 404, {}
+
+
+class Namer(Neighbour):
+    """Intake and routing as far as a publication asks them for names; routing is away if it is told so."""
+
+    def __init__(self, *, away: bool = False) -> None:
+        super().__init__()
+        self.away = away
+
+    def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        if path == "/places/search":
+            kind = {"街道": "松城街道", "镇": "长春镇"}.get(query["q"][0])
+            code = {"松城街道": "350921001", "长春镇": "350921100"}
+            return 200, {"places": [{"code": code[kind], "name": kind, "kind": "street"}] if kind else []}
+        if path == "/directory/grids/350921" and not self.away:
+            return 200, {"code": "350921", "name": "霞浦县", "kind": "county", "parent": ""}
+        if self.away and path.startswith("/directory"):
+            return 503, {}
+        return super().answer(path, query)
+
+
+def test_the_code_of_a_matter_without_a_street_has_the_countys_name(opened: Opened) -> None:
+    streets = {"350921001": "松城街道", "350921100": "长春镇"}
+    for away, county in ((False, {"350921000": "霞浦县（未定街道）"}), (True, {})):
+        with listening(Namer(away=away)) as address:
+            for name in ("intake_url", "routing_url"):
+                object.__setattr__(opened.settings, name, address)
+            found = neighbours.names(neighbours.addresses(opened.settings))
+        assert found["street"] == streets | county
+        assert found["unit"] == ({} if away else {u["code"]: u["name"] for u in UNITS})
 
 
 @contextmanager

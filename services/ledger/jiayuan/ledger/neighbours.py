@@ -9,6 +9,7 @@ reason for people; what was asked for goes on without it and says so.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import requests
@@ -21,6 +22,8 @@ log = logging.getLogger("jiayuan.ledger.neighbours")
 
 MEMBERS: Final = ("convener", "full_time", "part_time")
 _MOST_BYTES: Final = 16 * 1024 * 1024
+# GB/T 2260: province, city and county have two digits each.
+_COUNTY_DIGITS: Final = 6
 
 
 class Away(Exception):
@@ -99,6 +102,7 @@ def names(at: Addresses) -> dict[str, dict[str, str]]:
         except (Away, KeyError, TypeError) as error:
             log.warning("names are not known", extra={"of": of, "why": str(error)})
             found[of] = {}
+    found["street"] |= _counties(at, found["street"])
     return found
 
 
@@ -107,6 +111,19 @@ def _streets(at: Addresses) -> dict[str, str]:
     for kind in ("街道", "镇", "乡"):
         document = _get(at, "intake", at.intake, "/places/search", {"q": kind, "limit": "50"})
         found |= {str(p["code"]): str(p["name"]) for p in document["places"] if p["kind"] == "street"}
+    return found
+
+
+def _counties(at: Addresses, streets: Iterable[str]) -> dict[str, str]:
+    """What stands for the street where none is known: as routing has it, the county's code and 000."""
+    found: dict[str, str] = {}
+    for county in sorted({code[:_COUNTY_DIGITS] for code in streets if len(code) > _COUNTY_DIGITS}):
+        try:
+            place = _get(at, "routing", at.routing, f"/directory/grids/{county}", {}, missing=None)
+            if place is not None and place["kind"] == "county":
+                found[f"{county}000"] = f"{place['name']}（未定街道）"
+        except (Away, KeyError, TypeError) as error:
+            log.warning("names are not known", extra={"of": "county", "why": str(error)})
     return found
 
 
