@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import math
 import random
+import re
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jiayuan.ledger import verify
+from jiayuan.ledger.checkpoint import Signer
 from jiayuan.ledger.verify import (
     Checkpoint,
     Invalid,
@@ -373,3 +378,55 @@ def test_arbitrary_texts_are_no_notes(text: str) -> None:
         Checkpoint.parse(text.replace("\n", " "))
     with pytest.raises(Invalid):
         Note.parse(text.replace("\n", ""))
+
+
+# -- what people read ----------------------------------------------------------------------------------
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+def test_whatever_does_not_hold_is_said_in_chinese_and_in_english() -> None:
+    source = ast.parse(Path(verify.__file__).read_text(encoding="utf-8"))
+    calls = [
+        n for n in ast.walk(source) if isinstance(n, ast.Call) and ast.unparse(n.func) in ("Invalid", "Said")
+    ]
+    said = [
+        [ast.unparse(a) for a in call.args] for call in calls if not isinstance(call.args[0], ast.Starred)
+    ]
+    assert len(said) > 60
+    for words in said:
+        zh, en = words
+        assert CHINESE.search(zh), zh
+        assert not CHINESE.search(en.replace("{what.zh}", "")), en
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "chinese", "english"),
+    [
+        (b"x", 1, "证明不成立：", "The proof does not hold: "),
+        (
+            b'{"format": "x"}',
+            1,
+            "证明不成立：文档的格式不是 ",
+            "The proof does not hold: the document's format is not ",
+        ),
+        (None, 2, "无法读取：", "Can't be read: "),
+    ],
+    ids=["nothing of ours", "another format", "no file"],
+)
+def test_the_command_speaks_chinese_first_and_english_second(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    code: int,
+    chinese: str,
+    english: str,
+) -> None:
+    file = tmp_path / "proof.json"
+    if content is not None:
+        file.write_bytes(content)
+    key = Signer.new("jiayuan.example/ledger").key
+    assert verify.main([str(file), "--key", str(key)]) == code
+    captured = capsys.readouterr()
+    first, second = (captured.out or captured.err).splitlines()
+    assert (first[: len(chinese)], second[: len(english)]) == (chinese, english)
