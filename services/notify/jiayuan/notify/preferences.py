@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import cache
 from typing import Any, Final, Literal
@@ -77,11 +77,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a person wishes: subjects he refuses (or `all`), channels he doesn't want, quiet hours of his own."""
+    """What a person wishes: subjects he refuses (or `all`), channels he doesn't want, quiet hours of his own.
+
+    `vendor`: of the channels he doesn't want, those that a provider said so of (退订 there), each with the keyed digest
+    of the address that it said it of: another address of his is not refused.
+    """
 
     refused: frozenset[str] = frozenset()
     unwanted: frozenset[str] = frozenset()
     quiet: Span | None = None
+    vendor: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, stored: Mapping[str, Any] | None) -> Wishes:
@@ -93,6 +98,7 @@ class Wishes:
             frozenset(stored.get("refused") or ()),
             frozenset(stored.get("unwanted") or ()),
             Span(_time(own["from"]), _time(own["until"])) if own else None,
+            dict(stored.get("vendor") or {}),
         )
 
     def stored(self) -> dict[str, Any] | None:
@@ -104,7 +110,14 @@ class Wishes:
             out["unwanted"] = sorted(self.unwanted)
         if self.quiet:
             out["quiet"] = {"from": f"{self.quiet.start:%H:%M}", "until": f"{self.quiet.end:%H:%M}"}
+        if self.vendor:
+            out["vendor"] = dict(sorted(self.vendor.items()))
         return out or None
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The channels that the person himself doesn't want."""
+        return self.unwanted - self.vendor.keys()
 
 
 NONE: Final = Wishes()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -84,7 +84,7 @@ def usable(receipt: Receipt) -> Receipt | None:
         request_id = None
     if request_id is None and not receipt.provider_ref:
         return None
-    return Receipt(receipt.kind, request_id, receipt.provider_ref, receipt.at, receipt.code)
+    return replace(receipt, request_id=request_id)
 
 
 def _when(receipt: Receipt) -> float:

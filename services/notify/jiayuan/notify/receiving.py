@@ -24,12 +24,13 @@ from jiayuan.chassis.seal import SealError
 from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.work import Work
 
-from . import cascade, receipts, routes, store, wall
+from . import cascade, receipts, routes, store, wall, wishing
 from .providers.base import Asked, Consent, Provider, Receipt, ReceiptKind
 from .receipts import Matched, Standing
 from .routes import Route
 from .rules import CHANNELS
 from .rules import bundled as bundled_rules
+from .sending.courtesy import number
 from .sending.preparing import person
 from .telling import tell
 
@@ -126,7 +127,9 @@ class Receiving:
         for one, outcome in zip(asked, route.provider.query(asked), strict=True):
             if outcome.kind in ("delivered", "refused"):
                 kind: ReceiptKind = "delivered" if outcome.kind == "delivered" else "undelivered"
-                found.append(Receipt(kind, one.request_id, outcome.ref, None, outcome.code))
+                found.append(
+                    Receipt(kind, one.request_id, outcome.ref, None, outcome.code, outcome.unsubscribed)
+                )
         return found
 
     def take(self, name: str, heard: Sequence[Receipt]) -> None:
@@ -157,7 +160,10 @@ class Receiving:
             if not rows:
                 return
             made = {
-                row.id: Receipt(row.kind, row.request_id, row.provider_ref, row.at, row.code) for row in rows
+                row.id: Receipt(
+                    row.kind, row.request_id, row.provider_ref, row.at, row.code, row.unsubscribed
+                )
+                for row in rows
             }
             rest = {receipts.key(name, r) for r in self._apply(work, name, list(made.values()))}
             late = {row.id for row in rows if row.heard_at < wall.now() - WAIT}
@@ -212,10 +218,41 @@ class Receiving:
             changes.append(self._change(work, name, row, end, at))
         if changes:
             store.change(work, changes)
+        self._keep_refusals(
+            work,
+            name,
+            rows,
+            [(id_, m) for id_ in rows for m in found[id_] if receipts.key(name, m.receipt) in new],
+        )
         store.weights.delivered(work, quick, at)
         what = Counts(row["outcome"] if id_ in new else "repeated" for id_, row in kept.items())
         for word, count in what.items():
             RECEIPTS.labels(name, word).inc(count)
+
+    def _keep_refusals(
+        self,
+        work: Work,
+        name: str,
+        rows: Mapping[str, Mapping[str, Any]],
+        fresh: Sequence[tuple[str, Matched]],
+    ) -> None:
+        """Receipts that say that the person has unsubscribed are kept as his refusal of the channel."""
+        gone = [(rows[id_], m) for id_, m in fresh if m.receipt.unsubscribed]
+        for row, m in sorted(gone, key=lambda one: (one[0]["recipient_type"], one[0]["recipient"])):
+            type_, ref = row["recipient_type"], row["recipient"]
+            if address := self._address(work, type_, ref, m.channel):
+                wishing.unsubscribed(
+                    work, type_, ref, m.channel, address, provider=name, code=m.receipt.code or ""
+                )
+
+    def _address(self, work: Work, type_: str, ref: str, channel: str) -> str:
+        """The digest of somebody's address, "" where he has none any more."""
+        sealed = store.contact_of(work, type_, ref)
+        try:
+            to = self._runtime.sealer.open(sealed, ref).get(CHANNELS[channel]) if sealed else None
+        except SealError:
+            return ""
+        return number(self._runtime, to) if isinstance(to, str) and to else ""
 
     def _change(
         self, work: Work, name: str, row: Mapping[str, Any], end: receipts.End, at: datetime
@@ -274,5 +311,6 @@ def _row(name: str, receipt: Receipt, at: datetime) -> dict[str, Any]:
         "kind": receipt.kind,
         "code": receipt.code,
         "at": receipt.at,
+        "unsubscribed": receipt.unsubscribed,
         "heard_at": at,
     }

@@ -166,4 +166,4 @@ def _apply(work: Any, ref: str, word: Word) -> None:
         return
     found = store.wishes(work, "citizen", ref)
     now = Wishes.of(found["preferences"] if found else None)
-    wishing.change(work, "citizen", ref, Wishes(frozenset(), now.unwanted, now.quiet), "reply")
+    wishing.change(work, "citizen", ref, Wishes(frozenset(), now.own, now.quiet), "reply")

@@ -53,7 +53,8 @@ class Outcome:
     or template has had its share), throttled (it is down or has enough of us), misconfigured (our address, keys or
     approvals are wrong), out_of_money.
     unknown: it may have it. not_found: asked, it says that it never got it.
-    `code` is the provider's own code, `error` words for people without any address of a person.
+    `code` is the provider's own code, `error` words for people without any address of a person. `unsubscribed`: it
+    refuses because the person has unsubscribed there (退订), or is on its list of those who are left alone.
     """
 
     kind: Kind
@@ -61,6 +62,7 @@ class Outcome:
     error: str | None = None
     after: float = 0.0
     code: str | None = None
+    unsubscribed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

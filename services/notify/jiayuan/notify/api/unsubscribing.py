@@ -88,7 +88,7 @@ def _wishes(fields: list[tuple[str, str]], now: Wishes) -> Wishes:
     if said.get("do") == "stop":
         return Wishes(frozenset({ALL}), now.unwanted, now.quiet)
     if said.get("do") == "all":
-        return Wishes(frozenset(), now.unwanted, now.quiet)
+        return Wishes(frozenset(), now.own, now.quiet)
     may = preferences.bundled().refusable("citizen")
     asked: dict[str, Any] = {
         "refused": sorted(set(may) - {value for name, value in fields if name == "keep"}),

@@ -76,10 +76,27 @@ def set_(
     _rest(said)
 
 
+@preferences.command()
+@_TYPE
+@_REF
+@click.argument("channel", metavar="CHANNEL", type=click.Choice(CHANNELS))
+@click.option("--reason", required=True, help="On what ground; kept.")
+@click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with the change.")
+def resubscribe(type_: str, ref: str, channel: str, reason: str, who: str) -> None:
+    """Use CHANNEL (sms, mini_program) again for somebody, whether he or a provider has refused it; other wishes stay.
+
+    A provider that has the number on its own list refuses again until it is taken off there, too.
+    """
+    with refusals(), running() as runtime, runtime.work() as work:
+        said = wishing.resubscribe(work, type_, ref, channel, "command", by=who, reason=reason)
+    _rest(said)
+
+
 def _rest(said: dict[str, Any]) -> None:
     quiet = said["quiet"]
     click.echo(f"refused: {', '.join(said['refused']) or 'nothing'}")
-    click.echo(f"channels not wanted: {', '.join(said['unwanted']) or 'none'}")
+    unwanted = [f"{c} (a provider's word)" if c in said["vendor"] else c for c in said["unwanted"]]
+    click.echo(f"channels not wanted: {', '.join(unwanted) or 'none'}")
     click.echo(
         f"quiet hours of their own: {quiet['from']} to {quiet['until']}"
         if quiet

@@ -10,7 +10,7 @@ import click
 
 from jiayuan.contracts.schemas.common import NOTICE_STATES
 
-from .. import store
+from .. import store, wishing
 from ..api.notices import shown
 from .common import Moment, opened
 
@@ -48,9 +48,13 @@ def status(
             _counts(store.counts(work), as_json)
             return
         found = [shown(row) for row in store.find(work, which)]
+        refused = wishing.refusals(work, person) if person else []
     if as_json:
-        click.echo(json.dumps({"notices": found}, ensure_ascii=False))
+        document = {"notices": found} | ({"refusals": refused} if person else {})
+        click.echo(json.dumps(document, ensure_ascii=False))
         return
+    for one in refused:
+        click.echo(_refusal(one))
     if not found:
         click.echo("none")
     for one in found:
@@ -66,6 +70,13 @@ def _counts(counts: list[tuple[str, str, int]], as_json: bool) -> None:
         click.echo(f"{role:11} {state:12} {count:8}")
     if not counts:
         click.echo("none")
+
+
+def _refusal(one: dict[str, Any]) -> str:
+    by = f" {one['by']}" if one["by"] else ""
+    code = f" ({one['code']})" if one["code"] else ""
+    since = f" since {one['at'][:19]}" if one["at"] else ""
+    return f"{one['type']} refuses {one['what']}{since}, said by {one['source'] or 'nobody known'}{by}{code}"
 
 
 def _line(one: dict[str, Any]) -> None:

@@ -40,6 +40,11 @@ _WISHES: Final[dict[str, fields.Field]] = {
     "policy": text(metadata={"description": "The version of the policy that says what may be refused."}),
     "refused": fields.List(fields.String(), required=True),
     "unwanted": fields.List(one_of(*CHANNELS), required=True),
+    "vendor": fields.List(
+        one_of(*CHANNELS),
+        required=True,
+        metadata={"description": "Of those not wanted: where a provider says that the person unsubscribed."},
+    ),
     "quiet": part(Hours, allow_none=True),
     "subjects": many(Subject),
 }
@@ -48,8 +53,10 @@ Change = told(
     "WishesChange",
     "A change of somebody's wishes.",
     at=at(),
-    how=one_of("page", "code", "person", "staff", "command", "reply"),
-    by=text(metadata={"description": "Who kept it for somebody; empty: the person."}),
+    how=one_of("page", "code", "person", "staff", "command", "reply", "vendor"),
+    by=text(
+        metadata={"description": "Who kept it for somebody, or the provider that said it; empty: the person."}
+    ),
     reason=text(),
     before=fields.Dict(required=True, allow_none=True),
     after=fields.Dict(required=True, allow_none=True),

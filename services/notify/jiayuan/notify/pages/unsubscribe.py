@@ -26,6 +26,8 @@ def form(words: Words, said: Mapping[str, Any]) -> str:
             lines.append(f"<label>{box} {escape(name)}</label>")
         else:
             lines.append(f'<p class="off">{words("always", subject=name)}</p>')
+    if "sms" in said["vendor"]:
+        lines.append(f'<p class="off">{words("vendor")}</p>')
     quiet = said["quiet"] or {"from": "", "until": ""}
     hours = f"{_select(words, 'from', quiet['from'])} {words('quiet_to')} {_select(words, 'until', quiet['until'])}"
     buttons = "".join(

@@ -139,6 +139,7 @@ class Aliyun:
             error=redact.mask(f"{code}: {text(answer.document, 'Message')}")[:280],
             after=max(answer.after, meaning.seconds(self._clock())),
             code=code,
+            unsubscribed=meaning.unsubscribed,
         )
 
     def _query(self, asked: Asked) -> Outcome:
@@ -212,8 +213,11 @@ class Aliyun:
         code = text(detail, "ErrCode") or None
         if kind is None:
             return Outcome("unknown", error="a status that we don't know", code=code)
-        error = None if kind != "refused" else redact.mask(code or "not delivered")
-        return Outcome(kind, asked.provider_ref, error, code=code)  # type: ignore[arg-type]
+        if kind != "refused":
+            return Outcome(kind, asked.provider_ref, code=code)  # type: ignore[arg-type]
+        gone = self._codes.receipts.get(code or "").unsubscribed
+        error = redact.mask(code or "not delivered")
+        return Outcome("refused", asked.provider_ref, error, code=code, unsubscribed=gone)
 
     def _receipt(self, item: Any) -> Receipt | None:
         request_id, ref = text(item, "out_id"), text(item, "biz_id")[:128]
@@ -221,13 +225,15 @@ class Aliyun:
             return None
         code = text(item, "err_code")[:64]
         success = item.get("success")
-        kind = self._codes.receipts.get(code).kind
+        meaning = self._codes.receipts.get(code)
+        kind = meaning.kind
         if success is True or (isinstance(success, str) and success.lower() == "true"):
             kind = "delivered"
         elif success is False or (isinstance(success, str) and success.lower() == "false"):
             kind = "undelivered"
         at = _local(text(item, "report_time"))
-        return Receipt(kind, request_id or None, ref or None, at, code or None)  # type: ignore[arg-type]
+        gone = kind == "undelivered" and meaning.unsubscribed
+        return Receipt(kind, request_id or None, ref or None, at, code or None, gone)  # type: ignore[arg-type]
 
     def _call(self, action: str, parameters: Mapping[str, str]) -> Answer | Outcome:
         query = signing.canonical_query(parameters)

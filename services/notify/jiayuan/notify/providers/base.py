@@ -51,7 +51,8 @@ class Receipt:
     """What a provider says of a message afterwards. One of `request_id` and `provider_ref` says which.
 
     `kind` is final in itself; `receipts.merge` says what follows from several. `at`: when it happened, as the
-    provider says. `code`: its delivery code.
+    provider says. `code`: its delivery code. `unsubscribed`: it wasn't delivered because the person has unsubscribed
+    there (退订).
     """
 
     kind: ReceiptKind
@@ -59,6 +60,7 @@ class Receipt:
     provider_ref: str | None = None
     at: datetime | None = None
     code: str | None = None
+    unsubscribed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a provider's codes mean, as data (`data/<vendor>.yaml`): a code → an outcome kind and how long to wait.
 
 A code is looked up as it is, then by its longest prefix that ends in `.*`, then as `default`. `after`: seconds, or
-`day`: until the next midnight in China, when the vendors' daily limits begin anew. `words`: where one code stands for
-several things, words of the message that tell them apart; the first that fits counts.
+`day`: until the next midnight in China, when the vendors' daily limits begin anew. `unsubscribed`: the vendor says that
+the person wants nothing from us (退订, its blacklist). `words`: where one code stands for several things, words of the
+message that tell them apart; the first that fits counts.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ CHINA: Final = timezone(timedelta(hours=8))
 VENDORS: Final = ("aliyun", "tencent", "wechat")
 _SEND: Final = frozenset(get_args(Kind)) - {"accepted", "delivered", "not_found"}
 _RECEIPT: Final = frozenset(get_args(ReceiptKind))
+_NEVER: Final = ("refused", "undelivered")
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a code means: the kind, and how long nothing is to be tried (seconds, or "day")."""
+    """What a code means: the kind, how long nothing is to be tried (seconds, or "day"), and whether it is a refusal by
+    the person himself."""
 
     kind: str
     after: float | str = 0.0
     note: str = ""
+    unsubscribed: bool = False
 
     def seconds(self, now: datetime) -> float:
         """How long from `now`."""
@@ -105,13 +109,11 @@ def _table(document: Mapping[str, Any], where: str, kinds: frozenset[str]) -> Ta
 
 
 def _entry(value: Mapping[str, Any], where: str, kinds: frozenset[str]) -> Entry:
-    extra = set(value) - {"kind", "after", "note", "words"}
-    if extra:
-        raise ValueError(
-            f"{where}: {', '.join(sorted(extra))} is not known, allowed: kind, after, note, words"
-        )
+    allowed = ("kind", "after", "note", "unsubscribed", "words")
+    if extra := set(value) - set(allowed):
+        raise ValueError(f"{where}: {', '.join(sorted(extra))} is not known, allowed: {', '.join(allowed)}")
     words = tuple(
-        (one["in"], _meaning({"kind": value.get("kind"), "after": one["after"]}, f"{where}.words", kinds))
+        (one["in"], _meaning({"kind": value.get("kind"), **one}, f"{where}.words", kinds))
         for one in value.get("words", ())
     )
     return Entry(_meaning(value, where, kinds), words)
@@ -123,4 +125,7 @@ def _meaning(value: Mapping[str, Any], where: str, kinds: frozenset[str]) -> Mea
         raise ValueError(f"{where}: kind is {kind!r}, allowed: {', '.join(sorted(kinds))}")
     if after != "day" and not (isinstance(after, int | float) and 0 <= after <= 86400):
         raise ValueError(f"{where}: after is {after!r}, allowed: day, or 0 to 86400 seconds")
-    return Meaning(kind, after, value.get("note", ""))
+    unsubscribed = value.get("unsubscribed", False)
+    if not isinstance(unsubscribed, bool) or (unsubscribed and kind not in _NEVER):
+        raise ValueError(f"{where}: unsubscribed is true or false, and true only of {', '.join(_NEVER)}")
+    return Meaning(kind, after, value.get("note", ""), unsubscribed)

@@ -40,8 +40,8 @@ def _codes(vendor: str) -> str:
 
 def _said(code: str, entry: Entry) -> str:
     name = "every other code" if code == "default" else f"`{code}`"
-    parts = [entry.meaning.note, _wait(entry.meaning)]
-    parts += [f"“{words}”: {_wait(meaning)}" for words, meaning in entry.words]
+    parts = [entry.meaning.note, _wait(entry.meaning), _refusal(entry.meaning)]
+    parts += [f"“{words}”: {_wait(meaning) or _refusal(meaning)}" for words, meaning in entry.words]
     return f"{name} ({', '.join(filter(None, parts))})"
 
 
@@ -49,6 +49,10 @@ def _wait(meaning: Meaning) -> str:
     if meaning.after == "day":
         return "until midnight"
     return f"{meaning.after:g} s" if meaning.after else ""
+
+
+def _refusal(meaning: Meaning) -> str:
+    return "kept as a refusal" if meaning.unsubscribed else ""
 
 
 def _numbers() -> str:

@@ -28,6 +28,7 @@ class Case:
     after: float = 0.0
     receipt: ReceiptKind | None = "delivered"
     wait: float = 1.0
+    unsubscribed: bool = False
 
 
 CASES: Final[Mapping[str, Case]] = {
@@ -43,6 +44,7 @@ CASES: Final[Mapping[str, Case]] = {
     "0010": Case("the text is refused", "content_refused", receipt=None),
     "0011": Case("the account's keys are wrong", "misconfigured", receipt=None),
     "0012": Case("has not agreed (mini-program)", "no_consent", receipt=None),
+    "0013": Case("has unsubscribed at the provider", "refused", receipt=None, unsubscribed=True),
 }
 OTHERWISE: Final = Case("accepted, and delivered after a second")
 
@@ -104,7 +106,13 @@ class Pretend:
                 self._waiting.append(receipt)
         if case.kind == "accepted":
             return Outcome("accepted", _ref(message.request_id))
-        return Outcome(case.kind, error=f"test: {case.note}", after=case.after, code="TEST")
+        return Outcome(
+            case.kind,
+            error=f"test: {case.note}",
+            after=case.after,
+            code="TEST",
+            unsubscribed=case.unsubscribed,
+        )
 
     def _query(self, asked: Asked) -> Outcome:
         case = _case(asked.to)

@@ -156,6 +156,7 @@ class Tencent:
             error=redact.mask(f"{code}: {words}")[:280],
             after=max(after, meaning.seconds(self._clock())),
             code=code,
+            unsubscribed=meaning.unsubscribed,
         )
 
     def _query(self, asked: Asked) -> Outcome:
@@ -175,11 +176,17 @@ class Tencent:
         for item in found:
             context, ref = text(item, "SessionContext"), text(item, "SerialNo")
             if context == asked.request_id or (ref and ref == asked.provider_ref):
-                kind = self._codes.receipts.get(text(item, "ReportStatus")).kind
-                said = redact.mask(text(item, "Description"))[:280]
-                if kind == "delivered":
+                words = text(item, "Description")
+                meaning = self._codes.receipts.get(text(item, "ReportStatus"), words)
+                if meaning.kind == "delivered":
                     return Outcome("delivered", ref or asked.provider_ref)
-                return Outcome("refused", ref or asked.provider_ref, said or "not delivered", code="FAIL")
+                return Outcome(
+                    "refused",
+                    ref or asked.provider_ref,
+                    redact.mask(words)[:280] or "not delivered",
+                    code="FAIL",
+                    unsubscribed=meaning.unsubscribed,
+                )
             unsaid += not context
         if unsaid or len(found) >= _PAGE:
             return Outcome("unknown", error="a listed message may be this one", code="ambiguous")
@@ -244,13 +251,14 @@ class Tencent:
         request_id, provider_ref, said = text(item, context), text(item, ref)[:128], text(item, status)
         if not said or not (request_id or provider_ref):
             return None
-        kind = self._codes.receipts.get(said).kind
+        meaning = self._codes.receipts.get(said, text(item, "description") or text(item, "Description"))
         return Receipt(
-            kind,  # type: ignore[arg-type]
+            meaning.kind,  # type: ignore[arg-type]
             request_id or None,
             provider_ref or None,
             at,
             text(item, code)[:64] or said,
+            meaning.unsubscribed,
         )
 
     def _call(self, action: str, parameters: Mapping[str, Any]) -> Answer | Outcome:

@@ -17,7 +17,7 @@ from jiayuan.contracts.ids import new_id
 
 from .. import digest, preferences, store
 from ..preferences import NONE, About, Decision, Wishes
-from ..rules import Rule, Rules
+from ..rules import CHANNELS, Rule, Rules
 
 _AGAIN: Final = timedelta(seconds=1)
 
@@ -29,6 +29,11 @@ class Kept:
     why: str
     due_at: datetime
     digest: str | None = None
+
+
+def number(runtime: Runtime, address: str) -> str:
+    """What stands for a number where limits are counted and refusals kept; nothing leads back from it."""
+    return runtime.sealer.digest(address, "notify number")
 
 
 class Courtesy:
@@ -70,14 +75,22 @@ class Courtesy:
             return None
         return Kept(decision.why, self._wall(work, decision, at))
 
-    def unwanted(self, row: Mapping[str, Any]) -> frozenset[str]:
-        """The channels that the person doesn't want, for what he may refuse."""
+    def unwanted(self, row: Mapping[str, Any], contact: Mapping[str, Any]) -> frozenset[str]:
+        """The channels that the person doesn't want, for what he may refuse. What a provider refused for an address
+        counts while that is his address."""
         wishes = Wishes.of(row["preferences"])
         if not wishes.unwanted:
             return frozenset()
         about = self.about(row)
         free = about is not None and "refusal" in preferences.overrides(self._policy, about)
-        return frozenset() if free else wishes.unwanted
+        if free:
+            return frozenset()
+        moved = {
+            c
+            for c, said in wishes.vendor.items()
+            if said != number(self._runtime, contact.get(CHANNELS[c], ""))
+        }
+        return wishes.unwanted - moved
 
     def share_out(self, work: Work, rows: Sequence[Mapping[str, Any]], at: datetime) -> dict[str, Kept]:
         """Of notices that are ready, those that don't go now: too many for today, or gathered. By notice.

@@ -15,7 +15,7 @@ from jiayuan.chassis.work import Work
 
 from .. import cascade, digest, limits, reading, routes, rules, store, templates
 from ..providers.base import Message
-from .courtesy import Courtesy, Kept
+from .courtesy import Courtesy, Kept, number
 from .groups import Group, Groups, with_address
 from .lane import Lane, Sent
 
@@ -144,7 +144,7 @@ class Preparing:
             return Not("sealed")
         channels, unwanted = (
             cascade.remaining(self.channels(row), row["channel"]),
-            self.courtesy.unwanted(row),
+            self.courtesy.unwanted(row, contact),
         )
         wanted = [c for c in channels if c not in unwanted] if unwanted else channels
         if not wanted:
@@ -360,9 +360,9 @@ class Preparing:
         if not ids:
             return {}
         counts: dict[str, dict[str, int]] = {id_: {} for id_ in ids}
-        for id_, code, version, number in store.gathered(work, ids):
+        for id_, code, version, count in store.gathered(work, ids):
             title = self.templates.get(code, version).title if code in self.templates else code
-            counts[id_][title] = counts[id_].get(title, 0) + number
+            counts[id_][title] = counts[id_].get(title, 0) + count
         return {id_: digest.facts(found) for id_, found in counts.items()}
 
     # -- without a call ----------------------------------------------------------------------------
@@ -419,11 +419,6 @@ class Preparing:
 def person(runtime: Runtime, openid: str) -> str:
     """What stands for an openid where credits are counted; nothing leads back from it."""
     return runtime.sealer.digest(openid, "notify credit")
-
-
-def number(runtime: Runtime, phone: str) -> str:
-    """What stands for a number where limits are counted; nothing leads back from it."""
-    return runtime.sealer.digest(phone, "notify number")
 
 
 def credit_template(lane: Lane, message: Message) -> str:

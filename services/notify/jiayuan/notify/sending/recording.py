@@ -15,11 +15,12 @@ from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.ids import new_id
 
-from .. import cascade, limits, metrics, routes, spending, states, store
+from .. import cascade, limits, metrics, routes, spending, states, store, wishing
 from ..providers.base import Message
 from ..spending import Charge
 from ..states import Outcome
 from ..telling import tell
+from .courtesy import number
 from .groups import Groups
 from .lane import Done, Lane, Sent
 from .preparing import Preparing
@@ -82,6 +83,7 @@ class Recording:
         plain = [f.columns for f in follow.values() if not f.special]
         special = [f.columns | _NOTHING_SPECIAL | f.special for f in follow.values() if f.special]
         changed = store.record(work, plain) | store.record(work, special)
+        self._keep_refusals(work, lane, made)
         store.put_attempts(work, [self.attempt(lane, d, o) for d, o in made])
         if not lane.route.local:
             self._about_provider(work, lane, made)
@@ -120,6 +122,19 @@ class Recording:
             "provider_ref": outcome.ref,
         }
         return _Change(one, state, error, columns, special)
+
+    def _keep_refusals(self, work: Work, lane: Lane, made: Sequence[tuple[Done, Outcome]]) -> None:
+        """What a provider refuses because the person has unsubscribed there is kept as his refusal of the channel."""
+        gone = [(d.item, o) for d, o in made if o.unsubscribed]
+        for item, outcome in sorted(gone, key=lambda one: _person(one[0].sent.row)):
+            wishing.unsubscribed(
+                work,
+                *_person(item.sent.row),
+                item.sent.row["channel"],
+                number(self._runtime, item.what.to),
+                provider=lane.name,
+                code=outcome.code or "",
+            )
 
     def attempt(self, lane: Lane, done: Done, outcome: Outcome) -> dict[str, Any]:
         """The row of a call."""
@@ -190,6 +205,10 @@ class Recording:
     ) -> None:
         """The event that a new state deserves, if any."""
         tell(work, row, state, version, attempts, error, provider)
+
+
+def _person(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["recipient_type"], row["recipient"]
 
 
 _NOTHING_SPECIAL: Final[dict[str, Any]] = {"channel": "sms", "hold_at": None, "follow_at": None}

@@ -15,9 +15,9 @@ from . import (
 )
 from .courtesy import count_told, forget_told, gathered, open_digests, uncount_told
 from .notices import Which, counts, find, first_id, numbers, put_notices
-from .preferences import of_code, put_wishes, wishes, wishes_changes
+from .preferences import of_code, put_wishes, types_of, wishes, wishes_changes
 from .reading import NEVER_SENT, found_read, mark_read
-from .recipients import erase_citizens, put_recipients, put_reports
+from .recipients import contact_of, erase_citizens, put_recipients, put_reports
 from .sending import (
     ask,
     change,
@@ -53,6 +53,7 @@ __all__ = [
     "attempt",
     "change",
     "claim",
+    "contact_of",
     "count_told",
     "counts",
     "credits",
@@ -96,6 +97,7 @@ __all__ = [
     "stuck",
     "to_follow",
     "told",
+    "types_of",
     "unanswered",
     "uncount_told",
     "wake",

@@ -33,6 +33,12 @@ def wishes(work: Work, type_: str, ref: str, *, to_change: bool = False) -> dict
     return None if found is None else dict(found._mapping)
 
 
+def types_of(work: Work, ref: str) -> list[str]:
+    """The types of recipients that have this ref."""
+    found = work.execute("SELECT type FROM recipient WHERE ref = :ref ORDER BY type", ref=ref)
+    return [row.type for row in found]
+
+
 def put_wishes(work: Work, change: dict[str, Any]) -> None:
     """Write a person's wishes and the change. `change` has the columns of `preference_change`."""
     after = change["after"]

@@ -33,7 +33,7 @@ WHERE s.notice_id = ANY(CAST(:ids AS uuid[])) ORDER BY s.notice_id FOR UPDATE OF
 """
 
 _WAITING: Final = """
-SELECT CAST(id AS text) AS id, request_id, provider_ref, kind, code, at, heard_at FROM receipt_waiting
+SELECT CAST(id AS text) AS id, request_id, provider_ref, kind, code, at, unsubscribed, heard_at FROM receipt_waiting
 WHERE provider = :provider ORDER BY heard_at LIMIT :size FOR UPDATE SKIP LOCKED
 """
 

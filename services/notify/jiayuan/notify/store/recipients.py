@@ -32,6 +32,14 @@ def put_recipients(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
+def contact_of(work: Work, type_: str, ref: str) -> str | None:
+    """Somebody's sealed contact."""
+    found: str | None = work.execute(
+        "SELECT contact FROM recipient WHERE type = :type AND ref = :ref", type=type_, ref=ref
+    ).scalar()
+    return found
+
+
 def erase_citizens(work: Work, refs: Sequence[str]) -> None:
     """Drop the citizens' contacts and wishes for good; who isn't known yet is kept as erased, with nothing else."""
     work.execute(

@@ -294,6 +294,7 @@ receipt_waiting = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("code", sa.Text),
     sa.Column("at", _TIME),
+    sa.Column("unsubscribed", sa.Boolean, nullable=False, server_default=sa.text("false")),
     sa.Column("heard_at", _TIME, nullable=False),
 )
 
