@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ class Command:
         monkeypatch.setenv("JIAYUAN_NOTIFY_DATABASE_URL", url)
         file.write_text("providers: [{name: a, kind: http}, {kind: tencent}]")
         self.file = file
-        monkeypatch.setattr("jiayuan.notify.cli.operating._names", lambda _s: ["a", "tencent"])
+        monkeypatch.setenv("JIAYUAN_NOTIFY_PROVIDERS", str(file))
 
     def __call__(self, *words: str, code: int = 0) -> str:
         """What it says."""
@@ -101,15 +102,38 @@ def test_weights_and_moves_are_told_with_their_reasons(rig: Rig, command: Comman
     assert '"points": 30' in command("providers", "--json")
 
 
-def test_the_names_of_providers_need_no_secrets(tmp_path: Any, rig: Rig) -> None:
-    import dataclasses
+def test_providers_are_listed_with_their_state_and_need_no_secrets(command: Command) -> None:
+    command.file.write_text(
+        "providers: [{name: a, kind: aliyun, secret: {env: NOWHERE}}, {kind: wechat, test: true}, {kind: sink}]"
+    )
+    command("stop", "channel", "mini_program", "--reason", "x")
+    lines = command("providers").splitlines()
+    assert lines[:3] == [
+        "sms          a                aliyun   open",
+        "mini_program wechat           wechat   stopped, test key mode: sends nothing",
+        "sms          sink             sink     open, keeps what it gets and sends nothing",
+    ]
+    assert "JIAYUAN_NOTIFY_PROVIDERS" not in "".join(lines)
 
-    from jiayuan.notify.cli import operating
 
-    file = tmp_path / "p.yaml"
-    file.write_text("providers: [{name: a, kind: aliyun, secret: {env: NOWHERE}}, {kind: tencent}]")
-    settings = dataclasses.replace(rig.runtime.settings)
-    object.__setattr__(settings, "providers", str(file))
-    assert operating._names(settings) == ["a", "tencent"]
-    object.__setattr__(settings, "providers", "")
-    assert operating._names(settings) == ["sink"]
+def test_a_providers_file_that_is_wrong_keeps_nobody_from_looking_and_stopping(command: Command) -> None:
+    command.file.write_text("providers: [{name: a, kind: pigeon}]")
+    said = command("providers")
+    assert "the providers' file is wrong: " in said
+    assert "aliyun, " in said
+    assert "is stopped" in command("stop", "channel", "sms", "--reason", "x")
+    assert "must have `providers`" in command("stop", "provider", "a", "--reason", "x", code=1)
+    assert "channel sms: stopped" in command("providers")
+
+
+def test_where_only_the_sink_is_there_it_is_listed_and_how_to_add_others(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JIAYUAN_NOTIFY_PROVIDERS", "")
+    said = command("providers")
+    assert said.startswith(
+        "sms          sink             sink     open, keeps what it gets and sends nothing\n"
+    )
+    assert "JIAYUAN_NOTIFY_PROVIDERS=FILE" in said
+    (one,) = json.loads(command("providers", "--json"))["providers"]
+    assert (one["provider"], one["state"], one["sends"]) == ("sink", "open", False)

@@ -13,6 +13,7 @@ from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso
 
 from . import rules, store, templates, wall
+from .providers.configuration import Outline
 from .store.operating import Stoppable
 
 LONGEST_STOP = timedelta(days=31)
@@ -52,13 +53,27 @@ def start(work: Work, kind: Stoppable, name: str, *, reason: str, by: str) -> No
         store.release(work, waited, now)
 
 
-def standing(work: Work, since: datetime) -> dict[str, Any]:
-    """Weights, the last 15 minutes of each provider, alarms, and stops and moves since then."""
+def standing(work: Work, since: datetime, providers: Iterable[Outline]) -> dict[str, Any]:
+    """The providers and whether they are open, weights, the last 15 minutes of each, alarms, and stops and moves since
+    then."""
     now = wall.now()
+    stopped = store.operating.stops(work, now)
     shares = store.weights.all_shares(work)
     names = {s.provider for found in shares.values() for s in found} | store.weights.counted(work, now)
     health = store.weights.health(work, dict.fromkeys(names, True), now)
     return {
+        "providers": [
+            {
+                "provider": one.name,
+                "kind": one.kind,
+                "channel": one.channel,
+                "state": "stopped"
+                if {("provider", one.name), ("channel", one.channel)} & stopped
+                else "open",
+                "sends": one.sends,
+            }
+            for one in providers
+        ],
         "weights": [
             {"channel": channel, "provider": s.provider, "points": s.now, "rest": s.rest}
             for channel, found in shares.items()

@@ -13,7 +13,7 @@ from jiayuan.chassis.service import Runtime
 from .limits import Limit
 from .providers import configuration
 from .providers.base import Provider
-from .providers.configuration import Entry
+from .providers.configuration import Entry, Outline
 from .providers.http import HttpProvider
 from .providers.sink import Sink
 from .settings import NotifySettings
@@ -26,6 +26,7 @@ class Route:
     `weight`: any positive number, shared by the providers of a channel. `price`: of a segment, in yuan. `local`: its
     calls don't leave our database, so that they are made where they are decided. `askable`: it can be asked what
     became of a request. `receipts`: it tells of deliveries. `path`: the secret end of its callbacks' address, if any.
+    `kind`, `test`: as the file says.
     """
 
     provider: Provider
@@ -36,6 +37,8 @@ class Route:
     askable: bool = True
     receipts: bool = False
     path: str = field(repr=False, default="")
+    kind: str = ""
+    test: bool = False
 
     def __post_init__(self) -> None:
         """ValueError for a weight that is none."""
@@ -51,6 +54,11 @@ class Route:
     def channel(self) -> str:
         """The provider's channel."""
         return self.provider.channel
+
+    @property
+    def outline(self) -> Outline:
+        """What can be said of it without secrets."""
+        return Outline(self.name, self.kind or self.name, self.channel, self.test)
 
 
 def of(runtime: Runtime) -> Sequence[Route]:
@@ -85,7 +93,16 @@ def _route(entry: Entry, runtime: Runtime) -> Route:
         askable=entry.askable,
         receipts=entry.tells,
         path=entry.secrets.get("receipts", ""),
+        kind=entry.kind,
+        test=entry.test,
     )
+
+
+def outlines(settings: NotifySettings) -> list[Outline]:
+    """The providers that the settings name, without their secrets. BadConfiguration when their file can't be read."""
+    if settings.providers:
+        return configuration.outlines(Path(settings.providers))
+    return [Outline(settings.provider, settings.provider, "sms")]
 
 
 def settings_of(runtime: Runtime) -> NotifySettings:

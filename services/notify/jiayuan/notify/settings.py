@@ -65,11 +65,7 @@ class NotifySettings(Settings):
 
     def __post_init__(self) -> None:
         """StartError (exit code 3) for what could never work, before anything is sent."""
-        if self.providers:
-            try:
-                configuration.load(Path(self.providers))
-            except configuration.BadConfiguration as error:
-                raise StartError(EXIT_CONFIG, f"providers: {error}") from None
+        self.check_providers()
         if self.provider not in PROVIDERS:
             raise StartError(
                 EXIT_CONFIG, f"provider is {self.provider!r}, it must be {' or '.join(PROVIDERS)}"
@@ -91,6 +87,14 @@ class NotifySettings(Settings):
                 EXIT_CONFIG,
                 f"stuck_seconds must be more than {longest:g}, how long a batch of calls may take",
             )
+
+    def check_providers(self) -> None:
+        """StartError for a file of providers that can't be used as it is, or whose secrets aren't there."""
+        if self.providers:
+            try:
+                configuration.load(Path(self.providers))
+            except configuration.BadConfiguration as error:
+                raise StartError(EXIT_CONFIG, f"providers: {error}") from None
 
     def considerate(self, *, local: bool) -> bool:
         """Whether quiet hours, caps and digests hold; `local`: nothing leaves our database."""

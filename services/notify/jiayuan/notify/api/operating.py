@@ -49,9 +49,11 @@ class Operating:
 
     @http("GET", "/providers", roles=LOOK)
     def providers(self, call: Call) -> Any:  # noqa: ARG002  every entrypoint has it
-        """Weights, the last 15 minutes, alarms, and stops and moves of the last seven days."""
+        """The providers, weights, the last 15 minutes, alarms, and stops and moves of the last seven days."""
         with self.delivery.work() as work:
-            return operating.standing(work, wall.now() - _SINCE)
+            return operating.standing(
+                work, wall.now() - _SINCE, [route.outline for route in routes.shared(self.delivery)]
+            )
 
     @http("POST", "/stops", roles=RUN)
     def stop(self, call: Call) -> Any:

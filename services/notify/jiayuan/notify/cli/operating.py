@@ -5,16 +5,14 @@ from __future__ import annotations
 import getpass
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from jiayuan.contracts.times import iso
 
-from .. import operating, store, wall
-from ..settings import NotifySettings
+from .. import operating, routes, store, wall
+from ..providers.configuration import BadConfiguration
 from .common import opened, refusals, running, settings
 
 _WHO = click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with it.")
@@ -23,17 +21,35 @@ _KIND = click.argument("kind", type=click.Choice(["provider", "channel", "templa
 _JSON = click.option("--json", "as_json", is_flag=True)
 _HOURS = click.option("--hours", type=click.FloatRange(0, 24 * 365), default=24.0, show_default=True)
 
+_NOTHING_LEAVES = (
+    "no notice leaves 没有短信会发出: name providers in a file, JIAYUAN_NOTIFY_PROVIDERS=FILE, "
+    "and start notify anew (docs/notify/providers.md)"
+)
+
 
 @click.command()
 @_HOURS
 @_JSON
 def providers(hours: float, as_json: bool) -> None:
-    """Weights, the last 15 minutes, what is stopped and what is raised; moves and stops of the last hours."""
+    """The providers, whether they are open, their weights and last 15 minutes, what is stopped and what is raised;
+    moves and stops of the last hours."""
+    try:
+        found = routes.outlines(settings())
+    except BadConfiguration as error:
+        # The rest is said all the same: whoever has to look has no time to mend a file first.
+        click.echo(f"the providers' file is wrong: {error}", err=True)
+        found = []
     with opened() as work:
-        said = operating.standing(work, wall.now() - timedelta(hours=hours))
+        said = operating.standing(work, wall.now() - timedelta(hours=hours), found)
     if as_json:
         click.echo(json.dumps(said, ensure_ascii=False, indent=1))
         return
+    for one in said["providers"]:
+        how = "" if one["sends"] else ", keeps what it gets and sends nothing"
+        how = ", test key mode: sends nothing" if not one["sends"] and one["kind"] != "sink" else how
+        click.echo(f"{one['channel']:12} {one['provider']:16} {one['kind']:8} {one['state']}{how}")
+    if found and not any(one["sends"] for one in said["providers"]):
+        click.echo(_NOTHING_LEAVES)
     for one in said["weights"]:
         click.echo(
             f"{one['channel']:12} {one['provider']:16} {one['points']:3} points ({one['rest']} at rest)"
@@ -64,7 +80,7 @@ def stop(kind: store.operating.Stoppable, name: str, reason: str, minutes: int |
     has another channel takes that, everything else waits."""
     until = wall.now() + timedelta(minutes=minutes) if minutes else None
     with refusals():
-        operating.known(kind, name, _names(settings()))
+        operating.known(kind, name, _names(kind))
         with running() as runtime, runtime.work() as work:
             operating.stop(work, kind, name, reason=reason, by=who, until=until)
     click.echo(f"{kind} {name} is stopped" + (f" until {iso(until)}" if until else ""))
@@ -78,7 +94,7 @@ def stop(kind: store.operating.Stoppable, name: str, reason: str, minutes: int |
 def start(kind: store.operating.Stoppable, name: str, reason: str, who: str) -> None:
     """Send again what was stopped; alarms about it are cleared, and what waited for it goes now."""
     with refusals():
-        operating.known(kind, name, _names(settings()))
+        operating.known(kind, name, _names(kind))
         with running() as runtime, runtime.work() as work:
             operating.start(work, kind, name, reason=reason, by=who)
     click.echo(f"{kind} {name} is started")
@@ -128,15 +144,14 @@ def _alarms(found: list[dict[str, Any]]) -> None:
         )
 
 
-def _names(given: NotifySettings) -> list[str]:
-    """The configured providers; their secrets needn't be at hand for this."""
-    if not given.providers:
-        return [given.provider]
+def _names(kind: str) -> list[str]:
+    """The configured providers, where one is named."""
+    if kind != "provider":
+        return []
     try:
-        document = yaml.safe_load(Path(given.providers).read_text(encoding="utf-8"))
-        return [str(entry.get("name", entry["kind"])) for entry in document["providers"]]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise click.ClickException(f"{given.providers} can't be read ({type(error).__name__})") from None
+        return [one.name for one in routes.outlines(settings())]
+    except BadConfiguration as error:
+        raise click.ClickException(str(error)) from None
 
 
 COMMANDS = (providers, stop, start, resend, alarms)

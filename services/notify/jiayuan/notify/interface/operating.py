@@ -15,11 +15,22 @@ from jiayuan.chassis.operation import (
     text,
     told,
     whole,
+    yes_no,
 )
 from jiayuan.contracts.schemas.common import NOTICE_STATES
 
 from ..api.operating import KINDS, ClearBody, ReasonBody, StopBody
+from ..providers.configuration import FIELDS
 
+Configured = told(
+    "Configured",
+    "A provider that is configured; nothing leaves by a sink or in the test key mode.",
+    provider=text(),
+    kind=one_of(*FIELDS),
+    channel=text(),
+    state=one_of("open", "stopped"),
+    sends=yes_no(),
+)
 Weight = told(
     "Weight",
     "Points of a provider, of 100 in its channel.",
@@ -73,6 +84,7 @@ Moved = told(
 Standing = told(
     "Standing",
     "How sending stands.",
+    providers=many(Configured),
     weights=many(Weight),
     last_15_minutes=many(Lately),
     stops=many(Stop),

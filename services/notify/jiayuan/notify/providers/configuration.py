@@ -43,6 +43,8 @@ CHANNELS: Final[Mapping[str, Channel]] = {
     "sink": "sms",
     "test": "sms",
 }
+LISTING: Final = frozenset({"aliyun", "tencent"})
+"""Kinds that have a list of their own of what they sent (`Lists`)."""
 _ALL: Final = frozenset({"name", "kind", "channel", "weight", "price", "limits", "test"})
 _CALLS: Final = frozenset({"address", "concurrency", "connect_timeout", "read_timeout", "templates"})
 FIELDS: Final[Mapping[str, frozenset[str]]] = {
@@ -98,17 +100,59 @@ class Entry:
         return bool(pulls or self.secrets.get("receipts"))
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What can be said of a provider without its secrets."""
+
+    name: str
+    kind: str
+    channel: str
+    test: bool = False
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything leaves by it."""
+        return not self.test and self.kind not in ("sink", "test")
+
+    @property
+    def lists(self) -> bool:
+        """Whether it has a list of its own of what it sent."""
+        return self.kind in LISTING and not self.test
+
+
+def outlines(path: Path) -> list[Outline]:
+    """The providers of a file, whose secrets needn't be at hand. BadConfiguration when it can't be read."""
+    listed = _document(path)
+    found = listed.get("providers") if isinstance(listed, Mapping) else None
+    if not isinstance(found, list) or not all(
+        isinstance(e, Mapping) and e.get("kind") in FIELDS for e in found
+    ):
+        raise BadConfiguration(f"{path}: must have `providers`, a list, each of a kind: {', '.join(FIELDS)}")
+    return [
+        Outline(
+            str(e.get("name", e["kind"])),
+            e["kind"],
+            str(e.get("channel", CHANNELS[e["kind"]])),
+            e.get("test") is True,
+        )
+        for e in found
+    ]
+
+
 def load(path: Path, environ: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
     """The providers of a file. BadConfiguration when it can't be read or anything in it is wrong."""
+    return read(_document(path), os.environ if environ is None else environ)
+
+
+def _document(path: Path) -> Any:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfiguration(f"{path}: can't be read ({type(error).__name__})") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise BadConfiguration(f"{path}: is not YAML{where}") from None
-    return read(document, os.environ if environ is None else environ)
 
 
 def read(document: Any, environ: Mapping[str, str]) -> tuple[Entry, ...]:
