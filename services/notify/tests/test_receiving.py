@@ -66,6 +66,7 @@ class Rig:
 
     def configure(self, *entries: dict[str, Any]) -> None:
         """These providers from here on."""
+        self.entries = entries
         self._path.write_text(yaml.safe_dump({"providers": list(entries)}), encoding="utf-8")
         changed = dataclasses.replace(self.runtime.settings, providers=str(self._path))
         self.runtime.settings = self.opened.settings = changed

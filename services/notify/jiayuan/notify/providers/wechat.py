@@ -5,8 +5,8 @@
 - their signature and encryption: https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html
 
 The access token is in the address of a send, which is never logged (`calls`). WeChat has no question that tells what
-became of a message, and no key by which it would send one once: after a lost answer a notice stays unknown until its
-event comes or its time is up.
+became of a message, and no key by which it would send one once; its event names the id that came with the answer. So
+after a lost answer a notice stays unknown until policy (cascade.yaml, `unanswered`) or its end.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from jiayuan.chassis.work import Work
 from .. import cascade, failover, metrics, routes, store, wall
 from ..providers.base import Asked
 from ..routes import Route
+from ..rules import CHANNELS
 from .groups import Group, Groups, with_address
 from .lane import Done, Item, Lane, Sent
 from .preparing import Preparing
@@ -157,8 +158,24 @@ class Sender:
                 )
                 rows.append(made | {"provider": row["provider"], "channel": row["channel"]})
             store.put_attempts(work, rows)
+            self._follow_unanswered(work, found)
         if found:
             log.warning("notices without an answer", extra={"count": len(found)})
+
+    def _follow_unanswered(self, work: Work, found: Sequence[Mapping[str, Any]]) -> None:
+        """Where nobody can be asked, policy says when the next channel gets it; so also when it was our own process
+        that died before it heard an answer."""
+        unaskable = {lane.name for lane in self._lanes.values() if not lane.route.askable}
+        sent_at = {row["id"]: row["submitted_at"] for row in found if row["provider"] in unaskable}
+        if not sent_at:
+            return
+        changes = []
+        for row in (dict(r._mapping) for r in store.facts_of(work, list(sent_at))):
+            policy = self._recording.policy(row)
+            if policy.unanswered and self._reachable(row):
+                at = sent_at[row["id"]] + policy.unanswered
+                changes.append({"notice_id": row["id"], "follow_at": at})
+        store.change(work, changes)
 
     def _ask(self, lane: Lane) -> bool:
         """Ask the provider what became of requests."""
@@ -188,6 +205,13 @@ class Sender:
     def _following(self, row: Mapping[str, Any]) -> Sequence[str]:
         return cascade.following(self.preparing.channels(row), row["channel"])
 
+    def _reachable(self, row: Mapping[str, Any]) -> list[str]:
+        """The rule's next channels that are served, and by which the person can be reached and wants to be."""
+        where = self._addresses(row)
+        contact = {CHANNELS[channel]: address for channel, address in where.items()}
+        unwanted = self.preparing.courtesy.unwanted(row, contact)
+        return [c for c in self._following(row) if c in where and c not in unwanted]
+
     def _addresses(self, row: Mapping[str, Any]) -> dict[str, str]:
         """Addresses by channel; none when the contact was erased or can't be opened."""
         if not row["contact"]:
@@ -204,7 +228,9 @@ class Sender:
         now, size = wall.now(), self._settings.send_batch
         with self._runtime.work() as work:
             follow = store.to_follow(work, size, now)
-            store.change(work, [self._go_on(work, dict(row._mapping), now) for row in follow])
+            people = {row.id: dict(row._mapping) for row in store.facts_of(work, [row.id for row in follow])}
+            rows = [{**people[row.id], **row._mapping} for row in follow]
+            store.change(work, [self._go_on(work, row, now) for row in rows])
         with self._runtime.work() as work:
             before = work.now - timedelta(hours=self._settings.give_up_hours)
             silent = store.without_receipt(work, size, now)
@@ -229,8 +255,9 @@ class Sender:
             "delivered": "not read in time",
             "unknown": "no answer in time",
         }
-        further = [c for c in self._following(row) if self._groups.of(c)]
-        if row["read_at"] is None and row["state"] in reasons and further:
+        waiting = row["read_at"] is None and row["state"] in reasons
+        # Not to where it would end as suppressed: it may well have arrived.
+        if waiting and (further := self._reachable(row)):
             change |= {
                 "state": "queued",
                 "channel": further[0],

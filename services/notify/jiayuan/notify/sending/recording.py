@@ -95,7 +95,7 @@ class Recording:
         one, row, ended = done.item.sent, done.item.sent.row, done.ended_at
         then = states.after_call(outcome, one.attempts, self._pace, random.random())
         state, due_in = then.state, then.due_in or timedelta(0)
-        policy = self._policies.of(row["priority"], row["role"])
+        policy = self.policy(row)
         further = row["further"]
         special: dict[str, Any] = {}
         if state in ("unknown", "deferred") and self._preparing.too_old(work, row):
@@ -122,6 +122,10 @@ class Recording:
             "provider_ref": outcome.ref,
         }
         return _Change(one, state, error, columns, special)
+
+    def policy(self, row: Mapping[str, Any]) -> cascade.Policy:
+        """When a notice goes on though its channel has taken it or may have."""
+        return self._policies.of(row["priority"], row["role"])
 
     def _keep_refusals(self, work: Work, lane: Lane, made: Sequence[tuple[Done, Outcome]]) -> None:
         """What a provider refuses because the person has unsubscribed there is kept as his refusal of the channel."""

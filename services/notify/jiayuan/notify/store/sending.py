@@ -100,6 +100,13 @@ JOIN notice n ON n.id = a.notice_id
 LEFT JOIN recipient r ON r.type = n.recipient_type AND r.ref = n.recipient
 """
 
+_FACTS_OF: Final = f"""
+SELECT CAST(s.notice_id AS text) AS id, s.priority, s.channel, {FACTS}, r.contact, r.preferences
+FROM sending s JOIN notice n ON n.id = s.notice_id
+LEFT JOIN recipient r ON r.type = n.recipient_type AND r.ref = n.recipient
+WHERE s.notice_id = ANY(CAST(:ids AS uuid[]))
+"""
+
 _OPEN: Final = f"""
 SELECT CAST(s.notice_id AS text) AS id, s.state, s.due_at, s.priority, s.version, s.attempts, s.provider, s.channel,
        s.read_at, {FACTS}
@@ -174,6 +181,11 @@ def stuck(work: Work, before: Mapping[str, datetime], size: int, wall: datetime)
         now=work.now,
     )
     return list(found)
+
+
+def facts_of(work: Work, ids: Sequence[str]) -> list[sa.Row[Any]]:
+    """Notices with what is known of their recipients, as sealed contact and wishes."""
+    return list(work.execute(_FACTS_OF, ids=list(ids)))
 
 
 def ask(work: Work, provider: str, size: int, wall: datetime, lease: datetime) -> list[sa.Row[Any]]:
