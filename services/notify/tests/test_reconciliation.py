@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from fakes import FakeAliyun, FakeTencent
-from rigs import Rig, Scripted
+from rigs import Rig, Scripted, until
 
 from jiayuan.chassis.testing.client import Client
 from jiayuan.notify import receiving, reconciling, routes, wall
@@ -21,6 +21,7 @@ from jiayuan.notify.providers.tencent import Tencent
 from jiayuan.notify.reconciliation import Call, Difference, compare
 from jiayuan.notify.routes import Route
 from jiayuan.notify.sending import Sender
+from jiayuan.notify.states import Outcome
 
 
 def _call(request: str = "r1", *, outcome: str = "accepted", state: str = "accepted") -> Call:
@@ -165,6 +166,49 @@ def test_before_six_in_the_morning_nobody_is_asked(rig: Rig, listing: Any) -> No
     monkeypatch.setattr(wall, "now", lambda: early)
     assert reconciling.turn(rig.runtime) is False
     assert a.asked == []
+
+
+@pytest.mark.store
+def test_providers_without_a_list_are_told_of_with_what_is_known(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.undo()  # attempts' ids are of the real day, so the clock must be
+    file = tmp_path / "providers.yaml"
+    file.write_text(
+        "providers: [{name: app, kind: wechat}, {name: gw, kind: http}, {kind: aliyun}, {kind: sink}]"
+    )
+    monkeypatch.setenv("JIAYUAN_NOTIFY_DATABASE_URL", rig.opened.url)
+    monkeypatch.setenv("JIAYUAN_NOTIFY_PROVIDERS", str(file))
+    said = {"c0": "accepted", "c1": "refused", "c2": "unknown", "c3": "unknown", "c4": "throttled"}
+    app = Scripted("app", lambda m: Outcome(said[m.recipient], "ref" if m.recipient == "c0" else None))
+    app.found = lambda a: Outcome("not_found" if a.request_id == lost else "unknown")
+    rig.reports(5)
+    sender = Sender(rig.runtime, [Route(app)], inline=True)
+    assert until(lambda: not sender.turn() and len({m.recipient for m in app.calls}) == 5)
+    lost = next(m.request_id for m in app.calls if m.recipient == "c3")
+    before = wall.now()
+    monkeypatch.setattr(wall, "now", lambda: before + reconciling.timedelta(seconds=30))
+    while sender.sweep():
+        pass
+    assert {asked.request_id for asked in app.questions} == {
+        m.request_id for m in app.calls if m.recipient in ("c2", "c3")
+    }
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(notify, ["reconciliation", "list", *words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    today = reconciling.spending.day_of(before).isoformat()
+    lines = [line for line in run("--day", today).splitlines() if "no list" in line]
+    assert lines == [
+        f"{today} app              no list at the provider 无清单可对: "
+        "delivered 0, accepted 1, undelivered 1, not taken 2, unresolved 1",
+        f"{today} gw               no list at the provider 无清单可对: "
+        "delivered 0, accepted 0, undelivered 0, not taken 0, unresolved 0",
+    ]
+    yesterday = json.loads(run("--json"))["without_list"]
+    assert [(one["provider"], one["accepted"]) for one in yesterday] == [("app", 0), ("gw", 0)]
 
 
 @pytest.mark.parametrize("vendor", ["aliyun", "tencent"])

@@ -5,18 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.work import Work
 from jiayuan.contracts.check import FieldProblem
 from jiayuan.contracts.times import iso
 
-from . import rules, store, templates, wall
+from . import rules, spending, store, templates, wall
 from .providers.configuration import Outline
 from .store.operating import Stoppable
 
-LONGEST_STOP = timedelta(days=31)
+LONGEST_STOP: Final = timedelta(days=31)
+RECORDED: Final = timedelta(hours=1)
+"""So long after a day the answer to a call of it may be recorded."""
+NO_LIST: Final = "no list at the provider"
+ENDS: Final = ("delivered", "accepted", "undelivered", "not_taken", "unresolved")
 
 
 def known(kind: Stoppable, name: str, providers: Iterable[str]) -> None:
@@ -94,10 +98,23 @@ def shown(row: Any) -> dict[str, Any]:
     return {k: iso(v) if isinstance(v, datetime) else v for k, v in row._mapping.items() if k != "id"}
 
 
-def reconciliations(work: Work, *, everything: bool = False) -> dict[str, Any]:
-    """`{days, differences}`: days that were held against providers' own lists, and open differences, or all."""
+def reconciliations(
+    work: Work, providers: Iterable[Outline], *, day: date | None = None, everything: bool = False
+) -> dict[str, Any]:
+    """`{days, without_list, differences}`: days that were held against providers' own lists; of each provider that has
+    none, what is known of its requests of `day` (of yesterday); and open differences, or all."""
+    day = day or spending.day_of(wall.now()) - timedelta(days=1)
+    since = datetime.combine(day, datetime.min.time(), templates.ZONE)
+    until = since + timedelta(days=1)
+    without = [one for one in providers if one.sends and not one.lists]
+    ends = store.reconciliations.ends(work, [one.name for one in without], since, until, until + RECORDED)
     return {
         "days": [_plain(row) for row in store.reconciliations.days(work)],
+        "without_list": [
+            {"provider": one.name, "kind": one.kind, "day": day.isoformat(), "why": NO_LIST}
+            | {state: ends[one.name].get(state, 0) for state in ENDS}
+            for one in without
+        ],
         "differences": [_plain(r) for r in store.reconciliations.differences(work, everything=everything)],
     }
 

@@ -17,6 +17,7 @@ from jiayuan.chassis.service import Runtime
 from jiayuan.chassis.work import Work
 
 from . import receiving, routes, spending, store, wall
+from .operating import RECORDED
 from .providers.base import Listed, Lists, Receipt
 from .reconciliation import Call, Difference, compare
 from .rules import CHANNELS
@@ -32,8 +33,6 @@ AGAIN: Final = timedelta(minutes=15)
 TRIES: Final = 48
 KIND: Final = "reconciliation"
 _DAY: Final = timedelta(days=1)
-_RECORDED: Final = timedelta(hours=1)
-"""So long after a day the answer to a call of it may be recorded."""
 
 
 def turn(runtime: Runtime) -> bool:
@@ -62,7 +61,7 @@ def page(runtime: Runtime, name: str, provider: Lists) -> bool:
             return False
         day: date = taken.day
         since, until = _midnight(day), _midnight(day + _DAY)
-        rows = store.reconciliations.calls(work, name, taken.after, since, until, until + _RECORDED, PAGE)
+        rows = store.reconciliations.calls(work, name, taken.after, since, until, until + RECORDED, PAGE)
     addresses = _addresses(runtime, rows)
     listed = provider.listed(day, sorted(set(addresses.values()))) if addresses else []
     now = wall.now()

@@ -90,7 +90,7 @@ class Operating:
     def reconciliation(self, call: Call) -> Any:  # noqa: ARG002  every entrypoint has it
         """Days that were held against the providers' own lists, and differences that nobody has settled."""
         with self.delivery.work() as work:
-            return operating.reconciliations(work)
+            return operating.reconciliations(work, [route.outline for route in routes.shared(self.delivery)])
 
     @http("POST", "/reconciliation/<int:id>/settle", roles=RUN)
     def settle(self, call: Call, id: int) -> Any:

@@ -15,7 +15,8 @@ from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.work import Work, reading
 from jiayuan.contracts.times import parse
 
-from .. import wall
+from .. import routes, wall
+from ..providers.configuration import BadConfiguration, Outline
 from ..settings import NotifySettings
 from ..templates import ZONE
 
@@ -33,6 +34,16 @@ class _Settings(NotifySettings):
 def settings() -> NotifySettings:
     """The settings of the environment; a command needs no broker."""
     return load(_Settings, "notify", {"JIAYUAN_AMQP_URI": "", **os.environ})
+
+
+def configured() -> list[Outline]:
+    """The configured providers; none, and a line on standard error, while their file is wrong: the rest is said all the
+    same, for whoever has to look has no time to mend a file first."""
+    try:
+        return routes.outlines(settings())
+    except BadConfiguration as error:
+        click.echo(f"the providers' file is wrong: {error}", err=True)
+        return []
 
 
 def opened() -> AbstractContextManager[Work]:

@@ -13,7 +13,7 @@ from jiayuan.contracts.times import iso
 
 from .. import operating, routes, store, wall
 from ..providers.configuration import BadConfiguration
-from .common import opened, refusals, running, settings
+from .common import configured, opened, refusals, running, settings
 
 _WHO = click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with it.")
 _REASON = click.option("--reason", required=True, help="Why; kept.")
@@ -33,12 +33,7 @@ _NOTHING_LEAVES = (
 def providers(hours: float, as_json: bool) -> None:
     """The providers, whether they are open, their weights and last 15 minutes, what is stopped and what is raised;
     moves and stops of the last hours."""
-    try:
-        found = routes.outlines(settings())
-    except BadConfiguration as error:
-        # The rest is said all the same: whoever has to look has no time to mend a file first.
-        click.echo(f"the providers' file is wrong: {error}", err=True)
-        found = []
+    found = configured()
     with opened() as work:
         said = operating.standing(work, wall.now() - timedelta(hours=hours), found)
     if as_json:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import json
+from datetime import datetime
 
 import click
 
-from .. import operating, store, wall
-from .common import opened, running
+from .. import operating, spending, store, wall
+from .common import Moment, configured, opened, running
 
 
 @click.group()
@@ -18,11 +19,14 @@ def reconciliation() -> None:
 
 @reconciliation.command("list")
 @click.option("--all", "everything", is_flag=True, help="Also what was settled.")
+@click.option("--day", type=Moment(), help="Of those without a list; yesterday unless given.")
 @click.option("--json", "as_json", is_flag=True)
-def list_(everything: bool, as_json: bool) -> None:
-    """Days that were reconciled, and differences: missing (they don't list it), extra (we never sent it), state."""
+def list_(everything: bool, day: datetime | None, as_json: bool) -> None:
+    """Days that were reconciled, what is known of a day at providers that have no list (WeChat, webhooks, gateways),
+    and differences: missing (they don't list it), extra (we never sent it), state."""
+    of = spending.day_of(day) if day else None
     with opened() as work:
-        said = operating.reconciliations(work, everything=everything)
+        said = operating.reconciliations(work, configured(), day=of, everything=everything)
     if as_json:
         click.echo(json.dumps(said, ensure_ascii=False, indent=1))
         return
@@ -31,6 +35,9 @@ def list_(everything: bool, as_json: bool) -> None:
         click.echo(
             f"{one['day']} {one['provider']:16} ours {one['ours']}, theirs {one['theirs']}, open {one['open']}: {end}"
         )
+    for one in said["without_list"]:
+        ends = ", ".join(f"{end.replace('_', ' ')} {one[end]}" for end in operating.ENDS)
+        click.echo(f"{one['day']} {one['provider']:16} {one['why']} 无清单可对: {ends}")
     for one in said["differences"]:
         settled = f"; settled by {one['settled_by']}: {one['reason']}" if one["settled_at"] else ""
         click.echo(

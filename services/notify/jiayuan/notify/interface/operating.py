@@ -107,6 +107,19 @@ Day = told(
     ended_at=maybe_at(),
     error=maybe(),
 )
+Unlisted = told(
+    "UnlistedDay",
+    "What is known of a day's requests to a provider that has no list of its own; unresolved: nobody knows.",
+    provider=text(),
+    kind=one_of(*FIELDS),
+    day=text(),
+    why=text(),
+    delivered=whole(),
+    accepted=whole(),
+    undelivered=whole(),
+    not_taken=whole(),
+    unresolved=whole(),
+)
 Difference = told(
     "Difference",
     "missing: they don't list what they took; extra: they list what we never sent; state: the end is another.",
@@ -123,7 +136,13 @@ Difference = told(
     settled_by=maybe(),
     reason=maybe(),
 )
-Reconciliation = told("Reconciliation", "How lists agree.", days=many(Day), differences=many(Difference))
+Reconciliation = told(
+    "Reconciliation",
+    "How lists agree.",
+    days=many(Day),
+    without_list=many(Unlisted),
+    differences=many(Difference),
+)
 Settled = told("Settled", "How many differences were settled.", settled=whole())
 _START = "/stops/<any(provider, channel, template):kind>/<string(maxlength=64):name>/start"
 

@@ -44,6 +44,23 @@ WHERE a.id > CAST(:after AS uuid) AND a.id < CAST(:last AS uuid) AND a.provider 
 ORDER BY a.id LIMIT :size
 """
 
+# What became of each request of a day, as far as we know. Of several calls with the same key an end counts, then that
+# it was taken; else what the last one said.
+_ENDS: Final = """
+SELECT a.provider, e.state, count(*) AS count
+FROM (SELECT DISTINCT provider, notice_id, request_id FROM attempt
+      WHERE id > CAST(:first AS uuid) AND id < CAST(:last AS uuid) AND provider = ANY(CAST(:providers AS text[]))
+        AND kind = 'send' AND started_at >= :since AND started_at < :until) a,
+LATERAL (SELECT CASE WHEN bool_or(outcome = 'delivered') THEN 'delivered'
+                     WHEN bool_or(outcome IN ('undelivered', 'refused', 'content_refused', 'no_consent'))
+                     THEN 'undelivered'
+                     WHEN bool_or(outcome = 'accepted') THEN 'accepted'
+                     WHEN (array_agg(outcome ORDER BY id DESC))[1] = 'unknown' THEN 'unresolved'
+                     ELSE 'not_taken' END AS state
+         FROM attempt WHERE notice_id = a.notice_id AND request_id = a.request_id) e
+GROUP BY a.provider, e.state
+"""
+
 _DONE: Final = """
 UPDATE reconciliation SET after = CAST(:after AS uuid), ours = ours + :ours, theirs = theirs + :theirs, failures = 0,
                           due_at = :wall, ended_at = CASE WHEN :ended THEN CAST(:wall AS timestamptz) END
@@ -74,6 +91,18 @@ def calls(
     """Our calls of a day that the provider took or may have taken, in the order of their ids, with sealed contacts."""
     asked = {"after": after, "since": since, "until": until, "last": first_id(last), "size": size}
     return list(work.execute(_CALLS, provider=provider, **asked))
+
+
+def ends(
+    work: Work, providers: Sequence[str], since: datetime, until: datetime, last: datetime
+) -> dict[str, dict[str, int]]:
+    """By provider, how many requests of a day ended how: `delivered`, `accepted`, `undelivered`, `not_taken` (it
+    certainly doesn't have it), `unresolved` (nobody knows). `last`: when the answer to a call may be recorded."""
+    found: dict[str, dict[str, int]] = {name: {} for name in providers}
+    asked = {"first": first_id(since), "last": first_id(last), "providers": list(providers)}
+    for row in work.execute(_ENDS, since=since, until=until, **asked):
+        found[row.provider][row.state] = row.count
+    return found
 
 
 def done(
