@@ -203,7 +203,9 @@ class Aliyun:
             said = redact.mask(f"{code}: {text(answer.document, 'Message')}")[:280]
             return Outcome("unknown", error=said, after=answer.after, code=code or None)
         inner = answer.document.get("SmsSendDetailDTOs")
-        found = inner.get("SmsSendDetailDTO", []) if isinstance(inner, dict) else None
+        if not inner and text(answer.document, "TotalCount") == "0":
+            return []
+        found = inner.get("SmsSendDetailDTO", []) if isinstance(inner, dict) else inner
         if not isinstance(found, list):
             return Outcome("unknown", error="the answer lists nothing", code="no_list")
         return found
@@ -225,6 +227,8 @@ class Aliyun:
             return None
         code = text(item, "err_code")[:64]
         success = item.get("success")
+        if success is None and not code:
+            return None  # it says nothing of the message
         meaning = self._codes.receipts.get(code)
         kind = meaning.kind
         if success is True or (isinstance(success, str) and success.lower() == "true"):

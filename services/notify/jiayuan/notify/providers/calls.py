@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -192,9 +194,15 @@ def _never_connected(error: Exception) -> bool:
 
 
 def _after(response: requests.Response) -> float:
-    """Retry-After in seconds, at most an hour; a date or nonsense counts as absent."""
+    """Retry-After in seconds, which may also be said as a date, at most an hour; nonsense counts as absent."""
     value = response.headers.get("Retry-After", "")
-    return min(3600.0, float(value)) if value.isascii() and value.isdigit() else 0.0
+    if value.isascii() and value.isdigit():
+        return min(3600.0, float(value))
+    try:
+        seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return 0.0
+    return min(3600.0, max(0.0, seconds))
 
 
 def text(document: Any, name: str) -> str:

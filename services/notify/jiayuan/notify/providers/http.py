@@ -6,9 +6,11 @@ Query: GET  <url>/<request_id>                                →  200 {"id", "s
 Both with `Authorization: Bearer <secret>`; a send also with `Idempotency-Key: <request_id>`. What an answer means:
 
 - 2xx with an id: accepted. 2xx without one, another status, a broken body, a time-out, a cut connection,
-  5xx: unknown, so the provider is asked before anything is sent again (a 500 may come after the SMS has left).
+  5xx: unknown, so the provider is asked before anything is sent again (a 500 may come after the SMS has left). So are
+  408, 409 and 425: it may still be working on the same request.
 - 400, 422 and other 4xx: refused for good. 429, and a connection that never came about: throttled, with back-off.
-- 401, 403, 404, 405 and redirects: our address or secret is wrong, which is nobody's notice's fault: misconfigured.
+- 401, 403, 404, 405, 407, 410 and redirects: our address or secret is wrong, which is nobody's notice's fault:
+  misconfigured. 402: out of money.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from jiayuan.notify.states import Outcome
 from .base import Asked, Channel, Message, NoReceipts
 from .calls import CONNECT, Answer, Calls, text
 
-_CONFIGURATION: Final = (401, 403, 404, 405)
+_CONFIGURATION: Final = (401, 403, 404, 405, 407, 410)
+_MAYBE: Final = (408, 409, 425)
 _STATES: Final = {"accepted": "accepted", "delivered": "delivered", "undelivered": "refused"}
 
 
@@ -68,7 +71,9 @@ class HttpProvider(NoReceipts):
             return _accepted(answer)
         if status == 429:
             return Outcome("throttled", error=said, after=after, code=code)
-        if status >= 500 or status < 200:
+        if status == 402:
+            return Outcome("out_of_money", error=said, after=after, code=code)
+        if status >= 500 or status < 200 or status in _MAYBE:
             return Outcome("unknown", error=said, after=after, code=code)
         if status in _CONFIGURATION or status < 400:
             return Outcome("misconfigured", error=said, after=after, code=code)

@@ -134,25 +134,28 @@ class Tencent:
         if isinstance(response, Outcome):
             return response
         if "Error" in response:
-            return self._refused(response["Error"], answer.after)
+            return self._refused(response["Error"], answer.after, answer.status)
         statuses = response.get("SendStatusSet")
         if not isinstance(statuses, list) or len(statuses) != 1:
             return Outcome("unknown", error="the answer has not one status for one number", code="no_status")
         status = statuses[0]
-        if text(status, "Code") != "Ok":
+        if text(status, "Code").casefold() != "ok":
             return self._refused(status, answer.after)
         ref = text(status, "SerialNo")[:128]
         if not ref:
             return Outcome("unknown", error="Ok without a SerialNo", code="no_id")
         return Outcome("accepted", ref)
 
-    def _refused(self, said: Any, after: float) -> Outcome:
+    def _refused(self, said: Any, after: float, status: int = 200) -> Outcome:
         code, words = text(said, "Code"), text(said, "Message")
         if not code:
             return Outcome("unknown", error="an error without a code", code="no_code")
         meaning = self._codes.send.get(code, words)
+        kind = meaning.kind
+        if status >= 500 and code not in self._codes.send.entries and kind == "throttled":
+            kind = "unknown"  # a gateway's own failure may come after the SMS has left
         return Outcome(
-            meaning.kind,  # type: ignore[arg-type]
+            kind,  # type: ignore[arg-type]
             error=redact.mask(f"{code}: {words}")[:280],
             after=max(after, meaning.seconds(self._clock())),
             code=code,
@@ -282,7 +285,8 @@ class Tencent:
 
 def _response(answer: Answer) -> dict[str, Any] | Outcome:
     response = answer.document.get("Response") if isinstance(answer.document, dict) else None
-    if answer.status != 200 or not isinstance(response, dict):
+    # An error in its own form counts with whatever status; a success only with 200.
+    if not isinstance(response, dict) or (answer.status != 200 and "Error" not in response):
         return Outcome(
             "unknown",
             error=f"status {answer.status} without a response",

@@ -140,7 +140,8 @@ class Wechat:
         if isinstance(answer, Outcome):
             return answer
         code = _errcode(answer)
-        if answer.status != 200 or not code:
+        # A refusal in its own form counts with another status, too, but for a gateway's failure.
+        if not code or answer.status >= 500 or (code == "0" and answer.status != 200):
             return Outcome("unknown", error=f"status {answer.status} without an errcode", code="no_code")
         if code == "0":
             # The page of `send` promises errcode and errmsg only; the page of the events says of MsgID "消息id
