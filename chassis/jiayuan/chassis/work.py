@@ -328,7 +328,7 @@ def reading(settings: Settings) -> Iterator[Work]:
     except (OperationalError, psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         # The pool's word for it, and the transaction's own two.
         where = f"{engine.url.host}:{engine.url.port}/{engine.url.database}"
-        why = getattr(error, "orig", error)
+        why = " ".join(str(getattr(error, "orig", error)).split())
         raise StartError(
             EXIT_UNREACHABLE, f"the database of {settings.service} at {where} does not answer: {why}"
         ) from None

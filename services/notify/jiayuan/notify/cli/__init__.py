@@ -21,7 +21,12 @@ from .trying import try_
 
 @click.group()
 def notify() -> None:
-    """Notices 通知."""
+    """Notices 通知.
+
+    When something is wrong 出了问题: `providers` and `alarms` say how sending stands, `status` what became of notices,
+    `stop` and `start` keep a provider, a channel or a template from sending, `resend` sends a notice again by the ID
+    that `status` ends its line with.
+    """
     try:
         own.use(next((os.environ[name] for name in own.SETTINGS if os.environ.get(name)), ""))
     except StartError as error:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from jiayuan.chassis.config import load
-from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.errors import EXIT_UNREACHABLE, Problem, StartError, Transient
 from jiayuan.chassis.work import Work, reading
 from jiayuan.contracts.times import parse
 
@@ -51,6 +51,17 @@ def opened() -> AbstractContextManager[Work]:
     return reading(settings())
 
 
+def reason(words: str) -> Any:
+    """The option --reason of whatever changes something."""
+    return click.option("--reason", required=True, callback=_said, help=words)
+
+
+def _said(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("must say why")
+    return value.strip()
+
+
 @contextmanager
 def running() -> Iterator[Any]:
     """The service's runtime, for changing something; the running service publishes what is put into its outbox."""
@@ -61,6 +72,11 @@ def running() -> Iterator[Any]:
     runtime = Runtime(settings(), store.metadata, handlers.HANDLERS)
     try:
         yield runtime
+    except Transient as error:
+        words = " ".join(str(error).split())
+        raise StartError(
+            EXIT_UNREACHABLE, f"the database of notify does not answer, nothing was changed: {words}"
+        ) from None
     finally:
         runtime.engine.dispose()
 

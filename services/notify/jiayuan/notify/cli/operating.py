@@ -13,10 +13,10 @@ from jiayuan.contracts.times import iso
 
 from .. import operating, routes, store, wall
 from ..providers.configuration import BadConfiguration
-from .common import configured, opened, refusals, running, settings
+from .common import configured, opened, reason, refusals, running, settings
 
 _WHO = click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with it.")
-_REASON = click.option("--reason", required=True, help="Why; kept.")
+_REASON = reason("Why; kept.")
 _KIND = click.argument("kind", type=click.Choice(["provider", "channel", "template"]))
 _JSON = click.option("--json", "as_json", is_flag=True)
 _HOURS = click.option("--hours", type=click.FloatRange(0, 24 * 365), default=24.0, show_default=True)

@@ -12,7 +12,7 @@ from .. import preferences as pure
 from .. import wishing
 from ..api.preferences import TYPES
 from ..preferences import ALL, CHANNELS, SUBJECTS
-from .common import opened, refusals, running
+from .common import opened, reason, refusals, running
 
 
 @click.group("preferences")
@@ -52,7 +52,7 @@ def show(type_: str, ref: str, as_json: bool) -> None:
 )
 @click.option("--unwanted", multiple=True, type=click.Choice(CHANNELS), help="A channel that isn't wanted.")
 @click.option("--quiet", nargs=2, default=None, metavar="FROM UNTIL", help="Quiet hours, as 21:00 07:00.")
-@click.option("--reason", required=True, help="On what ground; kept.")
+@reason("On what ground; kept.")
 @click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with the change.")
 def set_(
     type_: str,
@@ -80,7 +80,7 @@ def set_(
 @_TYPE
 @_REF
 @click.argument("channel", metavar="CHANNEL", type=click.Choice(CHANNELS))
-@click.option("--reason", required=True, help="On what ground; kept.")
+@reason("On what ground; kept.")
 @click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with the change.")
 def resubscribe(type_: str, ref: str, channel: str, reason: str, who: str) -> None:
     """Use CHANNEL (sms, mini_program) again for somebody, whether he or a provider has refused it; other wishes stay.

@@ -41,6 +41,9 @@ def preview(template: str | None, event: str, version: int, hand_in: str | None,
     made = templates.bundled()
     if template and template not in made:
         raise click.UsageError(f"there is no template {template}; there are {', '.join(sorted(made.codes))}")
+    if template and version and version not in made.versions(template):
+        there = ", ".join(map(str, made.versions(template)))
+        raise click.UsageError(f"{template} has no version {version}; there are {there}")
     if hand_in:
         for code in [template] if template else sorted(made.codes):
             for line in _handed_in(made, code, version, hand_in):

@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from .. import operating, spending, store, wall
-from .common import Moment, configured, opened, running
+from .common import Moment, configured, opened, reason, running
 
 
 @click.group()
@@ -47,8 +47,8 @@ def list_(everything: bool, day: datetime | None, as_json: bool) -> None:
 
 
 @reconciliation.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=int)
-@click.option("--reason", required=True, help="What it was; kept.")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(1, 2**63 - 1))
+@reason("What it was; kept.")
 @click.option("--who", default=getpass.getuser, show_default="your login", help="Kept with it.")
 def settle(ids: tuple[int, ...], reason: str, who: str) -> None:
     """Say what became of differences."""

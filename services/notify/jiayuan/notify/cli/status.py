@@ -83,7 +83,7 @@ def _line(one: dict[str, Any]) -> None:
     reason = f"  {one['reason']}" if one["reason"] else ""
     click.echo(
         f"{one['at'][:19]}  {one['role']:10} {one['recipient']:9} {one['template']:16} "
-        f"{one['step'][:40]:40} {one['state']}{reason}"
+        f"{one['step'][:40]:40} {one['state']}{reason}  {one['id']}"
     )
     for call in one["attempts"]:
         error = f"  {call['error']}" if call["error"] else ""

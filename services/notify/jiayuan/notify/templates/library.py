@@ -95,6 +95,10 @@ class Templates:
         """That version, or the newest where this build doesn't hold it any more. KeyError for an unknown code."""
         return self._by_code[code].get(version) or self.newest(code)
 
+    def versions(self, code: str) -> list[int]:
+        """The versions of a code that this build holds. KeyError for an unknown code."""
+        return sorted(self._by_code[code])
+
     def all(self) -> Iterator[Template]:
         """Every version of every code."""
         for versions in self._by_code.values():
