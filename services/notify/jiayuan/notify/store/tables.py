@@ -115,6 +115,8 @@ reply = sa.Table(
 )
 
 # What changes of a notice, apart from what doesn't: its few changes then cost no wide row and no wide index.
+# No change of `state` is heap-only, since it decides which partial index a row is in. Measured: two such changes take
+# 0.1 ms, and as long with every index but the key gone and half of each page free; so the sweeps keep their indexes.
 sending = sa.Table(
     "sending",
     metadata,
