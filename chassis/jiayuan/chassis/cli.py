@@ -392,7 +392,10 @@ def _said(error: Exception) -> tuple[int, str] | None:
     if isinstance(error, OSError) and error.filename is not None:
         return 1, f"{error.filename}: {error.strerror}"
     if is_transient(error):
-        return EXIT_UNREACHABLE, f"what this needs does not answer, and the step changed nothing: {error}"
+        return (
+            EXIT_UNREACHABLE,
+            f"what this needs does not answer, and the step changed nothing: {' '.join(str(error).split())}",
+        )
     return None
 
 

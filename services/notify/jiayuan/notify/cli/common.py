@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from jiayuan.chassis.config import load
-from jiayuan.chassis.errors import EXIT_UNREACHABLE, Problem, StartError, Transient
+from jiayuan.chassis.errors import Problem
 from jiayuan.chassis.work import Work, reading
 from jiayuan.contracts.times import parse
 
@@ -72,11 +72,6 @@ def running() -> Iterator[Any]:
     runtime = Runtime(settings(), store.metadata, handlers.HANDLERS)
     try:
         yield runtime
-    except Transient as error:
-        words = " ".join(str(error).split())
-        raise StartError(
-            EXIT_UNREACHABLE, f"the database of notify does not answer, nothing was changed: {words}"
-        ) from None
     finally:
         runtime.engine.dispose()
 
