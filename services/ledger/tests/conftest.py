@@ -62,7 +62,15 @@ class Story:
             "opened_at": iso(opened_at),
         }
 
-    def step(self, name: str, *, reason: str | None = None, leg: str | None = None, **changes: Any) -> Event:
+    def step(
+        self,
+        name: str,
+        *,
+        action: str = "",
+        reason: str | None = None,
+        leg: str | None = None,
+        **changes: Any,
+    ) -> Event:
         """The next event; `changes` are fields of the case."""
         sequence = len(self.events) + 1
         if sequence > 1:
@@ -71,7 +79,7 @@ class Story:
         data = {
             "case": copy.deepcopy(self.case),
             "change": {
-                "action": name.removeprefix("case."),
+                "action": action or name.removeprefix("case."),
                 "actor": "worker-7",
                 "at": iso(self.at),
                 "leg": leg,

@@ -26,6 +26,7 @@ from jiayuan.contracts.schemas.ledger import ListPublished, ServiceClaimed
 from jiayuan.ledger import cli, closings, handlers, neighbours
 from jiayuan.ledger.closing import period_of
 from jiayuan.ledger.lists.sheets import RESULT
+from jiayuan.ledger.store import lists as rows
 
 pytestmark = pytest.mark.store
 
@@ -210,6 +211,35 @@ def test_a_demand_list_is_drafted_from_reports_and_each_line_keeps_them(told: To
     assert {b["report"] for b in found["lines"][0]["reports"]} == set(lamps)
     assert all(b["case"] and b["entry"] for b in found["lines"][0]["reports"])
     assert found["lines"][0]["sources"] == ["report"]
+
+
+def test_a_matter_is_in_the_list_of_the_community_that_it_was_put_right_to(told: Told) -> None:
+    story = told.stories.Story(street=STREET, opened_at=NOW - timedelta(days=20), title="不知何处的路灯不亮")
+    story.case |= {"community": None}
+
+    def relocate(community: str | None) -> None:
+        event = story.step("case.changed", action="relocate", community=community)
+        with told.opened(now=NOW) as work:
+            handlers.record(work, [event])
+
+    def listed(community: str) -> int:
+        with told.opened(now=NOW) as work:
+            since, until = NOW - timedelta(days=90), NOW
+            return len(rows.matters(work, STREET, community, since, until))
+
+    def unplaced() -> int:
+        with told.opened(now=NOW) as work:
+            return rows.unplaced(work, STREET, NOW - timedelta(days=90), NOW)
+
+    with told.opened(now=NOW) as work:
+        handlers.record(work, [story.step("case.opened")])
+    assert (unplaced(), listed(LONGJIN)) == (1, 0)
+    relocate(LONGJIN)
+    assert (unplaced(), listed(LONGJIN)) == (0, 1)
+    relocate(XIGUAN)
+    assert (unplaced(), listed(LONGJIN), listed(XIGUAN)) == (0, 0, 1)
+    relocate(None)
+    assert (unplaced(), listed(XIGUAN)) == (1, 0)
 
 
 def test_drafting_again_adds_what_came_since_and_leaves_what_people_made(told: Told) -> None:

@@ -723,6 +723,8 @@ def _facts(event: Event) -> dict[str, Any]:
         case "case.whistled":
             whistle = case.get("whistle") or {}
             facts |= {"lead": whistle.get("lead"), "assistants": whistle.get("assistants", [])}
+        case "case.changed" if change["action"] == "relocate":
+            facts["community"] = case.get("community")
         case "case.merged" | "case.separated":
             facts["reports"] = [report["id"] for report in case["reports"]]
     return facts

@@ -98,13 +98,13 @@ def acts_of(work: Work, list_id: str) -> list[Any]:
 def matters(work: Work, street: str, community: str, since: datetime, until: datetime) -> list[Matter]:
     """The community's matters in the account that were opened from `since` to before `until`, and are no mistake.
 
-    Where a matter is, its opening says; which reports are behind it, the newest posting that tells of them.
+    Where a matter is and which reports are behind it, the newest posting says that tells of it.
     """
     rows = work.execute(
         "SELECT e.case_id, e.id, e.category, e.title, e.state, coalesce(r.reports, '[]') AS reports"
         " FROM entry e"
         " JOIN LATERAL (SELECT p.facts ->> 'community' AS community FROM entry x JOIN posting p ON p.entry_id = x.id"
-        "   WHERE x.item = e.item AND p.facts ->> 'community' IS NOT NULL ORDER BY x.year, p.number LIMIT 1) o ON true"
+        "   WHERE x.item = e.item AND p.facts ? 'community' ORDER BY x.year DESC, p.number DESC LIMIT 1) o ON true"
         " LEFT JOIN LATERAL (SELECT p.facts -> 'reports' AS reports FROM entry x JOIN posting p ON p.entry_id = x.id"
         "   WHERE x.item = e.item AND jsonb_typeof(p.facts -> 'reports') = 'array'"
         "   ORDER BY x.year DESC, p.number DESC LIMIT 1) r ON true"
@@ -124,8 +124,9 @@ def unplaced(work: Work, street: str, since: datetime, until: datetime) -> int:
     """How many open matters of a street, opened in that time, are of no community that anybody knows."""
     found: int = work.execute(
         "SELECT count(*) FROM entry e WHERE e.street = :street AND e.opened_at >= :since AND e.opened_at < :until"
-        " AND e.state = 'open' AND e.case_id IS NOT NULL AND NOT EXISTS (SELECT FROM entry x"
-        "  JOIN posting p ON p.entry_id = x.id WHERE x.item = e.item AND p.facts ->> 'community' IS NOT NULL)",
+        " AND e.state = 'open' AND e.case_id IS NOT NULL AND (SELECT p.facts ->> 'community' FROM entry x"
+        "  JOIN posting p ON p.entry_id = x.id WHERE x.item = e.item AND p.facts ? 'community'"
+        "  ORDER BY x.year DESC, p.number DESC LIMIT 1) IS NULL",
         street=street,
         since=since,
         until=until,
