@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jiayuan.chassis.testing.models import examples
 from jiayuan.chassis.tokens import Principal
+from jiayuan.chassis.workbook import FORMULA
 from jiayuan.contracts.times import iso
 from jiayuan.ledger.lists import claim, demand, grouping, problem, quarter, rights, sheets
 from jiayuan.ledger.lists.demand import HotReport, Hotspot, Line, Matter
@@ -176,7 +177,7 @@ def test_a_day_means_its_last_second(raw: Any, wanted: str) -> None:
         ("demand", "列入", "也许", "只能是是、否"),
         ("demand", "反映人数", 0, "只能是1至"),
         ("demand", "需求", "长" * 201, "最多200个"),
-        ("demand", "需求", sheets.FORMULA, "是公式"),
+        ("demand", "需求", FORMULA, "是公式"),
         ("problem", "认领单位数", 10, "只能是1至9的整数"),
         ("problem", "需求", "第三条", "应如 350921001002-3"),
         ("service", "完成时限", "2026-02-30", "没有“2026-02-30”这一天"),

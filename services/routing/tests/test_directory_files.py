@@ -12,11 +12,12 @@ import openpyxl
 import pytest
 from click.testing import CliRunner, Result
 
+from jiayuan.chassis.workbook import FORMULA
 from jiayuan.routing.cli import routing as command
 from jiayuan.routing.directory import DirectoryError, bundled, read
 from jiayuan.routing.directory.documents import LISTS
 from jiayuan.routing.directory.entries import flatten
-from jiayuan.routing.directory.sheets import BY_NAME, FORMULA, SHEETS, SheetReader
+from jiayuan.routing.directory.sheets import BY_NAME, SHEETS, SheetReader
 from jiayuan.routing.directory.workbook import load, save
 from jiayuan.routing.seed import More, seed
 
