@@ -41,10 +41,13 @@ def test_the_example_on_the_page_can_be_read(tmp_path: Path) -> None:
         "hook": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
         "receipts": "p" * 24,
     }
-    for path in re.findall(r"/run/secrets/(\w+)", example):
+    folders = "/run/secrets", "/etc/jiayuan-providers"
+    for path in re.findall(rf"(?:{'|'.join(folders)})/(\w+)", example):
         value = next((v for k, v in secrets.items() if k in path), "a-secret")
         (tmp_path / path).write_text(value, encoding="utf-8")
-    document = yaml.safe_load(example.replace("/run/secrets", str(tmp_path)))
+    for folder in folders:
+        example = example.replace(folder, str(tmp_path))
+    document = yaml.safe_load(example)
     entries = configuration.read(document, {"ALIYUN_KEY_ID": "a", "TENCENT_SECRET_ID": "t"})
     assert {e.kind for e in entries} == set(configuration.FIELDS)
 
