@@ -16,7 +16,7 @@ setup: .venv ## Make .venv with the pinned packages, install servers where they 
 
 test: setup ## Lint, isolation and every layer of tests, on real servers
 	@tools/programs.sh
-	@$(MAKE) --no-print-directory lint isolation
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint isolation
 	@$(PY) -m jiayuan.local.servers run tools/tests.sh
 
 test-unit: .venv ## Only the tests that need no server
