@@ -99,6 +99,14 @@ def test_a_wechat_that_does_not_answer_is_not_waited_for(wechat: FakeWechat, cod
     assert (problem.status, problem.extra["type"]) == (504, "urn:jiayuan:problem:wechat-slow")
 
 
+@pytest.mark.parametrize("code", ["slow", "drip"])
+def test_an_answer_that_stalls_is_slow_whoever_notices_first(wechat: FakeWechat, code: str) -> None:
+    client = Wechat(fake.APPID, fake.SECRET, wechat.base, timeout=0.3)
+    problem = client._ask(code)  # without the thread that isn't waited for
+    assert isinstance(problem, Problem)
+    assert problem.extra["type"] == "urn:jiayuan:problem:wechat-slow"
+
+
 def test_a_wechat_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

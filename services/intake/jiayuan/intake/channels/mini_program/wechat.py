@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 import requests
+from urllib3.exceptions import ReadTimeoutError
 
 from jiayuan.chassis.errors import Problem
 from jiayuan.contracts.check import FieldProblem
@@ -76,6 +77,8 @@ class Wechat:
         except requests.exceptions.Timeout:
             return _slow(self._timeout)
         except requests.exceptions.RequestException as error:
+            if _is_stalled(error):
+                return _slow(self._timeout)
             return _problem(
                 503,
                 "wechat-unreachable",
@@ -85,6 +88,11 @@ class Wechat:
             )
         except Exception as error:  # noqa: BLE001  what it says may quote the secret: its kind is enough
             return _broken(f"the call broke ({type(error).__name__})")
+
+
+def _is_stalled(error: Exception) -> bool:
+    """An answer that began and didn't go on: requests calls that a broken connection."""
+    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
 
 
 def _body(response: requests.Response, end: float) -> bytes:
