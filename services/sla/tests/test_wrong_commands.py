@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from jiayuan.chassis import cli
+from jiayuan.chassis.testing.commands import Operator
 from jiayuan.chassis.testing.databases import Databases
 
 pytestmark = pytest.mark.store
-AWAY = "postgresql://u:secret@127.0.0.1:1/none"
 
 
 @pytest.fixture(scope="module")
@@ -20,27 +18,12 @@ def url(databases: Databases) -> str:
     return databases.fresh("sla")
 
 
-def run(
-    words: list[str], url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str]:
-    """Exit code, and what was said of what is wrong."""
-    monkeypatch.setenv("JIAYUAN_DATABASE_URL", url)
-    monkeypatch.setattr(sys, "argv", ["jiayuan", "sla", *words])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return int(end.value.code or 0), capsys.readouterr().err
-
-
 @pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that are none."""
-    (tmp_path / "bad.yaml").write_text("[1, 2", encoding="utf-8")
-    (tmp_path / "bin.yaml").write_bytes(b"\xff\xfe\x00")
-    (tmp_path / "empty.yaml").write_text("", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Operator:
+    """Somebody who runs the service."""
+    return Operator("sla", tmp_path, monkeypatch, capsys)
 
 
-@pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -79,17 +62,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("nothing", 2, "No such command 'nothing'"),
     ],
 )
-def test_what_is_wrong_is_said(
-    url: str,
-    words: str,
-    code: int,
-    says: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    found, said = run(words.split(), url, monkeypatch, capsys)
-    assert (found, says in said) == (code, True), said
-    assert "Traceback" not in said
+def test_what_is_wrong_is_said(operator: Operator, url: str, words: str, code: int, says: str) -> None:
+    operator.is_told(words, url, code, says)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +79,5 @@ def test_what_is_wrong_is_said(
         "calendar day county 2026-03-03 --holiday x",
     ],
 )
-def test_a_database_that_is_away_is_said_in_a_sentence(
-    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, said = run(words.split(), AWAY, monkeypatch, capsys)
-    assert code == 6
-    assert said.startswith("jiayuan: ")
-    assert "does not answer" in said
-    assert "Connection refused" in said
-    assert "secret" not in said
+def test_a_database_that_is_away_is_said_in_a_sentence(operator: Operator, words: str) -> None:
+    operator.is_told_of_no_database(words)
