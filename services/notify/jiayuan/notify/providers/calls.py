@@ -20,6 +20,7 @@ import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
 from jiayuan.chassis import redact
+from jiayuan.chassis.outward import body_of
 from jiayuan.notify.states import Outcome
 
 from .base import Listed
@@ -150,7 +151,7 @@ class Calls:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                raw = _read(response, end)
+                raw = body_of(response, _MOST_BYTES, end)
                 return Answer(response.status_code, _after(response), _document(raw))
         except requests.exceptions.ConnectTimeout:
             return Outcome("throttled", error="no connection within the time", code="no_connection")
@@ -164,19 +165,6 @@ class Calls:
             return Outcome(
                 "unknown", error=f"the connection broke ({type(error).__name__})", code="broken_connection"
             )
-
-
-def _read(response: requests.Response, end: float) -> bytes:
-    """The body; Timeout when it drips in for longer than the call may take."""
-    raw = b""
-    # `read1` gives what is there; `read` would wait for all that it was asked for, a time-out a byte.
-    while piece := response.raw.read1(8192, decode_content=True):
-        raw += piece
-        if len(raw) > _MOST_BYTES:
-            return b""
-        if time.monotonic() > end:
-            raise requests.exceptions.ReadTimeout("the answer takes too long")
-    return raw
 
 
 def _document(raw: bytes) -> Any:

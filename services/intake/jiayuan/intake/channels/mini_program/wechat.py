@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import orjson
 import requests
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from jiayuan.chassis.errors import Problem
+from jiayuan.chassis.outward import body_of
 from jiayuan.contracts.check import FieldProblem
 
 log = logging.getLogger("jiayuan.intake.wechat")
@@ -73,12 +74,10 @@ class Wechat:
             ) as response:
                 if response.status_code != 200:
                     return _broken(f"WeChat answered with status {response.status_code}")
-                return read(_body(response, end))
-        except requests.exceptions.Timeout:
+                return read(body_of(response, _MOST_BYTES, end))
+        except (requests.exceptions.Timeout, ReadTimeoutError):
             return _slow(self._timeout)
-        except requests.exceptions.RequestException as error:
-            if _is_stalled(error):
-                return _slow(self._timeout)
+        except (requests.exceptions.RequestException, HTTPError) as error:
             return _problem(
                 503,
                 "wechat-unreachable",
@@ -88,22 +87,6 @@ class Wechat:
             )
         except Exception as error:  # noqa: BLE001  what it says may quote the secret: its kind is enough
             return _broken(f"the call broke ({type(error).__name__})")
-
-
-def _is_stalled(error: Exception) -> bool:
-    """An answer that began and didn't go on: requests calls that a broken connection."""
-    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
-
-
-def _body(response: requests.Response, end: float) -> bytes:
-    raw = b""
-    for piece in response.iter_content(8192):
-        raw += piece
-        if len(raw) > _MOST_BYTES:
-            return b""
-        if time.monotonic() > end:
-            raise requests.exceptions.ReadTimeout("the answer takes too long")
-    return raw
 
 
 def read(raw: bytes) -> str | Problem:
